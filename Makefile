@@ -1,0 +1,56 @@
+# One door for every task. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt deps testbed testbed-down images bundle unit e2e
+
+CARGO ?= cargo
+# Tests that need a cluster or root; the inner loop leaves them out.
+PURE := --workspace --exclude metallb-e2e --exclude metallb-linux
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
+
+demo: deps ## A cluster, the operator, a Service, a curl: see it work (root)
+	@$(CARGO) run --quiet --package metallb-testbed -- build
+	@$(CARGO) xtask images
+	@$(CARGO) run --quiet --package metallb-e2e --bin demo
+
+test: deps check-static unit e2e ## Everything: lints, unit, component and end-to-end tests (root)
+
+check: check-static ## Fast inner loop: format, lints, unit tests (no root, no cluster)
+	$(CARGO) test --quiet $(PURE)
+
+.PHONY: check-static
+check-static:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
+	$(CARGO) xtask layers
+	$(CARGO) xtask hygiene
+	$(CARGO) xtask bundle --check
+
+unit:
+	$(CARGO) test --workspace --exclude metallb-e2e
+
+e2e: images
+	$(CARGO) run --quiet --package metallb-testbed -- build
+	$(CARGO) test --package metallb-e2e
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+deps: ## Install what the tests need from Debian's packages (root)
+	@hack/install.sh
+
+testbed: deps ## Start the test bed: a three-node cluster in network namespaces (root)
+	@$(CARGO) run --quiet --package metallb-testbed -- build
+	@$(CARGO) run --quiet --package metallb-testbed -- up
+
+testbed-down: ## Stop the test bed; nothing is left behind (root)
+	@$(CARGO) run --quiet --package metallb-testbed -- down
+
+images: ## Build the container images into artifacts/images
+	$(CARGO) xtask images
+
+bundle: ## Regenerate the manifests under bundle/
+	$(CARGO) xtask bundle

@@ -1,0 +1,1 @@
+//! The controller: assigns addresses to Services.

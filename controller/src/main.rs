@@ -1,0 +1,3 @@
+//! Starts the controller.
+
+fn main() {}

@@ -1,0 +1,95 @@
+//! What is to become of a Service.
+
+use std::net::IpAddr;
+
+use metallb_config::service::{IngressEntry, ServiceKey, ServiceView};
+
+use crate::event::Event;
+
+/// What stands in the Service when the decision is carried out.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Assignment {
+    /// The addresses, in the order of `status.loadBalancer.ingress`.
+    pub addresses: Vec<IpAddr>,
+    /// The pool they come from; None without addresses.
+    pub pool: Option<String>,
+}
+
+impl Assignment {
+    /// Whether the Service already says so. What others add to an entry, like `ipMode`, is no difference (D9).
+    pub(crate) fn is_recorded_in(&self, view: &ServiceView) -> bool {
+        let same = |(entry, address): (&IngressEntry, &IpAddr)| *entry == IngressEntry::Address(*address);
+        view.ingress.len() == self.addresses.len()
+            && view.ingress.iter().zip(&self.addresses).all(same)
+            && view.recorded_pool == self.pool
+    }
+}
+
+/// What to do about one Service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The Service.
+    pub key: ServiceKey,
+    /// Why.
+    pub reason: Reason,
+    /// What to write into the Service; None if it already stands there or is on its way.
+    pub write: Option<Assignment>,
+    /// What to tell the user, once the write is done.
+    pub events: Vec<Event>,
+}
+
+/// Why a decision was taken: the `reason` of log lines.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Reason {
+    /// The Service is of another type: nothing is held.
+    NotLoadBalancer,
+    /// There are no pools at all: nothing is held.
+    NoConfig,
+    /// The API server gave no cluster address: nothing is held.
+    NoClusterIps,
+    /// Dual stack is required and there is one cluster address: nothing is held.
+    NotEnoughClusterIps,
+    /// The recorded addresses can't be understood.
+    UnknownIngressFamily,
+    /// The cluster addresses can't be understood; what is held is kept.
+    UnknownClusterFamily,
+    /// The Service wants other families than it has.
+    FamilyChanged,
+    /// The recorded addresses are not allowed any more.
+    NotAllowed,
+    /// Another pool is asked for.
+    DifferentPoolRequested,
+    /// Other addresses are asked for.
+    DifferentIpRequested,
+    /// The request can't be understood; what is held is kept.
+    InvalidRequest,
+    /// An address of the second family is, or would be, added.
+    AdditionalIp,
+    /// The Service had nothing.
+    Pending,
+    /// What is held stays.
+    Unchanged,
+}
+
+impl Reason {
+    /// The stable name for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotLoadBalancer => "notLoadBalancer",
+            Self::NoConfig => "noConfig",
+            Self::NoClusterIps => "noClusterIPs",
+            Self::NotEnoughClusterIps => "notEnoughClusterIPs",
+            Self::UnknownIngressFamily => "nolbIPsIPFamily",
+            Self::UnknownClusterFamily => "noclusterIPsIPFamily",
+            Self::FamilyChanged => "familyChanged",
+            Self::NotAllowed => "notAllowedByConfig",
+            Self::DifferentPoolRequested => "differentPoolRequested",
+            Self::DifferentIpRequested => "differentIPRequested",
+            Self::InvalidRequest => "invalidRequest",
+            Self::AdditionalIp => "tryAssignAdditionalIP",
+            Self::Pending => "noAddress",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Whether this node announces one Service: the rules of contract 02 §2.1, §2.2 and §2.4, first match wins.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+
+use metallb_config::service::IngressEntry;
+use metallb_config::{Interfaces, L2Advertisement, Pool, ServiceView};
+
+use crate::election::elect;
+use crate::endpoints::Endpoints;
+use crate::reason::SkipReason;
+use crate::world::World;
+
+#[cfg(test)]
+mod tests;
+
+/// What this node does about a Service.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// Announce its addresses.
+    Announce(Announcement),
+    /// Leave it alone.
+    Skip(SkipReason),
+    /// No pool holds its addresses. What is announced stays until the controller has decided
+    /// where they belong; nothing new starts.
+    Orphan(Vec<IpAddr>),
+}
+
+/// A Service this node announces.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Announcement {
+    /// The pool its addresses are from.
+    pub pool: String,
+    /// Its addresses, in the order of its status.
+    pub addresses: Vec<IpAddr>,
+    /// Where they are announced.
+    pub interfaces: Interfaces,
+    /// The addresses for which this node has none in the same subnet.
+    pub off_subnet: Vec<IpAddr>,
+    /// A digest of the nodes that took part in the election. When it changes, somebody else may have
+    /// answered until now, and neighbours are told again.
+    pub contest: u64,
+}
+
+/// Decides about one Service.
+#[must_use]
+pub fn decide(world: &World, service: &ServiceView, endpoints: &Endpoints) -> Verdict {
+    let addresses = match assigned_addresses(world, service) {
+        Ok(addresses) => addresses,
+        Err(reason) => return Verdict::Skip(reason),
+    };
+    let Some(pool) = world.inputs().config.pool_of(&addresses) else { return Verdict::Orphan(addresses) };
+    let case = Case { world, service, endpoints, advertisements: relevant(pool, service) };
+    match case.announcement(pool, addresses) {
+        Ok(announcement) => Verdict::Announce(announcement),
+        Err(reason) => Verdict::Skip(reason),
+    }
+}
+
+/// The addresses the controller assigned, if the Service is ours to look at (contract 02 §2.1).
+fn assigned_addresses(world: &World, service: &ServiceView) -> Result<Vec<IpAddr>, SkipReason> {
+    if !service.is_load_balancer {
+        return Err(SkipReason::NotLoadBalancer);
+    }
+    if !service.is_served_by(&world.inputs().class) {
+        return Err(SkipReason::OtherClass);
+    }
+    if service.ingress.is_empty() {
+        return Err(SkipReason::NoIpAllocated);
+    }
+    let address = |entry: &IngressEntry| match entry {
+        IngressEntry::Address(address) => Ok(*address),
+        IngressEntry::Unparsable(_) | IngressEntry::Other => Err(SkipReason::InvalidIp),
+    };
+    service.ingress.iter().map(address).collect()
+}
+
+/// The pool's advertisements for this Service, whichever nodes they select.
+fn relevant<'a>(pool: &'a Pool, service: &ServiceView) -> Vec<&'a L2Advertisement> {
+    let advertisements = pool.l2_advertisements.iter().map(AsRef::as_ref);
+    advertisements
+        .filter(|advertisement: &&L2Advertisement| advertisement.selects_service(&service.labels))
+        .collect()
+}
+
+/// A Service with addresses of a known pool, and all that matters for it.
+struct Case<'a> {
+    world: &'a World,
+    service: &'a ServiceView,
+    endpoints: &'a Endpoints,
+    advertisements: Vec<&'a L2Advertisement>,
+}
+
+impl Case<'_> {
+    fn announcement(&self, pool: &Pool, addresses: Vec<IpAddr>) -> Result<Announcement, SkipReason> {
+        if !self.endpoints.any {
+            return Err(SkipReason::NoServingEndpoint);
+        }
+        if self.service.has_sharing_annotation && self.advertisements.iter().any(|ad| !ad.services.is_empty())
+        {
+            return Err(SkipReason::SharedIpWithServiceSelector);
+        }
+        let me = self.world.inputs().me.as_str();
+        if !self.advertisements.iter().any(|ad| ad.selects_node(me)) {
+            return Err(SkipReason::NoMatchingAdvertisement);
+        }
+        let candidates = self.candidates();
+        let first = *addresses.first().ok_or(SkipReason::NoIpAllocated)?;
+        let ranked = candidates.iter().map(|node| (*node, self.score(node)));
+        let owner = elect(ranked, first).ok_or(SkipReason::NoCandidate)?;
+        if owner != me {
+            return Err(SkipReason::OtherNode { owner: owner.to_owned() });
+        }
+        let interfaces = self.interfaces(me);
+        if !self.world.has_any(&interfaces) {
+            return Err(SkipReason::NoSuchInterface { addresses });
+        }
+        let off_subnet = addresses.iter().copied().filter(|ip| !self.world.is_on_subnet(*ip, &interfaces));
+        let off_subnet = off_subnet.collect();
+        Ok(Announcement {
+            pool: pool.name.clone(),
+            addresses,
+            interfaces,
+            off_subnet,
+            contest: digest(&candidates),
+        })
+    }
+
+    /// The nodes that take part (contract 02 §2.2, rules 5 and 6).
+    fn candidates(&self) -> BTreeSet<&str> {
+        let available = self.world.available().iter();
+        available
+            .filter(|node| !self.service.is_local || self.endpoints.nodes.contains(*node))
+            .filter(|node| self.advertisements.iter().any(|ad| ad.selects_node(node)))
+            .map(String::as_str)
+            .collect()
+    }
+
+    fn score(&self, node: &str) -> u64 {
+        self.advertisements.iter().map(|ad| ad.score(node)).sum()
+    }
+
+    /// Where this node announces: everywhere if one advertisement says so, else all that any of them names.
+    fn interfaces(&self, me: &str) -> Interfaces {
+        let mut union = BTreeSet::new();
+        for advertisement in self.advertisements.iter().filter(|ad| ad.selects_node(me)) {
+            match &advertisement.interfaces {
+                Interfaces::All => return Interfaces::All,
+                Interfaces::Only(names) => union.extend(names.iter().cloned()),
+            }
+        }
+        Interfaces::Only(union)
+    }
+}
+
+/// Good for "is it the same set as before" within one process, nothing else.
+fn digest(nodes: &BTreeSet<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    nodes.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,199 @@
+//! What is carried out already, and the steps from there to a plan.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use metallb_config::{Interfaces, ServiceKey};
+
+use crate::decision::{Announcement, Verdict};
+use crate::effect::{Effect, Notice};
+use crate::plan::Plan;
+use crate::reason::SkipReason;
+
+#[cfg(test)]
+mod tests;
+
+/// What this node announces, by Service and by address.
+#[derive(Clone, Debug, Default)]
+pub struct Installed {
+    services: BTreeMap<ServiceKey, State>,
+    /// Who holds each announced address: Services may share one.
+    holders: HashMap<IpAddr, BTreeMap<ServiceKey, Interfaces>>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum State {
+    Announced { announcement: Announcement, is_orphan: bool },
+    Skipped(SkipReason),
+}
+
+impl Installed {
+    /// The steps that make a whole plan true. Taken as done: a second pass gives none.
+    pub fn diff(&mut self, plan: &Plan) -> Vec<Effect> {
+        let gone: Vec<ServiceKey> =
+            self.services.keys().filter(|key| !plan.contains_key(*key)).cloned().collect();
+        let deleted = Verdict::Skip(SkipReason::ServiceDeleted);
+        self.advance(gone.iter().map(|key| (key, &deleted)).chain(plan))
+    }
+
+    /// The steps that make these verdicts true and leave other Services as they are. Taken as done.
+    pub fn advance<'a>(
+        &mut self,
+        verdicts: impl IntoIterator<Item = (&'a ServiceKey, &'a Verdict)>,
+    ) -> Vec<Effect> {
+        in_order(verdicts.into_iter().flat_map(|(key, verdict)| self.step(key, verdict)).collect())
+    }
+
+    /// The steps for one Service, in any order.
+    fn step(&mut self, key: &ServiceKey, verdict: &Verdict) -> Vec<Effect> {
+        match verdict {
+            Verdict::Announce(announcement) => self.announce(key, announcement),
+            Verdict::Skip(reason) => self.skip(key, reason),
+            Verdict::Orphan(addresses) => self.orphan(key, addresses),
+        }
+    }
+
+    /// The Services announced, with how.
+    pub fn announced(&self) -> impl Iterator<Item = (&ServiceKey, &Announcement)> {
+        self.services.iter().filter_map(|(key, state)| match state {
+            State::Announced { announcement, .. } => Some((key, announcement)),
+            State::Skipped(_) => None,
+        })
+    }
+
+    /// All Services something is known about.
+    pub fn keys(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.services.keys()
+    }
+
+    fn announcement(&self, key: &ServiceKey) -> Option<&Announcement> {
+        match self.services.get(key) {
+            Some(State::Announced { announcement, .. }) => Some(announcement),
+            Some(State::Skipped(_)) | None => None,
+        }
+    }
+
+    fn announce(&mut self, key: &ServiceKey, new: &Announcement) -> Vec<Effect> {
+        let state = State::Announced { announcement: new.clone(), is_orphan: false };
+        if self.services.get(key) == Some(&state) {
+            return Vec::new();
+        }
+        let old = self.announcement(key).cloned();
+        let dropped: Vec<IpAddr> = old.iter().flat_map(|old| old.addresses.iter().copied()).collect();
+        let dropped: Vec<IpAddr> = dropped.into_iter().filter(|ip| !new.addresses.contains(ip)).collect();
+        let mut effects: Vec<Effect> =
+            new.addresses.iter().filter_map(|ip| self.hold(*ip, key, new)).collect();
+        effects.extend(dropped.iter().filter_map(|ip| self.release(*ip, key)));
+        if old.as_ref().is_some_and(|old| old.contest != new.contest) {
+            effects.extend(new.addresses.iter().map(|ip| Effect::Remind { address: *ip }));
+        }
+        if !dropped.is_empty() {
+            let reason = SkipReason::LoadBalancerIpChanged;
+            effects.push(tell(key, Notice::Withdrawn { addresses: dropped, reason }));
+        }
+        let is_new = old.as_ref().is_none_or(|old| old.addresses != new.addresses);
+        if is_new
+            || old.is_some_and(|old| old.interfaces != new.interfaces || old.off_subnet != new.off_subnet)
+        {
+            effects.push(tell(key, Notice::Announced { announcement: new.clone(), is_new }));
+        }
+        self.services.insert(key.clone(), state);
+        effects
+    }
+
+    fn skip(&mut self, key: &ServiceKey, reason: &SkipReason) -> Vec<Effect> {
+        let old = self.announcement(key).cloned();
+        let state = State::Skipped(reason.clone());
+        let before = match reason {
+            SkipReason::ServiceDeleted => self.services.remove(key),
+            _ => self.services.insert(key.clone(), state.clone()),
+        };
+        let Some(old) = old else {
+            let is_news = before.as_ref() != Some(&state) && *reason != SkipReason::ServiceDeleted;
+            return is_news
+                .then(|| tell(key, Notice::Skipped { reason: reason.clone() }))
+                .into_iter()
+                .collect();
+        };
+        let mut effects: Vec<Effect> = old.addresses.iter().filter_map(|ip| self.release(*ip, key)).collect();
+        effects.push(tell(key, Notice::Withdrawn { addresses: old.addresses, reason: reason.clone() }));
+        effects
+    }
+
+    fn orphan(&mut self, key: &ServiceKey, addresses: &[IpAddr]) -> Vec<Effect> {
+        match self.services.get_mut(key) {
+            Some(State::Announced { announcement, is_orphan }) if announcement.addresses == addresses => {
+                let is_news = !std::mem::replace(is_orphan, true);
+                let notice = Notice::Orphaned { addresses: addresses.to_vec() };
+                is_news.then(|| tell(key, notice)).into_iter().collect()
+            }
+            Some(_) | None => self.skip(key, &SkipReason::IpNotAllowed),
+        }
+    }
+
+    /// Adds a holder of an address; the step that follows, if any.
+    fn hold(&mut self, address: IpAddr, key: &ServiceKey, announcement: &Announcement) -> Option<Effect> {
+        let holders = self.holders.entry(address).or_default();
+        let before = union(holders);
+        holders.insert(key.clone(), announcement.interfaces.clone());
+        let after = union(holders);
+        (before != after)
+            .then_some(after)
+            .flatten()
+            .map(|interfaces| Effect::Announce { address, interfaces })
+    }
+
+    /// Removes a holder of an address; the step that follows, if any.
+    fn release(&mut self, address: IpAddr, key: &ServiceKey) -> Option<Effect> {
+        let holders = self.holders.get_mut(&address)?;
+        let before = union(holders);
+        holders.remove(key);
+        match union(holders) {
+            None => {
+                self.holders.remove(&address);
+                Some(Effect::Withdraw { address })
+            }
+            after if after == before => None,
+            Some(interfaces) => Some(Effect::Announce { address, interfaces }),
+        }
+    }
+}
+
+/// Where an address is answered for: wherever one of its holders wants it. None without holders.
+fn union(holders: &BTreeMap<ServiceKey, Interfaces>) -> Option<Interfaces> {
+    let mut names = BTreeSet::new();
+    for interfaces in holders.values() {
+        match interfaces {
+            Interfaces::All => return Some(Interfaces::All),
+            Interfaces::Only(more) => names.extend(more.iter().cloned()),
+        }
+    }
+    (!holders.is_empty()).then_some(Interfaces::Only(names))
+}
+
+fn tell(service: &ServiceKey, notice: Notice) -> Effect {
+    Effect::Tell { service: service.clone(), notice }
+}
+
+/// Packets before words, so that neighbours know as soon as possible, and announcements before withdrawals.
+///
+/// When an address went from one Service to another in the same pass, only where it ended up counts.
+fn in_order(effects: Vec<Effect>) -> Vec<Effect> {
+    let (mut settled, mut reminders) = (BTreeMap::new(), BTreeMap::new());
+    let mut words = Vec::new();
+    for effect in effects {
+        match effect {
+            Effect::Announce { address, .. } | Effect::Withdraw { address } => {
+                settled.insert(address, effect);
+            }
+            Effect::Remind { address } => {
+                reminders.insert(address, effect);
+            }
+            Effect::Tell { .. } => words.push(effect),
+        }
+    }
+    reminders.retain(|address, _| !settled.contains_key(address));
+    let (announce, withdraw): (Vec<Effect>, Vec<Effect>) =
+        settled.into_values().partition(|effect| matches!(effect, Effect::Announce { .. }));
+    announce.into_iter().chain(reminders.into_values()).chain(withdraw).chain(words).collect()
+}

@@ -1,0 +1,221 @@
+//! Contract 02 §2.8, §2.9 and the withdrawals of §2.1.
+
+use super::*;
+use crate::testing::{ip, names};
+use proptest::prelude::*;
+
+const A: &str = "192.0.2.1";
+const B: &str = "192.0.2.2";
+
+fn key(name: &str) -> ServiceKey {
+    ServiceKey { namespace: "default".to_owned(), name: name.to_owned() }
+}
+
+fn on(list: &[&str]) -> Interfaces {
+    if list.is_empty() { Interfaces::All } else { Interfaces::Only(names(list)) }
+}
+
+fn announcement(addresses: &[&str], interfaces: &[&str]) -> Announcement {
+    Announcement {
+        pool: "pool".to_owned(),
+        addresses: addresses.iter().map(|text| ip(text)).collect(),
+        interfaces: on(interfaces),
+        off_subnet: vec![],
+        contest: 7,
+    }
+}
+
+fn announce(addresses: &[&str], interfaces: &[&str]) -> Verdict {
+    Verdict::Announce(announcement(addresses, interfaces))
+}
+
+fn lost() -> SkipReason {
+    SkipReason::OtherNode { owner: "n2".to_owned() }
+}
+
+fn step(installed: &mut Installed, name: &str, verdict: &Verdict) -> Vec<Effect> {
+    let effects = installed.advance([(&key(name), verdict)]);
+    assert_eq!(installed.advance([(&key(name), verdict)]), [], "a second pass is silent");
+    effects
+}
+
+fn answers(address: &str, interfaces: &[&str]) -> Effect {
+    Effect::Announce { address: ip(address), interfaces: on(interfaces) }
+}
+
+fn stops(address: &str) -> Effect {
+    Effect::Withdraw { address: ip(address) }
+}
+
+fn told(name: &str, notice: Notice) -> Effect {
+    tell(&key(name), notice)
+}
+
+fn announced(name: &str, announcement: &Announcement, is_new: bool) -> Effect {
+    told(name, Notice::Announced { announcement: announcement.clone(), is_new })
+}
+
+fn withdrawn(name: &str, addresses: &[&str], reason: SkipReason) -> Effect {
+    told(name, Notice::Withdrawn { addresses: addresses.iter().map(|text| ip(text)).collect(), reason })
+}
+
+#[test]
+fn packets_come_before_words_when_a_service_is_announced() {
+    let mut installed = Installed::default();
+    let effects = step(&mut installed, "web", &announce(&[B, A], &[]));
+    let words = announced("web", &announcement(&[B, A], &[]), true);
+    assert_eq!(effects, [answers(A, &[]), answers(B, &[]), words]);
+}
+
+#[test]
+fn a_lost_election_withdraws_with_its_reason() {
+    let mut installed = Installed::default();
+    step(&mut installed, "web", &announce(&[A], &[]));
+    let effects = step(&mut installed, "web", &Verdict::Skip(lost()));
+    assert_eq!(effects, [stops(A), withdrawn("web", &[A], lost())]);
+    assert_eq!(installed.announced().count(), 0);
+}
+
+#[test]
+fn replaced_addresses_are_withdrawn_and_the_new_ones_announced_first() {
+    let mut installed = Installed::default();
+    step(&mut installed, "web", &announce(&[A], &[]));
+    let effects = step(&mut installed, "web", &announce(&[B], &[]));
+    let expected = [
+        answers(B, &[]),
+        stops(A),
+        withdrawn("web", &[A], SkipReason::LoadBalancerIpChanged),
+        announced("web", &announcement(&[B], &[]), true),
+    ];
+    assert_eq!(effects, expected);
+}
+
+#[test]
+fn a_shared_address_is_answered_until_its_last_service_is_gone_and_wherever_one_wants_it() {
+    let mut installed = Installed::default();
+    step(&mut installed, "web", &announce(&[A], &["eth0"]));
+    let effects = step(&mut installed, "dns", &announce(&[A], &["eth1"]));
+    assert_eq!(effects.first(), Some(&answers(A, &["eth0", "eth1"])));
+    let gone = Verdict::Skip(SkipReason::ServiceDeleted);
+    assert_eq!(step(&mut installed, "web", &gone).first(), Some(&answers(A, &["eth1"])));
+    assert_eq!(step(&mut installed, "dns", &gone).first(), Some(&stops(A)));
+}
+
+#[test]
+fn an_address_that_goes_from_one_service_to_another_is_never_given_up() {
+    let mut installed = Installed::default();
+    step(&mut installed, "old", &announce(&[A], &[]));
+    let effects = installed.diff(&Plan::from([(key("new"), announce(&[A], &[]))]));
+    assert_eq!(effects.first(), Some(&answers(A, &[])));
+    assert!(!effects.contains(&stops(A)), "{effects:?}");
+}
+
+#[test]
+fn changed_interfaces_are_told_but_not_as_a_new_assignment() {
+    let mut installed = Installed::default();
+    step(&mut installed, "web", &announce(&[A], &["eth0"]));
+    let effects = step(&mut installed, "web", &announce(&[A], &["eth1"]));
+    assert_eq!(effects, [answers(A, &["eth1"]), announced("web", &announcement(&[A], &["eth1"]), false)]);
+}
+
+#[test]
+fn neighbours_are_reminded_when_others_take_part_in_the_election() {
+    let mut installed = Installed::default();
+    step(&mut installed, "web", &announce(&[A], &[]));
+    let other = Announcement { contest: 8, ..announcement(&[A], &[]) };
+    let effects = step(&mut installed, "web", &Verdict::Announce(other));
+    assert_eq!(effects, [Effect::Remind { address: ip(A) }]);
+}
+
+#[test]
+fn a_reason_is_told_once_and_again_when_it_changes() {
+    let mut installed = Installed::default();
+    let effects = step(&mut installed, "web", &Verdict::Skip(SkipReason::NoIpAllocated));
+    assert_eq!(effects, [told("web", Notice::Skipped { reason: SkipReason::NoIpAllocated })]);
+    let effects = step(&mut installed, "web", &Verdict::Skip(lost()));
+    assert_eq!(effects, [told("web", Notice::Skipped { reason: lost() })]);
+    assert_eq!(step(&mut installed, "web", &Verdict::Skip(SkipReason::ServiceDeleted)), []);
+    assert_eq!(installed.keys().count(), 0, "a deleted Service leaves nothing behind");
+}
+
+#[test]
+fn an_announced_address_no_pool_holds_any_more_stays_until_the_controller_has_decided() {
+    let mut installed = Installed::default();
+    let orphan = Verdict::Orphan(vec![ip(A)]);
+    step(&mut installed, "web", &announce(&[A], &[]));
+    let effects = step(&mut installed, "web", &orphan);
+    assert_eq!(effects, [told("web", Notice::Orphaned { addresses: vec![ip(A)] })]);
+    assert_eq!(step(&mut installed, "web", &announce(&[A], &[])), [], "the pool is back");
+    step(&mut installed, "web", &orphan);
+    let effects = step(&mut installed, "web", &Verdict::Skip(SkipReason::NoIpAllocated));
+    assert_eq!(effects, [stops(A), withdrawn("web", &[A], SkipReason::NoIpAllocated)]);
+}
+
+#[test]
+fn an_address_no_pool_holds_is_not_newly_announced() {
+    let mut installed = Installed::default();
+    let effects = step(&mut installed, "web", &Verdict::Orphan(vec![ip(A)]));
+    assert_eq!(effects, [told("web", Notice::Skipped { reason: SkipReason::IpNotAllowed })]);
+    step(&mut installed, "other", &announce(&[A], &[]));
+    let effects = step(&mut installed, "other", &Verdict::Orphan(vec![ip(B)]));
+    assert_eq!(effects, [stops(A), withdrawn("other", &[A], SkipReason::IpNotAllowed)]);
+}
+
+/// What a neighbour would see after these effects.
+fn execute(table: &mut BTreeMap<IpAddr, Interfaces>, effects: Vec<Effect>) {
+    for effect in effects {
+        match effect {
+            Effect::Announce { address, interfaces } => {
+                table.insert(address, interfaces);
+            }
+            Effect::Withdraw { address } => {
+                assert!(table.remove(&address).is_some(), "{address} was not announced");
+            }
+            Effect::Remind { address } => assert!(table.contains_key(&address), "{address} is not announced"),
+            Effect::Tell { .. } => {}
+        }
+    }
+}
+
+fn any_verdict() -> impl Strategy<Value = Verdict> {
+    let addresses = proptest::sample::subsequence(vec![A, B, "2001:db8::1"], 1..3);
+    let interfaces = proptest::sample::subsequence(vec!["eth0", "eth1"], 0..3);
+    prop_oneof![
+        3 => (addresses.clone(), interfaces, 0u64..3).prop_map(|(addresses, interfaces, contest)| {
+            Verdict::Announce(Announcement { contest, ..announcement(&addresses, &interfaces) })
+        }),
+        1 => Just(Verdict::Skip(SkipReason::ServiceDeleted)),
+        1 => Just(Verdict::Skip(lost())),
+        1 => addresses.prop_map(|addresses| Verdict::Orphan(addresses.iter().map(|text| ip(text)).collect())),
+    ]
+}
+
+proptest! {
+    /// However the plan came about, what neighbours see is exactly what the Services announced add up to.
+    #[test]
+    fn effects_add_up_to_the_plan(
+        passes in proptest::collection::vec(
+            proptest::collection::btree_map(prop_oneof!["a", "b", "c", "d"], any_verdict(), 1..4), 1..12),
+        whole: bool,
+    ) {
+        let mut installed = Installed::default();
+        let mut table = BTreeMap::new();
+        for pass in passes {
+            let plan: Plan = pass.into_iter().map(|(name, verdict)| (key(&name), verdict)).collect();
+            let effects = if whole { installed.diff(&plan) } else { installed.advance(&plan) };
+            execute(&mut table, effects);
+            let again = if whole { installed.diff(&plan) } else { installed.advance(&plan) };
+            prop_assert_eq!(again, vec![], "a second pass is silent");
+            let mut expected: BTreeMap<IpAddr, BTreeMap<ServiceKey, Interfaces>> = BTreeMap::new();
+            for (key, announcement) in installed.announced() {
+                for address in &announcement.addresses {
+                    let interfaces = announcement.interfaces.clone();
+                    expected.entry(*address).or_default().insert(key.clone(), interfaces);
+                }
+            }
+            let expected: BTreeMap<IpAddr, Interfaces> =
+                expected.iter().filter_map(|(ip, holders)| Some((*ip, union(holders)?))).collect();
+            prop_assert_eq!(&table, &expected);
+        }
+    }
+}

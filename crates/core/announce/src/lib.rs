@@ -1,0 +1,28 @@
+//! Which node announces which address, on which interfaces, and why not.
+//!
+//! Must not know: packets and sockets (`metallb-l2`, `metallb-linux`), how objects are fetched or written, the clock.
+
+mod decision;
+mod effect;
+mod election;
+mod endpoints;
+mod installed;
+mod node;
+mod plan;
+mod reason;
+mod speaker;
+mod world;
+
+#[cfg(test)]
+mod testing;
+
+pub use decision::{Announcement, Verdict, decide};
+pub use effect::{Effect, Notice};
+pub use election::{Ballot, ballot, elect};
+pub use endpoints::{EndpointIndex, Endpoints, SliceKey, SliceView};
+pub use installed::Installed;
+pub use node::NodeView;
+pub use plan::{Plan, Snapshot, plan};
+pub use reason::SkipReason;
+pub use speaker::SpeakerPod;
+pub use world::{Inputs, OwnInterfaces, Speakers, World};

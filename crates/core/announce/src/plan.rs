@@ -1,0 +1,41 @@
+//! The verdict on every Service at one moment.
+
+use std::collections::BTreeMap;
+
+use metallb_config::{ServiceKey, ServiceView};
+
+use crate::decision::{Verdict, decide};
+use crate::endpoints::EndpointIndex;
+use crate::reason::SkipReason;
+use crate::world::World;
+
+/// All that is known at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What all Services have in common.
+    pub world: World,
+    /// The Services.
+    pub services: BTreeMap<ServiceKey, ServiceView>,
+    /// Where they can be served.
+    pub endpoints: EndpointIndex,
+}
+
+impl Snapshot {
+    /// The verdict on one Service; one that is not there is deleted.
+    #[must_use]
+    pub fn verdict(&self, key: &ServiceKey) -> Verdict {
+        match self.services.get(key) {
+            Some(service) => decide(&self.world, service, &self.endpoints.of(key)),
+            None => Verdict::Skip(SkipReason::ServiceDeleted),
+        }
+    }
+}
+
+/// What this node does about each Service.
+pub type Plan = BTreeMap<ServiceKey, Verdict>;
+
+/// The verdicts on all Services. Deciding about a single one again gives the same: nothing depends on the others.
+#[must_use]
+pub fn plan(snapshot: &Snapshot) -> Plan {
+    snapshot.services.keys().map(|key| (key.clone(), snapshot.verdict(key))).collect()
+}

@@ -1,0 +1,105 @@
+//! Why a Service is not announced by this node.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// Why this node does not announce a Service. [`Self::code`] is the log's `reason`, the `Display` the explanation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SkipReason {
+    /// The object is gone.
+    ServiceDeleted,
+    /// `spec.type` is another.
+    NotLoadBalancer,
+    /// The load balancer class belongs to another implementation.
+    OtherClass,
+    /// The controller has given no address yet.
+    NoIpAllocated,
+    /// An entry of the status is no address.
+    InvalidIp,
+    /// The addresses are not all in one pool.
+    IpNotAllowed,
+    /// The announced addresses were replaced.
+    LoadBalancerIpChanged,
+    /// Nobody could answer the traffic.
+    NoServingEndpoint,
+    /// A shared address would be announced from several nodes.
+    SharedIpWithServiceSelector,
+    /// No advertisement of the pool is for this Service and this node.
+    NoMatchingAdvertisement,
+    /// No node has a live speaker, is available, selected and, where it matters, has an endpoint.
+    NoCandidate,
+    /// Another node was elected.
+    OtherNode {
+        /// The one that announces.
+        owner: String,
+    },
+    /// This node was elected but has none of the interfaces asked for.
+    NoSuchInterface {
+        /// The addresses nobody announces for that.
+        addresses: Vec<IpAddr>,
+    },
+}
+
+impl SkipReason {
+    /// The word the contract gives this case (02 §2.1, §2.2); cases it does not know have words of our own.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ServiceDeleted => "serviceDeleted",
+            Self::NotLoadBalancer => "notLoadBalancer",
+            Self::OtherClass => "otherLoadBalancerClass",
+            Self::NoIpAllocated => "noIPAllocated",
+            Self::InvalidIp => "invalidIP",
+            Self::IpNotAllowed => "ipNotAllowed",
+            Self::LoadBalancerIpChanged => "loadBalancerIPChanged",
+            Self::NoServingEndpoint | Self::NoCandidate | Self::OtherNode { .. } => "notOwner",
+            Self::SharedIpWithServiceSelector => "sharedIPWithServiceSelector",
+            Self::NoMatchingAdvertisement => "noMatchingAdvertisement",
+            Self::NoSuchInterface { .. } => "announceFailed",
+        }
+    }
+
+    /// Whether an admin should look, as opposed to things being as they should.
+    #[must_use]
+    pub fn is_alarming(&self) -> bool {
+        match self {
+            Self::SharedIpWithServiceSelector
+            | Self::InvalidIp
+            | Self::IpNotAllowed
+            | Self::NoSuchInterface { .. } => true,
+            Self::ServiceDeleted
+            | Self::NotLoadBalancer
+            | Self::OtherClass
+            | Self::NoIpAllocated
+            | Self::LoadBalancerIpChanged
+            | Self::NoServingEndpoint
+            | Self::NoMatchingAdvertisement
+            | Self::NoCandidate
+            | Self::OtherNode { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ServiceDeleted => f.write_str("the Service is gone"),
+            Self::NotLoadBalancer => f.write_str("the Service is not of type LoadBalancer"),
+            Self::OtherClass => f.write_str("its load balancer class is not ours"),
+            Self::NoIpAllocated => f.write_str("it has no address yet"),
+            Self::InvalidIp => f.write_str("its status holds an entry that is no IP address"),
+            Self::IpNotAllowed => f.write_str("its addresses are not all in one IPAddressPool"),
+            Self::LoadBalancerIpChanged => f.write_str("it got other addresses"),
+            Self::NoServingEndpoint => f.write_str("no endpoint can serve"),
+            Self::SharedIpWithServiceSelector => f.write_str(
+                "it shares its address while an L2Advertisement selects Services: remove one or the other",
+            ),
+            Self::NoMatchingAdvertisement => f.write_str("no L2Advertisement selects its pool and this node"),
+            Self::NoCandidate => f.write_str("no node with a live speaker may announce it"),
+            Self::OtherNode { owner } => write!(f, "node {owner} announces it"),
+            Self::NoSuchInterface { .. } => {
+                f.write_str("this node has none of the interfaces its L2Advertisements name")
+            }
+        }
+    }
+}

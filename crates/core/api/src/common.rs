@@ -1,0 +1,3 @@
+//! Types of Kubernetes that several of our resources embed.
+
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};

@@ -1,0 +1,44 @@
+//! Our definitions against the original's: every object the original accepts, ours accepts.
+//!
+//! `tests/data` holds the original's definitions without their descriptions, as the interface to keep.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+
+mod compare;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+const UPSTREAM: &[&str] = &[
+    include_str!("../data/metallb.io_configurationstates.yaml"),
+    include_str!("../data/metallb.io_ipaddresspools.yaml"),
+    include_str!("../data/metallb.io_l2advertisements.yaml"),
+    include_str!("../data/metallb.io_metallbs.yaml"),
+    include_str!("../data/metallb.io_servicel2statuses.yaml"),
+];
+
+fn by_name(definitions: impl Iterator<Item = Value>) -> BTreeMap<String, Value> {
+    definitions.map(|crd| (crd["metadata"]["name"].as_str().unwrap().to_owned(), crd)).collect()
+}
+
+fn upstream() -> BTreeMap<String, Value> {
+    by_name(UPSTREAM.iter().map(|text| serde_saphyr::from_str(text).unwrap()))
+}
+
+fn ours() -> BTreeMap<String, Value> {
+    by_name(metallb_api::crds().into_iter().map(|crd| serde_json::to_value(crd).unwrap()))
+}
+
+#[test]
+fn every_definition_has_a_counterpart() {
+    assert_eq!(ours().keys().collect::<Vec<_>>(), upstream().keys().collect::<Vec<_>>());
+}
+
+#[test]
+fn every_object_upstream_accepts_ours_accepts() {
+    let ours = ours();
+    for (name, upstream) in upstream() {
+        let differences = compare::definitions(&upstream, &ours[&name]);
+        assert!(differences.is_empty(), "{name}:\n{}", differences.join("\n"));
+    }
+}

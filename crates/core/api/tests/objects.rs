@@ -1,0 +1,107 @@
+//! Objects an API server may hold, read and written back through our types.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use kube_core::Resource;
+use metallb_api::{ConfigurationState, IPAddressPool, L2Advertisement, MetalLB, ServiceL2Status};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+fn read<K: DeserializeOwned>(object: &Value) -> K {
+    K::deserialize(object).unwrap()
+}
+
+fn bare<K: Resource<DynamicType = ()>>() -> Value {
+    json!({ "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": { "name": "thing" } })
+}
+
+fn reads_without_spec<K>(written: Option<Value>)
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned + Serialize,
+{
+    let object: K = read(&bare::<K>());
+    assert_eq!(object.meta().name.as_deref(), Some("thing"));
+    let again = serde_json::to_value(&object).unwrap();
+    assert_eq!(again.get("spec").cloned(), written, "{again}");
+}
+
+#[test]
+fn objects_without_spec_are_read_where_the_schema_allows_them() {
+    reads_without_spec::<L2Advertisement>(Some(json!({})));
+    reads_without_spec::<MetalLB>(Some(json!({})));
+    reads_without_spec::<ServiceL2Status>(Some(json!({})));
+    reads_without_spec::<ConfigurationState>(None);
+}
+
+#[test]
+fn an_object_without_spec_may_have_a_status() {
+    let mut object = bare::<MetalLB>();
+    object["status"] = json!({ "conditions": [] });
+    assert_eq!(read::<MetalLB>(&object).status.unwrap().conditions, Some(vec![]));
+    let mut object = bare::<ConfigurationState>();
+    object["status"] = json!({ "result": "Invalid", "errorSummary": "why" });
+    let state: ConfigurationState = read(&object);
+    assert_eq!(state.status.as_ref().unwrap().error_summary.as_deref(), Some("why"));
+    assert_eq!(serde_json::to_value(&state).unwrap(), object);
+}
+
+#[test]
+fn a_pool_without_spec_is_refused() {
+    assert!(serde_json::from_value::<IPAddressPool>(bare::<IPAddressPool>()).is_err());
+}
+
+#[test]
+fn a_spec_that_has_the_wrong_type_is_refused_not_defaulted() {
+    let mut object = bare::<MetalLB>();
+    object["spec"] = json!({ "nodeSelector": "all" });
+    assert!(serde_json::from_value::<MetalLB>(object).is_err());
+}
+
+#[test]
+fn fields_of_other_releases_are_passed_over() {
+    let mut object = bare::<MetalLB>();
+    object["spec"] = json!({ "fieldOfTheFuture": 1, "logLevel": "warn" });
+    assert_eq!(read::<MetalLB>(&object).spec.log_level, Some(metallb_api::LogLevel::Warn));
+    let mut object = bare::<ServiceL2Status>();
+    object["spec"] = json!({});
+    object["status"] = json!({ "node": "n1", "fieldOfTheFuture": {} });
+    assert_eq!(read::<ServiceL2Status>(&object).status.unwrap().node.as_deref(), Some("n1"));
+}
+
+#[test]
+fn a_quantity_may_be_a_number() {
+    let mut object = bare::<MetalLB>();
+    object["spec"] =
+        json!({ "speakerConfig": { "resources": { "limits": { "cpu": 1, "memory": "64Mi" } } } });
+    let resources = read::<MetalLB>(&object).spec.speaker_config.unwrap().resources.unwrap();
+    assert_eq!(resources.limits.unwrap()["cpu"].0, "1");
+}
+
+#[test]
+fn a_full_object_is_written_back_as_it_was_read() {
+    let mut pool = bare::<IPAddressPool>();
+    pool["spec"] = json!({
+        "addresses": ["192.0.2.0/24", "2001:db8::1-2001:db8::9"],
+        "autoAssign": false,
+        "avoidBuggyIPs": true,
+        "serviceAllocation": {
+            "priority": 5,
+            "namespaces": ["a"],
+            "namespaceSelectors": [{ "matchLabels": { "a": "b" } }],
+            "serviceSelectors": [{ "matchExpressions": [{ "key": "k", "operator": "In", "values": ["v"] }] }],
+        },
+    });
+    pool["status"] = json!({ "assignedIPv4": 1, "assignedIPv6": 2, "availableIPv4": 3, "availableIPv6": 4 });
+    assert_eq!(serde_json::to_value(read::<IPAddressPool>(&pool)).unwrap(), pool);
+
+    let mut advertisement = bare::<L2Advertisement>();
+    advertisement["spec"] = json!({
+        "ipAddressPools": ["p"],
+        "ipAddressPoolSelectors": [{}],
+        "nodeSelectors": [{ "matchLabels": { "a": "b" } }],
+        "interfaces": ["eth0"],
+        "serviceSelectors": [{}],
+        "preferredNodeSelectors": [{ "weight": 100, "preference": {} }],
+    });
+    assert_eq!(serde_json::to_value(read::<L2Advertisement>(&advertisement)).unwrap(), advertisement);
+}

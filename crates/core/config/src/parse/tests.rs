@@ -1,0 +1,478 @@
+//! Rows of contract 01 §3.2 and §3.3 for pools and layer 2 advertisements, and contract 02 §2.3.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use metallb_api::{IPAddressPool, L2Advertisement};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::Interfaces;
+use crate::raw::{Labels, Namespace, Node};
+use crate::service;
+
+fn pool(name: &str, spec: Value) -> Arc<IPAddressPool> {
+    labelled_pool(name, json!({}), spec)
+}
+
+fn labelled_pool(name: &str, labels: Value, spec: Value) -> Arc<IPAddressPool> {
+    let object = json!({
+        "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool",
+        "metadata": {"name": name, "labels": labels}, "spec": spec,
+    });
+    Arc::new(serde_json::from_value(object).unwrap())
+}
+
+fn plain(name: &str, addresses: &[&str]) -> Arc<IPAddressPool> {
+    pool(name, json!({"addresses": addresses}))
+}
+
+fn advertisement(name: &str, spec: Value) -> Arc<L2Advertisement> {
+    let object = json!({
+        "apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement", "metadata": {"name": name}, "spec": spec,
+    });
+    Arc::new(serde_json::from_value(object).unwrap())
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn parse_pools(pools: Vec<Arc<IPAddressPool>>, previous: &Config) -> Parsed {
+    parse(&RawConfig { pools, ..RawConfig::default() }, previous)
+}
+
+/// Three nodes, one pool "p" that everything is attached to.
+fn parse_advertisements(l2_advertisements: Vec<Arc<L2Advertisement>>) -> Parsed {
+    let node = |name: &str, zone: &str| Node {
+        name: name.into(),
+        labels: labels(&[("zone", zone), ("name", name)]),
+    };
+    let raw = RawConfig {
+        pools: vec![labelled_pool("p", json!({"team": "blue"}), json!({"addresses": ["10.0.0.0/24"]}))],
+        l2_advertisements,
+        nodes: vec![node("n1", "a"), node("n2", "a"), node("n3", "b")],
+        namespaces: Vec::new(),
+    };
+    parse(&raw, &Config::default())
+}
+
+fn messages(parsed: &Parsed) -> Vec<String> {
+    parsed.refusals.iter().map(Refusal::to_string).collect()
+}
+
+fn names(parsed: &Parsed) -> Vec<&str> {
+    parsed.config.pools.keys().map(String::as_str).collect()
+}
+
+fn set(items: &[&str]) -> BTreeSet<String> {
+    items.iter().map(|item| (*item).to_owned()).collect()
+}
+
+/// Contract 01 §3.2, rows IPAddressPool and "any selector".
+#[test]
+fn a_wrong_pool_is_refused_with_the_contract_s_text() {
+    let twice = json!([{"matchLabels": {"a": "b"}}, {"matchLabels": {"a": "b"}}]);
+    let bad = json!([{"matchExpressions": [{"key": "a", "operator": "Like"}]}]);
+    let repeated = json!([{"matchExpressions": [{"key": "a", "operator": "In", "values": ["x", "x"]}]}]);
+    let pinned = |allocation: Value| json!({"addresses": ["10.0.0.0/24"], "serviceAllocation": allocation});
+    let table = [
+        (json!({"addresses": []}), "parsing address pool p: pool has no prefixes defined"),
+        (
+            json!({"addresses": ["10.0.0.0"]}),
+            r#"parsing address pool p: invalid CIDR "10.0.0.0" in pool "p": invalid CIDR "10.0.0.0""#,
+        ),
+        (
+            json!({"addresses": ["10.0.0.9-10.0.0.1"]}),
+            r#"parsing address pool p: invalid CIDR "10.0.0.9-10.0.0.1" in pool "p": invalid IP range "10.0.0.9-10.0.0.1": start IP "10.0.0.9" is after the end IP "10.0.0.1""#,
+        ),
+        (
+            json!({"addresses": ["x-10.0.0.1"]}),
+            r#"parsing address pool p: invalid CIDR "x-10.0.0.1" in pool "p": invalid IP range "x-10.0.0.1": invalid start IP "x""#,
+        ),
+        (
+            json!({"addresses": ["10.0.0.1-x"]}),
+            r#"parsing address pool p: invalid CIDR "10.0.0.1-x" in pool "p": invalid IP range "10.0.0.1-x": invalid end IP "x""#,
+        ),
+        (
+            pinned(json!({"namespaces": ["a", "a"]})),
+            "parsing address pool p: duplicate definition in namespaces field",
+        ),
+        (
+            pinned(json!({"namespaceSelectors": twice})),
+            r#"parsing address pool p: duplicate definition of namespaceSelectors "a=b""#,
+        ),
+        (
+            pinned(json!({"serviceSelectors": twice})),
+            r#"parsing address pool p: duplicate definition of serviceSelectors "a=b""#,
+        ),
+        (
+            pinned(json!({"namespaceSelectors": bad})),
+            "parsing address pool p: \"Like\" is not a valid label selector operator: use In, NotIn, Exists or DoesNotExist\n\
+             invalid namespace label selector \"a like ()\" in ip pool p",
+        ),
+        (
+            pinned(json!({"serviceSelectors": bad})),
+            "parsing address pool p: \"Like\" is not a valid label selector operator: use In, NotIn, Exists or DoesNotExist\n\
+             invalid service label selector \"a like ()\" in ip pool p",
+        ),
+        (
+            pinned(json!({"serviceSelectors": repeated})),
+            "parsing address pool p: duplicate definition of match expression value in label selector \"a in (x,x)\"\n\
+             invalid service label selector \"a in (x,x)\" in ip pool p",
+        ),
+    ];
+    for (spec, message) in table {
+        let parsed = parse_pools(vec![pool("p", spec), plain("good", &["10.1.0.0/24"])], &Config::default());
+        assert_eq!(messages(&parsed), [message]);
+        assert_eq!(parsed.refusals[0].name, "p");
+        assert_eq!(names(&parsed), ["good"], "the good pool is in force");
+        assert!(parsed.config.pools_refused);
+    }
+}
+
+/// Contract 01 §3.2, rows "empty name" and "name twice".
+#[test]
+fn nameless_and_repeated_pools_are_refused() {
+    let pools = vec![plain("", &["10.0.0.0/24"]), plain("a", &["10.1.0.0/24"]), plain("a", &["10.2.0.0/24"])];
+    let parsed = parse_pools(pools, &Config::default());
+    assert_eq!(
+        messages(&parsed),
+        ["parsing address pool : missing pool name", r#"duplicate definition of pool "a""#]
+    );
+    assert_eq!(parsed.config.pools["a"].ranges[0].to_string(), "10.1.0.0-10.1.0.255");
+}
+
+/// Contract 01 §3.2, row "CIDR overlap", and §3.3 rule 2.
+#[test]
+fn overlapping_addresses_are_refused_naming_both_prefixes() {
+    let table: &[(&[&str], &[&str], &str)] = &[
+        (
+            &["10.0.0.0/24"],
+            &["10.0.0.0/24"],
+            r#"CIDR "10.0.0.0/24" in pool "b" overlaps with already defined CIDR "10.0.0.0/24""#,
+        ),
+        (
+            &["10.0.0.0/16"],
+            &["10.0.9.0/24"],
+            r#"CIDR "10.0.9.0/24" in pool "b" overlaps with already defined CIDR "10.0.0.0/16""#,
+        ),
+        (
+            &["10.0.9.0/24"],
+            &["10.0.0.0/16"],
+            r#"CIDR "10.0.0.0/16" in pool "b" overlaps with already defined CIDR "10.0.9.0/24""#,
+        ),
+        (
+            &["10.0.0.1-10.0.0.6"],
+            &["10.0.0.5-10.0.0.9"],
+            r#"CIDR "10.0.0.5/32" in pool "b" overlaps with already defined CIDR "10.0.0.4/31""#,
+        ),
+        (
+            &["10.1.0.0/24"],
+            &["10.2.0.0/24", "10.2.0.0/25"],
+            r#"CIDR "10.2.0.0/25" in pool "b" overlaps with already defined CIDR "10.2.0.0/24""#,
+        ),
+        (
+            &["2001:db8::/64"],
+            &["::/0"],
+            r#"CIDR "::/0" in pool "b" overlaps with already defined CIDR "2001:db8::/64""#,
+        ),
+        (
+            &["1.2.3.0/24"],
+            &["::ffff:1.2.3.0/120"],
+            r#"CIDR "1.2.3.0/24" in pool "b" overlaps with already defined CIDR "1.2.3.0/24""#,
+        ),
+    ];
+    for (first, second, message) in table {
+        // Given in the wrong order: names decide (D10).
+        let parsed = parse_pools(vec![plain("b", second), plain("a", first)], &Config::default());
+        assert_eq!(messages(&parsed), [*message]);
+        assert_eq!(names(&parsed), ["a"]);
+    }
+}
+
+#[test]
+fn a_pool_that_goes_wrong_stays_at_its_last_good_version() {
+    let before = parse_pools(vec![plain("a", &["10.0.0.0/24"])], &Config::default());
+    assert!(!before.config.pools_refused);
+    let wrong =
+        parse_pools(vec![plain("a", &["10.0.0.0/240"]), plain("b", &["10.1.0.0/24"])], &before.config);
+    assert_eq!(names(&wrong), ["a", "b"]);
+    assert_eq!(wrong.config.pools["a"], before.config.pools["a"]);
+    assert!(wrong.config.pools_refused);
+    let still_wrong = parse_pools(vec![plain("a", &[])], &wrong.config);
+    assert_eq!(still_wrong.config.pools["a"], before.config.pools["a"]);
+    let mended = parse_pools(vec![plain("a", &["10.0.0.0/25"])], &still_wrong.config);
+    assert!(mended.refusals.is_empty() && !mended.config.pools_refused);
+    assert_eq!(mended.config.pools["a"].ranges[0].to_string(), "10.0.0.0-10.0.0.127");
+}
+
+#[test]
+fn what_is_in_force_wins_over_a_newcomer_whatever_their_names() {
+    let before = parse_pools(vec![plain("z", &["10.0.0.0/24"])], &Config::default());
+    let after = parse_pools(vec![plain("a", &["10.0.0.0/16"]), plain("z", &["10.0.0.0/24"])], &before.config);
+    assert_eq!(names(&after), ["z"]);
+    assert_eq!(after.refusals[0].name, "a");
+    let renamed = parse_pools(vec![plain("a", &["10.0.0.0/16"])], &after.config);
+    assert_eq!(names(&renamed), ["a"]);
+    assert!(renamed.refusals.is_empty());
+}
+
+#[test]
+fn two_pools_may_swap_their_addresses_in_one_change() {
+    let before =
+        parse_pools(vec![plain("a", &["10.0.0.0/24"]), plain("b", &["10.1.0.0/24"])], &Config::default());
+    let after = parse_pools(vec![plain("a", &["10.1.0.0/24"]), plain("b", &["10.0.0.0/24"])], &before.config);
+    assert_eq!(messages(&after), Vec::<String>::new());
+    assert_eq!(after.config.pools["a"].ranges, before.config.pools["b"].ranges);
+}
+
+#[test]
+fn a_change_that_needs_a_refused_change_is_refused_too() {
+    let before = parse_pools(
+        vec![plain("a", &["10.0.0.0/24"]), plain("b", &["10.1.0.0/24"]), plain("c", &["10.2.0.0/24"])],
+        &Config::default(),
+    );
+    // a wants what b leaves, but b cannot go where c is.
+    let after = parse_pools(
+        vec![plain("a", &["10.1.0.0/24"]), plain("b", &["10.2.0.0/24"]), plain("c", &["10.2.0.0/24"])],
+        &before.config,
+    );
+    assert_eq!(after.config.pools, before.config.pools);
+    let refused: Vec<_> = after.refusals.iter().map(|refusal| refusal.name.as_str()).collect();
+    assert_eq!(refused, ["a", "b"]);
+}
+
+#[test]
+fn the_order_of_the_objects_does_not_matter() {
+    let pools = [plain("a", &["10.0.0.0/24"]), plain("b", &["10.0.0.0/23"]), plain("c", &["10.1.0.0/24"])];
+    let forward = parse_pools(pools.to_vec(), &Config::default());
+    let backward = parse_pools(pools.iter().rev().cloned().collect(), &Config::default());
+    assert_eq!(forward.config, backward.config);
+    assert_eq!(forward.refusals, backward.refusals);
+}
+
+#[test]
+fn metadata_and_status_do_not_make_a_configuration_different() {
+    let before = parse_pools(vec![plain("a", &["10.0.0.0/24"])], &Config::default());
+    let mut object = (*plain("a", &["10.0.0.0/24"])).clone();
+    object.metadata.resource_version = Some("7".into());
+    object.status = Some(metallb_api::IPAddressPoolStatus { assigned_ipv4: 3, ..Default::default() });
+    assert_eq!(parse_pools(vec![Arc::new(object)], &before.config).config, before.config);
+}
+
+/// Contract 01 §1.1 and §3.3 rule 12; D2.
+#[test]
+fn pinning_restricts_by_namespace_and_by_labels() {
+    // (serviceAllocation, admits web in ns "shop" (team=blue), admits web in "other")
+    let table = [
+        (json!({}), true, true),
+        (json!({"priority": 3}), true, true),
+        (json!({"namespaces": ["shop"]}), true, false),
+        (json!({"namespaces": ["gone"]}), false, false),
+        (json!({"namespaceSelectors": [{"matchLabels": {"team": "blue"}}]}), true, false),
+        (json!({"namespaceSelectors": [{"matchLabels": {"team": "none"}}]}), false, false),
+        (
+            json!({"namespaces": ["other"], "namespaceSelectors": [{"matchLabels": {"team": "blue"}}]}),
+            true,
+            true,
+        ),
+        (json!({"serviceSelectors": [{"matchLabels": {"app": "web"}}]}), true, true),
+        (
+            json!({"serviceSelectors": [{"matchLabels": {"app": "db"}}, {"matchLabels": {"app": "web"}}]}),
+            true,
+            true,
+        ),
+        (json!({"serviceSelectors": [{"matchLabels": {"app": "db"}}]}), false, false),
+        (json!({"namespaces": ["shop"], "serviceSelectors": [{"matchLabels": {"app": "web"}}]}), true, false),
+        (
+            json!({"namespaceSelectors": [{"matchLabels": {"team": "none"}}], "serviceSelectors": [{"matchLabels": {"app": "web"}}]}),
+            false,
+            false,
+        ),
+    ];
+    for (allocation, in_shop, in_other) in table {
+        let raw = RawConfig {
+            pools: vec![pool("p", json!({"addresses": ["10.0.0.0/24"], "serviceAllocation": allocation}))],
+            namespaces: vec![
+                Namespace { name: "shop".into(), labels: labels(&[("team", "blue")]) },
+                Namespace { name: "other".into(), labels: Labels::new() },
+            ],
+            ..RawConfig::default()
+        };
+        let config = parse(&raw, &Config::default()).config;
+        for (namespace, expected) in [("shop", in_shop), ("other", in_other)] {
+            let service =
+                json!({"metadata": {"name": "web", "namespace": namespace, "labels": {"app": "web"}}});
+            let view = service::parse(&serde_json::from_value(service).unwrap());
+            assert_eq!(config.pools["p"].admits(&view), expected, "{allocation} {namespace}");
+        }
+    }
+}
+
+#[test]
+fn only_positive_priorities_count() {
+    let priority = |value: i64| {
+        let spec = json!({"addresses": ["10.0.0.0/24"], "serviceAllocation": {"priority": value}});
+        let config = parse_pools(vec![pool("p", spec)], &Config::default()).config;
+        config.pools["p"].allocation.as_ref().unwrap().priority.map(u64::from)
+    };
+    assert_eq!([priority(7), priority(0), priority(-4)], [Some(7), None, None]);
+}
+
+#[test]
+fn an_address_belongs_to_the_pool_that_has_it_and_does_not_avoid_it() {
+    let pools = vec![
+        plain("a", &["10.0.0.0/24", "2001:db8::/120"]),
+        pool("b", json!({"addresses": ["10.0.1.0-10.0.1.255"], "avoidBuggyIPs": true})),
+    ];
+    let config = parse_pools(pools, &Config::default()).config;
+    let table: &[(&[&str], Option<&str>)] = &[
+        (&["10.0.0.0"], Some("a")),
+        (&["::ffff:10.0.0.7"], Some("a")),
+        (&["10.0.0.255", "2001:db8::ff"], Some("a")),
+        (&["10.0.1.1"], Some("b")),
+        (&["10.0.1.0"], None),
+        (&["10.0.1.255"], None),
+        (&["10.0.1.1", "2001:db8::1"], None),
+        (&["9.255.255.255"], None),
+        (&["10.0.2.0"], None),
+        (&["::"], None),
+        (&["2001:db8::100"], None),
+        (&[], None),
+    ];
+    for (addresses, expected) in table {
+        let parsed: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        assert_eq!(config.pool_of(&parsed).map(|pool| pool.name.as_str()), *expected, "{addresses:?}");
+    }
+}
+
+/// Contract 01 §3.2, rows L2Advertisement.
+#[test]
+fn a_wrong_advertisement_is_refused_with_the_contract_s_text() {
+    let twice = json!([{"matchLabels": {"a": "b"}}, {"matchLabels": {"a": "b"}}]);
+    let bad = json!([{"matchExpressions": [{"key": "a", "operator": "In"}]}]);
+    let reason = r#"label selector key "a": operator In needs at least one value"#;
+    let table = [
+        (
+            json!({"ipAddressPools": ["p", "q", "p"]}),
+            r#"duplicate definition of ipAddressPools "p""#.to_owned(),
+        ),
+        (
+            json!({"ipAddressPoolSelectors": twice}),
+            r#"duplicate definition of ipAddressPoolSelectors "a=b""#.to_owned(),
+        ),
+        (json!({"nodeSelectors": twice}), r#"duplicate definition of nodeSelectors "a=b""#.to_owned()),
+        (json!({"serviceSelectors": twice}), r#"duplicate definition of serviceSelectors "a=b""#.to_owned()),
+        (json!({"nodeSelectors": bad}), format!("{reason}\nfailed to parse node selector for ad")),
+        (json!({"serviceSelectors": bad}), format!("{reason}\nfailed to parse service selector for ad")),
+        (
+            json!({"preferredNodeSelectors": [{"weight": 1, "preference": bad[0]}]}),
+            format!(
+                "{reason}\ninvalid preferred node selector \"a in ()\"\nfailed to parse preferred node selectors for ad"
+            ),
+        ),
+    ];
+    for (spec, message) in table {
+        let parsed = parse_advertisements(vec![advertisement("ad", spec), advertisement("good", json!({}))]);
+        let texts: Vec<String> = parsed.refusals.iter().map(|refusal| refusal.error.to_string()).collect();
+        assert_eq!(texts, std::slice::from_ref(&message));
+        assert_eq!(messages(&parsed), [format!("parsing L2Advertisement ad: {message}")]);
+        assert_eq!(parsed.config.pools["p"].l2_advertisements.len(), 1, "the good one is in force");
+        assert!(!parsed.config.pools_refused);
+    }
+}
+
+#[test]
+fn an_advertisement_that_goes_wrong_stays_at_its_last_good_version() {
+    let before = parse_advertisements(vec![advertisement("ad", json!({"interfaces": ["eth1"]}))]);
+    let raw = RawConfig {
+        pools: vec![plain("p", &["10.0.0.0/24"])],
+        l2_advertisements: vec![advertisement("ad", json!({"ipAddressPools": ["p", "p"]}))],
+        ..RawConfig::default()
+    };
+    let after = parse(&raw, &before.config);
+    assert_eq!(after.refusals.len(), 1);
+    assert_eq!(after.config.pools["p"].l2_advertisements[0].interfaces, Interfaces::Only(set(&["eth1"])));
+}
+
+/// Contract 01 §3.3 rules 5 and 8, contract 02 §2.3.
+#[test]
+fn an_advertisement_is_attached_to_the_pools_it_names_or_selects() {
+    let table = [
+        (json!({}), true),
+        (json!({"ipAddressPools": []}), true),
+        (json!({"ipAddressPools": ["p"]}), true),
+        (json!({"ipAddressPools": ["unknown"]}), false),
+        (json!({"ipAddressPoolSelectors": [{"matchLabels": {"team": "blue"}}]}), true),
+        (json!({"ipAddressPoolSelectors": [{"matchLabels": {"team": "red"}}]}), false),
+        (
+            json!({"ipAddressPools": ["unknown"], "ipAddressPoolSelectors": [{"matchLabels": {"team": "blue"}}]}),
+            true,
+        ),
+        (
+            json!({"ipAddressPools": ["p"], "ipAddressPoolSelectors": [{"matchLabels": {"team": "blue"}}]}),
+            true,
+        ),
+    ];
+    for (spec, attached) in table {
+        let parsed = parse_advertisements(vec![advertisement("ad", spec.clone())]);
+        assert_eq!(parsed.config.pools["p"].l2_advertisements.len(), usize::from(attached), "{spec}");
+    }
+}
+
+/// Contract 01 §3.3 rule 7, contract 02 §2.3.
+#[test]
+fn nodes_are_selected_and_scored() {
+    let parsed = parse_advertisements(vec![advertisement(
+        "ad",
+        json!({
+            "nodeSelectors": [{"matchLabels": {"name": "n1"}}, {"matchLabels": {"zone": "b"}}],
+            "preferredNodeSelectors": [
+                {"weight": 10, "preference": {"matchLabels": {"zone": "a"}}},
+                {"weight": 7, "preference": {"matchLabels": {"name": "n1"}}},
+                {"weight": 5, "preference": {"matchLabels": {"name": "nowhere"}}},
+            ],
+            "interfaces": ["eth1", "eth0"],
+            "serviceSelectors": [{"matchLabels": {"z": "1"}}, {"matchLabels": {"a": "1"}}],
+        }),
+    )]);
+    let ad = &parsed.config.pools["p"].l2_advertisements[0];
+    assert_eq!(ad.nodes, set(&["n1", "n3"]));
+    assert_eq!((ad.score("n1"), ad.score("n2"), ad.score("n3")), (17, 0, 0));
+    assert_eq!(ad.scores.len(), 1, "a score of nothing is absent");
+    assert_eq!(ad.interfaces, Interfaces::Only(set(&["eth0", "eth1"])));
+    let services: Vec<String> = ad.services.iter().map(ToString::to_string).collect();
+    assert_eq!(services, ["a=1", "z=1"]);
+    assert!(ad.selects_service(&labels(&[("z", "1")])) && !ad.selects_service(&Labels::new()));
+}
+
+#[test]
+fn without_selectors_all_nodes_interfaces_and_services_are_meant() {
+    let parsed = parse_advertisements(vec![advertisement("ad", json!({"interfaces": []}))]);
+    let ad = &parsed.config.pools["p"].l2_advertisements[0];
+    assert_eq!(ad.nodes, set(&["n1", "n2", "n3"]));
+    assert_eq!(ad.interfaces, Interfaces::All);
+    assert!(ad.selects_service(&Labels::new()));
+}
+
+/// Contract 01 §3.3 rule 6.
+#[test]
+fn equal_advertisements_are_attached_once_unless_they_carry_scores() {
+    let scored = json!({"preferredNodeSelectors": [{"weight": 1, "preference": {}}]});
+    let table = [
+        (vec![json!({}), json!({})], 1),
+        (vec![json!({}), json!({"nodeSelectors": [{}]})], 1),
+        (vec![json!({}), json!({"interfaces": ["eth0"]})], 2),
+        (vec![json!({}), json!({"nodeSelectors": [{"matchLabels": {"zone": "a"}}]})], 2),
+        (vec![json!({}), json!({"serviceSelectors": [{"matchLabels": {"a": "b"}}]})], 2),
+        (vec![scored.clone(), scored.clone()], 2),
+        (vec![json!({}), scored], 2),
+    ];
+    for (specs, count) in table {
+        let ads =
+            specs.iter().enumerate().map(|(index, spec)| advertisement(&format!("ad{index}"), spec.clone()));
+        let parsed = parse_advertisements(ads.collect());
+        assert_eq!(parsed.config.pools["p"].l2_advertisements.len(), count, "{specs:?}");
+    }
+}

@@ -1,0 +1,130 @@
+//! When gratuitous packets go out: at once, then every 1.1 s until 5 s have passed (contract 02 §2.8).
+//!
+//! ```text
+//!            Announce / LinkUp: a round at once
+//!   idle ────────────────────────────────────────▶ bursting ──┐ deadline passed: a round
+//!     ▲                                                │      │ Announce again: until = now + 5 s
+//!     └────────────────────────────────────────────────┘ ◀────┘
+//!       Withdraw / LinkDown, or the next round lies beyond `until`
+//! ```
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::moment::Moment;
+
+#[cfg(test)]
+mod tests;
+
+/// From one round to the next.
+const INTERVAL: Duration = Duration::from_millis(1100);
+/// How long after the last announcement rounds are repeated.
+const LENGTH: Duration = Duration::from_secs(5);
+
+/// What a burst is about.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Subject {
+    /// One address, on all links it is announced on.
+    Address(IpAddr),
+    /// All addresses announced on the link with this index.
+    Link(u32),
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Input {
+    /// The subject starts, or has to be made known again.
+    Announce(Subject),
+    /// The subject is no longer announced.
+    Withdraw(Subject),
+    /// A deadline passed.
+    Tick,
+}
+
+/// A round of gratuitous packets to send now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Round {
+    /// What to announce.
+    pub subject: Subject,
+}
+
+/// The bursts under way.
+#[derive(Debug, Default)]
+pub struct Burst {
+    schedules: HashMap<Subject, Schedule>,
+    /// The same by time, for the next deadline.
+    queue: BTreeSet<(Moment, Subject)>,
+    due: VecDeque<Subject>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Schedule {
+    next: Moment,
+    until: Moment,
+    /// A round is due and not yet handed out.
+    due: bool,
+}
+
+impl Burst {
+    /// Takes in what happened at `now`; rounds that follow from it wait in [`Self::poll_output`].
+    pub fn handle(&mut self, now: Moment, input: Input) {
+        match input {
+            Input::Announce(subject) => self.announce(now, subject),
+            Input::Withdraw(subject) => self.forget(subject),
+            Input::Tick => self.tick(now),
+        }
+    }
+
+    /// The next round to send, if one is due. A subject withdrawn meanwhile has none.
+    pub fn poll_output(&mut self) -> Option<Round> {
+        loop {
+            let subject = self.due.pop_front()?;
+            let Some(schedule) = self.schedules.get_mut(&subject) else { continue };
+            if std::mem::take(&mut schedule.due) {
+                return Some(Round { subject });
+            }
+        }
+    }
+
+    /// When [`Input::Tick`] is wanted next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Moment> {
+        self.queue.first().map(|(at, _)| *at)
+    }
+
+    fn announce(&mut self, now: Moment, subject: Subject) {
+        let until = now + LENGTH;
+        if let Some(schedule) = self.schedules.get_mut(&subject) {
+            schedule.until = until;
+            return;
+        }
+        self.schedule_round(now, subject, until);
+    }
+
+    fn tick(&mut self, now: Moment) {
+        while let Some((at, subject)) = self.queue.first().copied().filter(|(at, _)| *at <= now) {
+            self.queue.remove(&(at, subject));
+            let Some(schedule) = self.schedules.get(&subject).copied() else { continue };
+            if at > schedule.until {
+                self.schedules.remove(&subject);
+                continue;
+            }
+            self.schedule_round(now, subject, schedule.until);
+        }
+    }
+
+    /// A round now, and the next one counted from now: a driver that was late does not send rounds in a row.
+    fn schedule_round(&mut self, now: Moment, subject: Subject, until: Moment) {
+        let next = now + INTERVAL;
+        self.due.push_back(subject);
+        self.queue.insert((next, subject));
+        self.schedules.insert(subject, Schedule { next, until, due: true });
+    }
+
+    fn forget(&mut self, subject: Subject) {
+        if let Some(schedule) = self.schedules.remove(&subject) {
+            self.queue.remove(&(schedule.next, subject));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What this node answers for, and on which links.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+
+use metallb_net::{MacAddr, canonical};
+
+use crate::groups::solicited_node;
+
+/// The links an address is announced on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Interfaces {
+    /// Every eligible link.
+    All,
+    /// The links with these names.
+    Named(BTreeSet<String>),
+}
+
+impl Interfaces {
+    /// Whether a link of this name belongs to the set.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.contains(name),
+        }
+    }
+}
+
+/// A link as the responder needs to know it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Link {
+    /// Kernel index, unique while the link exists.
+    pub index: u32,
+    /// Kernel name.
+    pub name: String,
+    /// The hardware address given in answers.
+    pub mac: MacAddr,
+    /// The source of advertisements; without one the link speaks ARP only.
+    pub link_local: Option<Ipv6Addr>,
+}
+
+/// The addresses this node announces. Looking one up costs the same however many there are.
+#[derive(Clone, Debug, Default)]
+pub struct AnnouncedTable {
+    addresses: HashMap<IpAddr, Interfaces>,
+    /// The IPv6 addresses again, by the multicast group their solicitations are sent to.
+    groups: BTreeMap<Ipv6Addr, BTreeSet<Ipv6Addr>>,
+}
+
+impl AnnouncedTable {
+    /// Announces an address on these links from now on, whatever held before.
+    pub fn set(&mut self, address: IpAddr, interfaces: Interfaces) {
+        let address = canonical(address);
+        if let IpAddr::V6(v6) = address {
+            self.groups.entry(solicited_node(v6)).or_default().insert(v6);
+        }
+        self.addresses.insert(address, interfaces);
+    }
+
+    /// Stops announcing an address; says whether it was announced.
+    pub fn remove(&mut self, address: IpAddr) -> bool {
+        let address = canonical(address);
+        if let IpAddr::V6(v6) = address {
+            let group = solicited_node(v6);
+            if let Some(members) = self.groups.get_mut(&group) {
+                members.remove(&v6);
+                if members.is_empty() {
+                    self.groups.remove(&group);
+                }
+            }
+        }
+        self.addresses.remove(&address).is_some()
+    }
+
+    /// The links an address is announced on; nothing when it is not announced.
+    #[must_use]
+    pub fn interfaces(&self, address: IpAddr) -> Option<&Interfaces> {
+        self.addresses.get(&canonical(address))
+    }
+
+    /// The addresses announced on a link of this name, in no particular order.
+    pub fn addresses_on<'a>(&'a self, name: &'a str) -> impl Iterator<Item = IpAddr> + 'a {
+        self.addresses.iter().filter(move |(_, interfaces)| interfaces.contains(name)).map(|(ip, _)| *ip)
+    }
+
+    /// How many addresses are announced.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// Whether nothing is announced.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.addresses.is_empty()
+    }
+
+    /// All groups that some announced address needs.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Ipv6Addr> + '_ {
+        self.groups.keys().copied()
+    }
+
+    /// Whether an address announced on a link of this name is solicited through the group.
+    pub(crate) fn needs_group(&self, group: Ipv6Addr, name: &str) -> bool {
+        let members = self.groups.get(&group).into_iter().flatten();
+        members
+            .filter_map(|v6| self.addresses.get(&IpAddr::V6(*v6)))
+            .any(|interfaces| interfaces.contains(name))
+    }
+}

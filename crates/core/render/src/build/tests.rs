@@ -1,0 +1,134 @@
+use metallb_api::MetalLBSpec;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::backend::Platform;
+use crate::desired::Mode;
+
+fn built(spec: Value, extra: &[(&str, &str)]) -> Vec<Desired> {
+    let mandatory = [
+        ("OPERATOR_NAMESPACE", "metallb-system"),
+        ("CONTROLLER_IMAGE", "example/controller:1"),
+        ("SPEAKER_IMAGE", "example/speaker:1"),
+    ];
+    let variables = mandatory.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    let environment = Environment::parse(&variables.collect()).unwrap();
+    let spec: MetalLBSpec = serde_json::from_value(spec).unwrap();
+    let settings = Settings::parse(&spec, &environment, Platform::Kubernetes).unwrap();
+    let owner = Owner { name: "metallb".to_owned(), uid: "the-uid".to_owned() };
+    build(&settings, &environment, &owner, &MemberlistKey::new([7; 16])).unwrap()
+}
+
+fn names(objects: &[Desired]) -> Vec<String> {
+    objects.iter().map(ToString::to_string).collect()
+}
+
+fn pod_of<'a>(objects: &'a [Desired], kind: &str) -> &'a Value {
+    let workload = objects.iter().find(|object| object.resource.kind == kind).unwrap();
+    &workload.object.data["spec"]["template"]["spec"]
+}
+
+#[test]
+fn rights_come_before_pods_and_the_controller_before_the_speakers() {
+    let expected = [
+        "NetworkPolicy metallb-system/controller",
+        "ServiceAccount metallb-system/controller",
+        "ServiceAccount metallb-system/speaker",
+        "Secret metallb-system/metallb-memberlist",
+        "Secret metallb-system/metallb-webhook-cert",
+        "ConfigMap metallb-system/metallb-excludel2",
+        "ClusterRole metallb-system:controller",
+        "ClusterRoleBinding metallb-system:controller",
+        "ClusterRole metallb-system:speaker",
+        "ClusterRoleBinding metallb-system:speaker",
+        "ClusterRole metallb-system:kube-rbac-proxy",
+        "ClusterRoleBinding kube-rbac-proxy",
+        "Role metallb-system/controller",
+        "RoleBinding metallb-system/controller",
+        "Role metallb-system/pod-lister",
+        "RoleBinding metallb-system/pod-lister",
+        "Role metallb-system/speaker",
+        "RoleBinding metallb-system/speaker",
+        "Deployment metallb-system/controller",
+        "DaemonSet metallb-system/speaker",
+    ];
+    assert_eq!(names(&built(json!({}), &[])), expected);
+}
+
+#[test]
+fn every_object_in_the_namespace_belongs_to_the_resource() {
+    let owner = json!([{
+        "apiVersion": "metallb.io/v1beta1", "kind": "MetalLB", "name": "metallb", "uid": "the-uid",
+        "controller": true, "blockOwnerDeletion": true,
+    }]);
+    for object in built(json!({}), &[]) {
+        let metadata = serde_json::to_value(&object.object.metadata).unwrap();
+        match object.namespace() {
+            Some(_) => assert_eq!(metadata["ownerReferences"], owner, "{object}"),
+            None => assert_eq!(metadata["labels"]["metallb.io/owned-by"], "metallb-system", "{object}"),
+        }
+    }
+}
+
+#[test]
+fn only_the_memberlist_key_is_chosen_once() {
+    let once: Vec<String> = built(json!({}), &[])
+        .iter()
+        .filter(|o| o.mode == Mode::CreateOnce)
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(once, ["Secret metallb-system/metallb-memberlist"]);
+}
+
+#[test]
+fn network_policies_can_be_switched_off() {
+    let objects = built(json!({}), &[("DISABLE_NETWORK_POLICIES", "true")]);
+    assert!(objects.iter().all(|object| object.resource.kind != "NetworkPolicy"));
+}
+
+#[test]
+fn each_back_end_runs_one_speaker_container_that_knows_its_name() {
+    for (backend, bgp_type) in [
+        ("native", None),
+        ("frr", Some("frr")),
+        ("frr-k8s", Some("frr-k8s")),
+        ("frr-k8s-external", Some("frr-k8s")),
+    ] {
+        let objects =
+            built(json!({"bgpBackend": backend}), &[("FRRK8S_EXTERNAL_NAMESPACE", "frr-k8s-system")]);
+        for kind in ["Deployment", "DaemonSet"] {
+            let containers = pod_of(&objects, kind)["containers"].as_array().unwrap();
+            assert_eq!(containers.len(), 1, "{backend}");
+            let variables = containers[0]["env"].as_array().unwrap();
+            let told = variables.iter().find(|variable| variable["name"] == "METALLB_BGP_TYPE");
+            assert_eq!(
+                told.map(|variable| variable["value"].as_str().unwrap()),
+                bgp_type,
+                "{backend} {kind}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_external_back_end_is_told_where_frr_k8s_reads() {
+    let spec = json!({"bgpBackend": "frr-k8s-external",
+        "frrk8sConfig": {"namespace": "elsewhere", "secretPassthrough": true}});
+    let objects = built(spec, &[]);
+    let args = &pod_of(&objects, "DaemonSet")["containers"][0]["args"];
+    let expected = json!([
+        "--port=9120",
+        "--health-probe-port=17472",
+        "--log-level=info",
+        "--frrk8s-namespace=elsewhere",
+        "--frrk8s-secret-passthrough",
+    ]);
+    assert_eq!(*args, expected);
+}
+
+#[test]
+fn the_user_wins_over_the_built_in_node_selector() {
+    let objects = built(json!({"nodeSelector": {"kubernetes.io/os": "windows", "a": "b"}}), &[]);
+    let selector = &pod_of(&objects, "DaemonSet")["nodeSelector"];
+    assert_eq!(*selector, json!({"kubernetes.io/os": "windows", "a": "b"}));
+}

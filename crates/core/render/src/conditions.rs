@@ -1,0 +1,96 @@
+//! The four conditions of a `MetalLB` resource.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+#[cfg(test)]
+mod tests;
+
+/// Why a resource is not (yet) as it should be. The names are valid as `reason` of a condition.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// The workloads are on their way.
+    Progressing,
+    /// What the resource asks for could not be brought about.
+    FailedToSyncMetalLBResources,
+    /// The resource bears the wrong name.
+    IncorrectMetalLBResourceName,
+}
+
+impl Reason {
+    /// The reason as conditions and events spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Progressing => "Progressing",
+            Self::FailedToSyncMetalLBResources => "FailedToSyncMetalLBResources",
+            Self::IncorrectMetalLBResourceName => "IncorrectMetalLBResourceName",
+        }
+    }
+}
+
+/// How it stands with a resource.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum State {
+    /// What it asks for runs.
+    Available,
+    /// What it asks for is applied but does not run yet.
+    Progressing {
+        /// Its kind.
+        reason: Reason,
+        /// What is missing.
+        message: String,
+    },
+    /// What it asks for cannot be done.
+    Degraded {
+        /// Its kind.
+        reason: Reason,
+        /// What is wrong, and where.
+        message: String,
+    },
+}
+
+/// The types, in the order in which they are always written.
+const TYPES: [&str; 4] = ["Available", "Upgradeable", "Progressing", "Degraded"];
+
+/// The conditions that tell `state`, seen at `generation`.
+///
+/// A condition that keeps its status keeps the time of its last transition; equal input gives equal output, so that
+/// nothing needs to be written when nothing changed.
+#[must_use]
+pub fn conditions(
+    state: &State,
+    generation: Option<i64>,
+    previous: &[Condition],
+    now: &Time,
+) -> Vec<Condition> {
+    TYPES
+        .into_iter()
+        .map(|type_| {
+            let told = state.tells(type_);
+            let status = if told.is_some() { "True" } else { "False" };
+            let (reason, message) = told.unwrap_or((type_, ""));
+            let before =
+                previous.iter().find(|condition| condition.type_ == type_ && condition.status == status);
+            Condition {
+                type_: type_.to_owned(),
+                status: status.to_owned(),
+                reason: reason.to_owned(),
+                message: message.to_owned(),
+                observed_generation: generation,
+                last_transition_time: before.map_or_else(|| now.clone(), |c| c.last_transition_time.clone()),
+            }
+        })
+        .collect()
+}
+
+impl State {
+    /// Reason and message of a condition that is True; `None` when it is False.
+    fn tells(&self, type_: &'static str) -> Option<(&'static str, &str)> {
+        match (self, type_) {
+            (Self::Available, "Available" | "Upgradeable") => Some((type_, "")),
+            (Self::Progressing { reason, message }, "Progressing")
+            | (Self::Degraded { reason, message }, "Degraded") => Some((reason.as_str(), message)),
+            _ => None,
+        }
+    }
+}

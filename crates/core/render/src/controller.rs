@@ -1,0 +1,87 @@
+//! The controller's Deployment.
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
+use k8s_openapi::api::core::v1::{
+    Container, EnvVar, PodSecurityContext, PodSpec, PodTemplateSpec, SecretVolumeSource, Volume,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::environment::Environment;
+use crate::labels::Component;
+use crate::pod;
+use crate::secrets::WEBHOOK_CERT_SECRET;
+use crate::settings::Settings;
+
+/// Nobody: the user the controller runs as.
+const NOBODY: i64 = 65534;
+
+pub(crate) fn deployment(settings: &Settings, environment: &Environment) -> Deployment {
+    let component = Component::Controller;
+    Deployment {
+        metadata: ObjectMeta {
+            name: Some(component.name().to_owned()),
+            namespace: Some(environment.namespace.clone()),
+            labels: Some(component.object_labels()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(DeploymentSpec {
+            selector: component.selector(),
+            strategy: Some(DeploymentStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                rolling_update: None,
+            }),
+            template: template(settings, environment),
+            ..DeploymentSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn template(settings: &Settings, environment: &Environment) -> PodTemplateSpec {
+    let identity = PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: Some(NOBODY),
+        fs_group: Some(NOBODY),
+        ..PodSecurityContext::default()
+    };
+    let base = PodSpec { security_context: Some(identity), ..PodSpec::default() };
+    let certificate = Volume {
+        name: "cert".to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(WEBHOOK_CERT_SECRET.to_owned()),
+            default_mode: Some(pod::MODE_READABLE),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
+    let container = container(settings, environment);
+    let parts = pod::Parts { component: Component::Controller, container, volumes: vec![certificate], base };
+    pod::template(parts, &settings.controller)
+}
+
+fn container(settings: &Settings, environment: &Environment) -> Container {
+    let mut args = pod::common_args(settings, environment);
+    args.push("--webhook-mode=disabled".to_owned());
+    args.extend(pod::tls_args(&environment.tls));
+    let container = Container {
+        name: Component::Controller.name().to_owned(),
+        image: Some(environment.images.controller.clone()),
+        args: Some(args),
+        env: Some(variables(settings)),
+        ports: Some(vec![pod::port("metricshttps", environment.ports.metrics.get(), "TCP")]),
+        security_context: Some(pod::locked_down(&[])),
+        volume_mounts: Some(vec![pod::mount("cert", "/tmp/k8s-webhook-server/serving-certs", true)]),
+        ..Container::default()
+    };
+    pod::with_probes(container, environment.ports.probes.get(), None)
+}
+
+fn variables(settings: &Settings) -> Vec<EnvVar> {
+    let mut variables = vec![
+        pod::env_from_field("METALLB_POD_NAME", "metadata.name"),
+        pod::env("METALLB_ML_SECRET_NAME", pod::MEMBERLIST_SECRET),
+        pod::env("METALLB_DEPLOYMENT", Component::Controller.name()),
+    ];
+    variables.extend(settings.backend.bgp_type().map(|name| pod::env("METALLB_BGP_TYPE", name)));
+    variables
+}

@@ -1,0 +1,68 @@
+//! What the operator may do: its own work, and everything it grants to others.
+//!
+//! Kubernetes lets nobody grant what he does not hold himself, so the operands' rules appear here word for word.
+
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
+
+use super::{SERVICE_ACCOUNT, json, named};
+use crate::rbac::{Grant, cluster_grants, named_rule, namespace_grants, role_ref, rule, subject};
+
+const ROLE: &str = "metallb-manager-role";
+const BINDING: &str = "metallb-manager-rolebinding";
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// What keeping an object takes: see it, make it, change it. Deleting is left to the garbage collector.
+const KEEP: &[&str] = &["create", "get", "list", "patch", "watch"];
+
+pub(super) fn objects(namespace: &str) -> Result<[Value; 4], serde_json::Error> {
+    let in_cluster = |name: &str| ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+    let subjects = Some(vec![subject(SERVICE_ACCOUNT, namespace)]);
+    let cluster_role =
+        ClusterRole { metadata: in_cluster(ROLE), rules: Some(cluster_rules()), ..ClusterRole::default() };
+    let cluster_binding = ClusterRoleBinding {
+        metadata: in_cluster(BINDING),
+        role_ref: role_ref("ClusterRole", ROLE),
+        subjects: subjects.clone(),
+    };
+    let role = Role { metadata: named(ROLE, namespace), rules: Some(namespace_rules()) };
+    let binding =
+        RoleBinding { metadata: named(BINDING, namespace), role_ref: role_ref("Role", ROLE), subjects };
+    Ok([json(&cluster_role)?, json(&cluster_binding)?, json(&role)?, json(&binding)?])
+}
+
+pub(super) fn cluster_rules() -> Vec<PolicyRule> {
+    let grants = cluster_grants();
+    let roles: Vec<&str> = grants.iter().map(|grant| grant.role).collect();
+    let bindings: Vec<&str> = grants.iter().map(|grant| grant.binding).collect();
+    // Creating and listing can't be limited to names; changing and deleting can.
+    let by_name = ["get", "patch", "delete"];
+    let mut rules = vec![
+        rule("metallb.io", &["metallbs"], &["get", "list", "watch"]),
+        rule("metallb.io", &["metallbs/status"], &["patch"]),
+        // Asked of whoever makes an object belong to a MetalLB resource.
+        rule("metallb.io", &["metallbs/finalizers"], &["update"]),
+        rule(RBAC, &["clusterroles", "clusterrolebindings"], &["create", "list", "watch"]),
+        named_rule(RBAC, "clusterroles", &roles, &by_name),
+        named_rule(RBAC, "clusterrolebindings", &bindings, &by_name),
+    ];
+    rules.extend(granted(&grants));
+    rules
+}
+
+pub(super) fn namespace_rules() -> Vec<PolicyRule> {
+    let mut rules = vec![
+        rule("", &["configmaps", "secrets", "serviceaccounts"], KEEP),
+        rule("", &["events"], &["create", "patch"]),
+        rule("apps", &["daemonsets", "deployments"], KEEP),
+        rule("networking.k8s.io", &["networkpolicies"], KEEP),
+        rule(RBAC, &["roles", "rolebindings"], KEEP),
+    ];
+    rules.extend(granted(&namespace_grants()));
+    rules
+}
+
+fn granted(grants: &[Grant]) -> impl Iterator<Item = PolicyRule> {
+    grants.iter().flat_map(|grant| grant.rules.iter().cloned())
+}

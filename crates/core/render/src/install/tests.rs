@@ -1,0 +1,91 @@
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use serde_json::json;
+
+use super::*;
+use crate::rbac::{cluster_grants, namespace_grants};
+
+fn manifest() -> Vec<Value> {
+    install(&Install {
+        namespace: "metallb-system".to_owned(),
+        images: InstallImages {
+            operator: "example/operator:1".to_owned(),
+            controller: "example/controller:1".to_owned(),
+            speaker: "example/speaker:1".to_owned(),
+        },
+        crds: vec![json!({"kind": "CustomResourceDefinition", "metadata": {"name": "metallbs.metallb.io"}})],
+    })
+    .unwrap()
+}
+
+#[test]
+fn one_apply_in_this_order_works() {
+    let kinds: Vec<String> = manifest().iter().map(|o| o["kind"].as_str().unwrap().to_owned()).collect();
+    let expected = [
+        "Namespace",
+        "CustomResourceDefinition",
+        "ServiceAccount",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Role",
+        "RoleBinding",
+        "Deployment",
+    ];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
+fn the_images_given_are_the_images_used() {
+    let manifest = manifest();
+    let container = &manifest.last().unwrap()["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], "example/operator:1");
+    assert_eq!(container["env"][0], json!({"name": "SPEAKER_IMAGE", "value": "example/speaker:1"}));
+    assert_eq!(container["env"][1], json!({"name": "CONTROLLER_IMAGE", "value": "example/controller:1"}));
+}
+
+#[test]
+fn the_operator_holds_every_right_it_grants() {
+    let cluster = rights::cluster_rules();
+    let mut namespace = rights::namespace_rules();
+    namespace.extend(cluster.clone());
+    for (grants, held) in [(cluster_grants(), &cluster), (namespace_grants(), &namespace)] {
+        for right in grants.iter().flat_map(|grant| &grant.rules).flat_map(rights_of) {
+            assert!(held.iter().any(|rule| gives(rule, &right)), "not held: {right:?}");
+        }
+    }
+}
+
+#[test]
+fn no_right_is_held_on_every_resource_or_group() {
+    for rule in rights::cluster_rules().iter().chain(&rights::namespace_rules()) {
+        let words = rule.api_groups.iter().chain(&rule.resources).flatten();
+        assert!(words.into_iter().all(|word| word != "*"), "{rule:?}");
+    }
+}
+
+/// Group, resource, verb and, if limited, the object's name.
+type Right = (String, String, String, Option<String>);
+
+fn rights_of(rule: &PolicyRule) -> Vec<Right> {
+    let names = rule.resource_names.clone().map_or(vec![None], |names| names.into_iter().map(Some).collect());
+    let mut rights = Vec::new();
+    for group in rule.api_groups.iter().flatten() {
+        for resource in rule.resources.iter().flatten() {
+            for verb in &rule.verbs {
+                let right = |name| (group.clone(), resource.clone(), verb.clone(), name);
+                rights.extend(names.iter().cloned().map(right));
+            }
+        }
+    }
+    rights
+}
+
+fn gives(rule: &PolicyRule, (group, resource, verb, name): &Right) -> bool {
+    let has = |list: &Option<Vec<String>>, word: &String| list.iter().flatten().any(|one| one == word);
+    let named = match (&rule.resource_names, name) {
+        (None, _) => true,
+        (Some(names), Some(name)) => names.contains(name),
+        (Some(_), None) => false,
+    };
+    let verbs = Some(rule.verbs.clone());
+    has(&rule.api_groups, group) && has(&rule.resources, resource) && has(&verbs, verb) && named
+}

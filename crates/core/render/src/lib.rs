@@ -1,0 +1,30 @@
+//! From a MetalLB resource to the objects that run it, and from their state back to its conditions.
+//!
+//! Must not know: any client, what is in the cluster now, the clock, or where randomness comes from.
+
+mod backend;
+mod build;
+mod conditions;
+mod config_map;
+mod controller;
+mod desired;
+mod environment;
+mod install;
+mod labels;
+mod network_policy;
+mod pod;
+mod rbac;
+mod readiness;
+mod secrets;
+mod settings;
+mod speaker;
+
+pub use backend::{Backend, Platform};
+pub use build::{BuildError, MemberlistKey, Owner, build};
+pub use conditions::{Reason, State, conditions};
+pub use desired::{Desired, Mode};
+pub use environment::{Environment, EnvironmentError, Images, Monitors, Ports, Tls};
+pub use install::{Install, InstallImages, install};
+pub use labels::OWNED_BY;
+pub use readiness::{Readiness, readiness};
+pub use settings::{Settings, SpecError, Workload};

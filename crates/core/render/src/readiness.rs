@@ -1,0 +1,55 @@
+//! Whether the workloads run as asked, judged by their status alone.
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+
+#[cfg(test)]
+mod tests;
+
+/// Whether the workloads run as asked; the first shortcoming found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Readiness {
+    /// Every pod wanted is there, current and ready. Zero speakers wanted is fine.
+    Ready,
+    /// Something is missing; the text says what.
+    NotReady(String),
+}
+
+/// Judges the DaemonSet `speaker`, then the Deployment `controller`.
+#[must_use]
+pub fn readiness(speaker: Option<&DaemonSet>, controller: Option<&Deployment>) -> Readiness {
+    let shortcoming = shortcoming_of_speaker(speaker).or_else(|| shortcoming_of_controller(controller));
+    shortcoming.map_or(Readiness::Ready, Readiness::NotReady)
+}
+
+fn shortcoming_of_speaker(speaker: Option<&DaemonSet>) -> Option<String> {
+    let Some(speaker) = speaker else { return Some("MetalLB speaker daemonset does not exist".to_owned()) };
+    let status = speaker.status.clone().unwrap_or_default();
+    if speaker.metadata.generation != status.observed_generation {
+        return Some("MetalLB speaker daemonset status is out of date".to_owned());
+    }
+    let wanted = status.desired_number_scheduled;
+    let counts = [
+        (status.current_number_scheduled, "scheduled"),
+        (status.number_ready, "ready"),
+        (status.updated_number_scheduled.unwrap_or_default(), "updated"),
+    ];
+    let (count, what) = counts.into_iter().find(|&(count, _)| count != wanted)?;
+    Some(format!("MetalLB speaker daemonset not ready: {count} of {wanted} speakers {what}"))
+}
+
+fn shortcoming_of_controller(controller: Option<&Deployment>) -> Option<String> {
+    let Some(controller) = controller else {
+        return Some("MetalLB controller deployment does not exist".to_owned());
+    };
+    let status = controller.status.clone().unwrap_or_default();
+    if controller.metadata.generation != status.observed_generation {
+        return Some("MetalLB controller deployment status is out of date".to_owned());
+    }
+    let wanted = controller.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let counts = [
+        (status.ready_replicas.unwrap_or_default(), "ready"),
+        (status.updated_replicas.unwrap_or_default(), "updated"),
+    ];
+    let (count, what) = counts.into_iter().find(|&(count, _)| count != wanted)?;
+    Some(format!("MetalLB controller deployment not ready: {count} of {wanted} controllers {what}"))
+}

@@ -1,0 +1,178 @@
+//! The spec of a `MetalLB` resource, validated: behind this door nothing is checked or guessed again.
+//!
+//! The rules and their texts are those of the admission webhook, which shares this code.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use k8s_openapi::api::core::v1::{
+    Affinity, PreferredSchedulingTerm, ResourceRequirements, Toleration, WeightedPodAffinityTerm,
+};
+use metallb_api::{LogLevel, MetalLBSpec, WorkloadConfig};
+
+use crate::backend::{Backend, Platform};
+use crate::environment::Environment;
+
+#[cfg(test)]
+mod tests;
+
+/// A spec that makes sense, with its defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Which BGP back-end serves.
+    pub backend: Backend,
+    /// What the daemons log.
+    pub log_level: LogLevel,
+    /// Only Services of this class are served.
+    pub load_balancer_class: Option<String>,
+    /// Pod settings of the controller.
+    pub controller: Workload,
+    /// Pod settings of the speakers.
+    pub speaker: Workload,
+}
+
+/// Pod settings of one workload.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workload {
+    /// Nodes it runs on, by label.
+    pub node_selector: BTreeMap<String, String>,
+    /// Tolerations added to the built-in ones.
+    pub tolerations: Vec<Toleration>,
+    /// Priority class of its pods.
+    pub priority_class: Option<String>,
+    /// Runtime class of its pods.
+    pub runtime_class: Option<String>,
+    /// Affinity of its pods, as a whole.
+    pub affinity: Option<Affinity>,
+    /// Annotations of its pods.
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// Resources of its main container.
+    pub resources: Option<ResourceRequirements>,
+}
+
+/// A spec that cannot be used. The texts are those users know from the webhook.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SpecError {
+    /// `tolerationSeconds` only makes sense for evictions.
+    #[error("{component}Toleration effect must be NoExecute when tolerationSeconds is set")]
+    TolerationEffect {
+        /// `Controller` or `Speaker`.
+        component: &'static str,
+    },
+    /// The API server allows weights from 1 to 100.
+    #[error("{component}Config {kind} set with invalid weight for preferred scheduling term")]
+    AffinityWeight {
+        /// `Controller` or `Speaker`.
+        component: &'static str,
+        /// `NodeAffinity` or `PodAffinity`.
+        kind: &'static str,
+    },
+    /// The name of the back-end is not known.
+    #[error("invalid BGP Backend, must be one of native, frr, frr-k8s, frr-k8s-external")]
+    UnknownBackend,
+    /// An external frr-k8s needs to be found.
+    #[error("bgp backend: frrk8s external and no default or user provided namespace")]
+    ExternalNamespaceMissing,
+    /// An entry of `frrk8sConfig.alwaysBlock` is not a prefix.
+    #[error("invalid CIDR {entry} in AlwaysBlock")]
+    AlwaysBlock {
+        /// The entry as written.
+        entry: String,
+    },
+}
+
+impl Settings {
+    /// Validates a spec, in the order of the documented rules.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn parse(
+        spec: &MetalLBSpec,
+        environment: &Environment,
+        platform: Platform,
+    ) -> Result<Self, SpecError> {
+        let controller_tolerations = spec.controller_tolerations.clone().unwrap_or_default();
+        let speaker_tolerations = spec.speaker_tolerations.clone().unwrap_or_default();
+        check_tolerations("Controller", &controller_tolerations)?;
+        check_tolerations("Speaker", &speaker_tolerations)?;
+        check_affinity("Speaker", spec.speaker_config.as_ref())?;
+        check_affinity("Controller", spec.controller_config.as_ref())?;
+        let backend = Backend::resolve(spec, environment, platform)?;
+        check_always_block(spec)?;
+        Ok(Self {
+            backend,
+            log_level: spec.log_level.unwrap_or_default(),
+            load_balancer_class: spec.load_balancer_class.clone().filter(|class| !class.is_empty()),
+            controller: Workload {
+                node_selector: spec.controller_node_selector.clone().unwrap_or_default(),
+                tolerations: controller_tolerations,
+                ..Workload::parse(spec.controller_config.as_ref())
+            },
+            speaker: Workload {
+                node_selector: spec.node_selector.clone().unwrap_or_default(),
+                tolerations: speaker_tolerations,
+                ..Workload::parse(spec.speaker_config.as_ref())
+            },
+        })
+    }
+}
+
+impl Workload {
+    /// Everything but selector and tolerations, which the spec holds elsewhere. Empty names mean "not set".
+    fn parse(config: Option<&WorkloadConfig>) -> Self {
+        let WorkloadConfig { priority_class_name, runtime_class_name, affinity, annotations, resources } =
+            config.cloned().unwrap_or_default();
+        Self {
+            node_selector: BTreeMap::new(),
+            tolerations: Vec::new(),
+            priority_class: priority_class_name.filter(|name| !name.is_empty()),
+            runtime_class: runtime_class_name.filter(|name| !name.is_empty()),
+            affinity,
+            annotations: annotations.filter(|map| !map.is_empty()),
+            resources,
+        }
+    }
+}
+
+fn check_tolerations(component: &'static str, tolerations: &[Toleration]) -> Result<(), SpecError> {
+    let is_wrong = |toleration: &Toleration| {
+        toleration.toleration_seconds.is_some_and(|seconds| seconds > 0)
+            && toleration.effect.as_deref() != Some("NoExecute")
+    };
+    if tolerations.iter().any(is_wrong) {
+        return Err(SpecError::TolerationEffect { component });
+    }
+    Ok(())
+}
+
+fn check_affinity(component: &'static str, config: Option<&WorkloadConfig>) -> Result<(), SpecError> {
+    let Some(affinity) = config.and_then(|config| config.affinity.as_ref()) else { return Ok(()) };
+    let nodes = affinity.node_affinity.as_ref();
+    let node_terms =
+        nodes.and_then(|nodes| nodes.preferred_during_scheduling_ignored_during_execution.as_ref());
+    let pods = affinity.pod_affinity.as_ref();
+    let pod_terms = pods.and_then(|pods| pods.preferred_during_scheduling_ignored_during_execution.as_ref());
+    let node_weight = |term: &PreferredSchedulingTerm| term.weight;
+    let pod_weight = |term: &WeightedPodAffinityTerm| term.weight;
+    if !node_terms.into_iter().flatten().map(node_weight).all(is_weight) {
+        return Err(SpecError::AffinityWeight { component, kind: "NodeAffinity" });
+    }
+    if !pod_terms.into_iter().flatten().map(pod_weight).all(is_weight) {
+        return Err(SpecError::AffinityWeight { component, kind: "PodAffinity" });
+    }
+    Ok(())
+}
+
+fn is_weight(weight: i32) -> bool {
+    (1..=100).contains(&weight)
+}
+
+fn check_always_block(spec: &MetalLBSpec) -> Result<(), SpecError> {
+    let entries = spec.frrk8s_config.iter().flat_map(|config| config.always_block.iter().flatten());
+    for entry in entries {
+        if entry.trim().parse::<IpNet>().is_err() {
+            return Err(SpecError::AlwaysBlock { entry: entry.clone() });
+        }
+    }
+    Ok(())
+}

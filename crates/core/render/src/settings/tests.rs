@@ -1,0 +1,130 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn environment(extra: &[(&str, &str)]) -> Environment {
+    let mandatory = [("OPERATOR_NAMESPACE", "ns"), ("CONTROLLER_IMAGE", "c"), ("SPEAKER_IMAGE", "s")];
+    let variables = mandatory.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    Environment::parse(&variables.collect()).unwrap()
+}
+
+fn parse_with(spec: Value, extra: &[(&str, &str)], platform: Platform) -> Result<Settings, SpecError> {
+    let spec: MetalLBSpec = serde_json::from_value(spec).unwrap();
+    Settings::parse(&spec, &environment(extra), platform)
+}
+
+fn parse(spec: Value) -> Result<Settings, SpecError> {
+    parse_with(spec, &[], Platform::Kubernetes)
+}
+
+fn weights(kind: &str, weight: i32) -> Value {
+    let term = match kind {
+        "nodeAffinity" => json!({"weight": weight, "preference": {}}),
+        _ => json!({"weight": weight, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname"}}),
+    };
+    json!({"affinity": {kind: {"preferredDuringSchedulingIgnoredDuringExecution": [term]}}})
+}
+
+#[test]
+fn an_empty_spec_has_defaults() {
+    let settings = parse(json!({})).unwrap();
+    let expected = Settings {
+        backend: Backend::Frr,
+        log_level: LogLevel::Info,
+        load_balancer_class: None,
+        controller: Workload::default(),
+        speaker: Workload::default(),
+    };
+    assert_eq!(settings, expected);
+}
+
+#[test]
+fn each_rule_refuses_with_its_documented_text() {
+    let toleration = |effect: &str| json!([{"key": "k", "effect": effect, "tolerationSeconds": 10}]);
+    let weight = |component: &str, kind: &str| {
+        format!("{component}Config {kind} set with invalid weight for preferred scheduling term")
+    };
+    let effect = |component: &str| {
+        format!("{component}Toleration effect must be NoExecute when tolerationSeconds is set")
+    };
+    for (spec, message) in [
+        (json!({"controllerTolerations": toleration("NoSchedule")}), effect("Controller")),
+        (json!({"controllerTolerations": [{"tolerationSeconds": 1}]}), effect("Controller")),
+        (json!({"speakerTolerations": toleration("PreferNoSchedule")}), effect("Speaker")),
+        (json!({"speakerConfig": weights("nodeAffinity", 0)}), weight("Speaker", "NodeAffinity")),
+        (json!({"speakerConfig": weights("podAffinity", 101)}), weight("Speaker", "PodAffinity")),
+        (json!({"controllerConfig": weights("nodeAffinity", 101)}), weight("Controller", "NodeAffinity")),
+        (json!({"controllerConfig": weights("podAffinity", -1)}), weight("Controller", "PodAffinity")),
+        (
+            json!({"bgpBackend": "bird"}),
+            "invalid BGP Backend, must be one of native, frr, frr-k8s, frr-k8s-external".to_owned(),
+        ),
+        (
+            json!({"bgpBackend": "frr-k8s-external"}),
+            "bgp backend: frrk8s external and no default or user provided namespace".to_owned(),
+        ),
+        (
+            json!({"frrk8sConfig": {"alwaysBlock": ["10.0.0.0/8", "10.0.0.1"]}}),
+            "invalid CIDR 10.0.0.1 in AlwaysBlock".to_owned(),
+        ),
+    ] {
+        assert_eq!(parse(spec.clone()).unwrap_err().to_string(), message, "{spec}");
+    }
+}
+
+#[test]
+fn the_first_broken_rule_is_the_one_reported() {
+    let spec = json!({
+        "bgpBackend": "bird",
+        "speakerTolerations": [{"tolerationSeconds": 1}],
+        "controllerConfig": weights("nodeAffinity", 0),
+    });
+    assert_eq!(parse(spec), Err(SpecError::TolerationEffect { component: "Speaker" }));
+}
+
+#[test]
+fn what_the_rules_allow_is_accepted() {
+    for spec in [
+        json!({"controllerTolerations": [{"effect": "NoExecute", "tolerationSeconds": 10}]}),
+        json!({"speakerTolerations": [{"effect": "NoSchedule", "tolerationSeconds": 0}]}),
+        json!({"speakerConfig": weights("nodeAffinity", 1), "controllerConfig": weights("podAffinity", 100)}),
+        json!({"frrk8sConfig": {"alwaysBlock": [" 10.0.0.0/8 ", "fd00::/8"]}}),
+    ] {
+        assert!(parse(spec.clone()).is_ok(), "{spec}");
+    }
+}
+
+#[test]
+fn back_ends_resolve_as_documented() {
+    let cno = [("DEPLOY_FRRK8S_FROM_CNO", "true"), ("FRRK8S_EXTERNAL_NAMESPACE", "frr")];
+    let external = |namespace: &str, secret_passthrough| Backend::FrrK8sExternal {
+        namespace: namespace.to_owned(),
+        secret_passthrough,
+    };
+    let (vanilla, openshift) = (Platform::Kubernetes, Platform::OpenShift);
+    let own = json!({"bgpBackend": "frr-k8s-external",
+        "frrk8sConfig": {"namespace": "own", "secretPassthrough": true}});
+    for (spec, extra, platform, backend) in [
+        (json!({}), &[][..], vanilla, Backend::Frr),
+        (json!({"bgpBackend": ""}), &cno[..], vanilla, Backend::Frr),
+        (json!({}), &[], openshift, Backend::FrrK8s),
+        (json!({}), &cno, openshift, external("frr", false)),
+        (json!({"bgpBackend": "native"}), &cno, openshift, Backend::Native),
+        (json!({"bgpBackend": "frr-k8s"}), &[], vanilla, Backend::FrrK8s),
+        (json!({"bgpBackend": "frr-k8s-external"}), &cno, vanilla, external("frr", false)),
+        (own, &cno, vanilla, external("own", true)),
+    ] {
+        assert_eq!(
+            parse_with(spec.clone(), extra, platform).unwrap().backend,
+            backend,
+            "{spec} on {platform:?}"
+        );
+    }
+}
+
+#[test]
+fn empty_names_and_maps_mean_not_set() {
+    let config = json!({"priorityClassName": "", "runtimeClassName": "", "annotations": {}});
+    let settings = parse(json!({"loadBalancerClass": "", "speakerConfig": config})).unwrap();
+    assert_eq!((settings.load_balancer_class, settings.speaker), (None, Workload::default()));
+}

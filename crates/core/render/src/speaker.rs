@@ -1,0 +1,152 @@
+//! The speakers' DaemonSet.
+//!
+//! One container, whatever the back-end: no FRR runs beside it, so nothing of FRR's files, sockets or shared
+//! process namespace is rendered.
+
+use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy};
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, Container, EnvVar, PodSpec, PodTemplateSpec, SecretVolumeSource, Toleration,
+    Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::backend::Backend;
+use crate::config_map::EXCLUDED_INTERFACES;
+use crate::environment::Environment;
+use crate::labels::Component;
+use crate::pod;
+use crate::settings::Settings;
+
+const SECRET_KEY_PATH: &str = "/etc/ml_secret_key";
+const MEMBERLIST_CONFIG: &str = "metallb-memberlist-config";
+
+pub(crate) fn daemon_set(settings: &Settings, environment: &Environment) -> DaemonSet {
+    let component = Component::Speaker;
+    DaemonSet {
+        metadata: ObjectMeta {
+            name: Some(component.name().to_owned()),
+            namespace: Some(environment.namespace.clone()),
+            labels: Some(component.object_labels()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(DaemonSetSpec {
+            selector: component.selector(),
+            update_strategy: Some(DaemonSetUpdateStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                rolling_update: None,
+            }),
+            template: template(settings, environment),
+            ..DaemonSetSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn template(settings: &Settings, environment: &Environment) -> PodTemplateSpec {
+    let base = PodSpec {
+        host_network: Some(true),
+        tolerations: Some(["master", "control-plane"].map(tolerates_role).into()),
+        ..PodSpec::default()
+    };
+    let parts = pod::Parts {
+        component: Component::Speaker,
+        container: container(settings, environment),
+        volumes: volumes(),
+        base,
+    };
+    pod::template(parts, &settings.speaker)
+}
+
+/// Control-plane nodes carry traffic too.
+fn tolerates_role(role: &str) -> Toleration {
+    Toleration {
+        key: Some(format!("node-role.kubernetes.io/{role}")),
+        operator: Some("Exists".to_owned()),
+        effect: Some("NoSchedule".to_owned()),
+        ..Toleration::default()
+    }
+}
+
+fn container(settings: &Settings, environment: &Environment) -> Container {
+    let ports = environment.ports;
+    let container = Container {
+        name: Component::Speaker.name().to_owned(),
+        image: Some(environment.images.speaker.clone()),
+        command: Some(vec!["/speaker".to_owned()]),
+        args: Some(args(settings, environment)),
+        env: Some(variables(settings, environment)),
+        ports: Some(vec![
+            pod::port("metricshttps", ports.metrics.get(), "TCP"),
+            pod::port("memberlist-tcp", ports.memberlist.get(), "TCP"),
+            pod::port("memberlist-udp", ports.memberlist.get(), "UDP"),
+        ]),
+        security_context: Some(pod::locked_down(&["NET_RAW"])),
+        volume_mounts: Some(mounts()),
+        ..Container::default()
+    };
+    pod::with_probes(container, ports.probes.get(), Some("127.0.0.1"))
+}
+
+fn args(settings: &Settings, environment: &Environment) -> Vec<String> {
+    let mut args = pod::common_args(settings, environment);
+    match &settings.backend {
+        Backend::FrrK8sExternal { namespace, secret_passthrough } => {
+            args.push(format!("--frrk8s-namespace={namespace}"));
+            args.extend(secret_passthrough.then(|| "--frrk8s-secret-passthrough".to_owned()));
+        }
+        Backend::Native | Backend::Frr | Backend::FrrK8s => {}
+    }
+    args.extend(pod::tls_args(&environment.tls));
+    args
+}
+
+fn variables(settings: &Settings, environment: &Environment) -> Vec<EnvVar> {
+    let mut variables = vec![
+        pod::env_from_field("METALLB_NODE_NAME", "spec.nodeName"),
+        pod::env_from_field("METALLB_HOST", "status.hostIP"),
+        pod::env_from_field("METALLB_ML_BIND_ADDR", "status.podIP"),
+        pod::env("METALLB_ML_LABELS", "app=metallb,component=speaker"),
+        pod::env("METALLB_ML_BIND_PORT", environment.ports.memberlist.to_string()),
+        pod::env("METALLB_ML_SECRET_KEY_PATH", SECRET_KEY_PATH),
+    ];
+    variables.extend(settings.backend.bgp_type().map(|name| pod::env("METALLB_BGP_TYPE", name)));
+    variables.push(pod::env_from_field("METALLB_POD_NAME", "metadata.name"));
+    variables
+}
+
+fn mounts() -> Vec<VolumeMount> {
+    vec![
+        pod::mount("memberlist-config", "/etc/metallb/memberlist", true),
+        pod::mount("memberlist", SECRET_KEY_PATH, false),
+        pod::mount(EXCLUDED_INTERFACES, "/etc/metallb", false),
+    ]
+}
+
+fn volumes() -> Vec<Volume> {
+    vec![
+        Volume {
+            name: "memberlist".to_owned(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(pod::MEMBERLIST_SECRET.to_owned()),
+                default_mode: Some(pod::MODE_READABLE),
+                ..SecretVolumeSource::default()
+            }),
+            ..Volume::default()
+        },
+        config_map_volume(EXCLUDED_INTERFACES, EXCLUDED_INTERFACES, |source| {
+            source.default_mode = Some(pod::MODE_OWNER_ONLY);
+        }),
+        config_map_volume("memberlist-config", MEMBERLIST_CONFIG, |source| source.optional = Some(true)),
+    ]
+}
+
+fn config_map_volume(
+    name: &str,
+    config_map: &str,
+    adjust: impl FnOnce(&mut ConfigMapVolumeSource),
+) -> Volume {
+    let mut source =
+        ConfigMapVolumeSource { name: config_map.to_owned(), ..ConfigMapVolumeSource::default() };
+    adjust(&mut source);
+    Volume { name: name.to_owned(), config_map: Some(source), ..Volume::default() }
+}

@@ -1,0 +1,129 @@
+//! Every rendered object, compared with a file. `METALLB_RECORD=1 cargo test -p metallb-render` records anew.
+#![expect(clippy::unwrap_used, reason = "a test stops where it can't go on")]
+
+use std::path::{Path, PathBuf};
+
+use metallb_render::{
+    Desired, Environment, Install, InstallImages, MemberlistKey, Owner, Platform, Settings, build, install,
+};
+use serde_json::{Value, json};
+
+fn environment(extra: &[(&str, &str)]) -> Environment {
+    let mandatory = [
+        ("OPERATOR_NAMESPACE", "metallb-system"),
+        ("CONTROLLER_IMAGE", "example/controller:1"),
+        ("SPEAKER_IMAGE", "example/speaker:1"),
+    ];
+    let variables = mandatory.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    Environment::parse(&variables.collect()).unwrap()
+}
+
+fn render(spec: Value, extra: &[(&str, &str)]) -> Vec<Value> {
+    let environment = environment(extra);
+    let spec = serde_json::from_value(spec).unwrap();
+    let settings = Settings::parse(&spec, &environment, Platform::Kubernetes).unwrap();
+    let owner = Owner { name: "metallb".to_owned(), uid: "11111111-2222-3333-4444-555555555555".to_owned() };
+    let objects = build(&settings, &environment, &owner, &MemberlistKey::new([7; 16])).unwrap();
+    objects.iter().map(|Desired { object, .. }| serde_json::to_value(object).unwrap()).collect()
+}
+
+fn workloads(objects: Vec<Value>) -> Vec<Value> {
+    objects.into_iter().filter(|o| o["kind"] == "Deployment" || o["kind"] == "DaemonSet").collect()
+}
+
+#[track_caller]
+fn assert_golden(name: &str, objects: &[Value]) {
+    let text: String = objects
+        .iter()
+        .map(|object| format!("---\n{}\n", serde_saphyr::to_string(object).unwrap().trim_end()))
+        .collect();
+    let file = golden_file(name);
+    if std::env::var_os("METALLB_RECORD").is_some() {
+        std::fs::write(&file, text).unwrap();
+        return;
+    }
+    let recorded = std::fs::read_to_string(&file).unwrap_or_default();
+    let difference = recorded.lines().zip(text.lines()).position(|(old, new)| old != new);
+    assert!(
+        recorded == text,
+        "{} differs, first in line {:?}; record anew if meant",
+        file.display(),
+        difference
+    );
+}
+
+fn golden_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name).with_extension("yaml")
+}
+
+#[test]
+fn an_empty_spec_renders_as_recorded() {
+    assert_golden("default", &render(json!({}), &[]));
+}
+
+#[test]
+fn the_native_back_end_renders_as_recorded() {
+    assert_golden("native", &workloads(render(json!({"bgpBackend": "native"}), &[])));
+}
+
+#[test]
+fn the_external_back_end_renders_as_recorded() {
+    let spec = json!({"bgpBackend": "frr-k8s-external", "frrk8sConfig": {"secretPassthrough": true}});
+    let objects = render(spec, &[("FRRK8S_EXTERNAL_NAMESPACE", "frr-k8s-system")]);
+    assert_golden("frr-k8s-external", &workloads(objects));
+}
+
+#[test]
+fn every_field_of_the_spec_renders_as_recorded() {
+    let affinity = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+        {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}]}}});
+    let config = |name: &str| {
+        json!({
+            "priorityClassName": format!("{name}-priority"),
+            "runtimeClassName": format!("{name}-runtime"),
+            "affinity": affinity,
+            "annotations": {"example.com/for": name},
+            "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
+        })
+    };
+    let spec = json!({
+        "image": "ignored",
+        "bgpBackend": "frr-k8s",
+        "logLevel": "debug",
+        "loadBalancerClass": "example.com/lb",
+        "nodeSelector": {"speaker": "yes"},
+        "speakerTolerations": [{"key": "s", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}],
+        "controllerNodeSelector": {"controller": "yes"},
+        "controllerTolerations": [{"key": "c", "operator": "Equal", "value": "v", "effect": "NoSchedule"}],
+        "controllerConfig": config("controller"),
+        "speakerConfig": config("speaker"),
+    });
+    assert_golden("every-field", &workloads(render(spec, &[])));
+}
+
+#[test]
+fn every_variable_of_the_environment_renders_as_recorded() {
+    let extra = [
+        ("MEMBER_LIST_BIND_PORT", "7947"),
+        ("METRICS_PORT", "9999"),
+        ("OPERAND_LIVENESS_PORT", "17473"),
+        ("TLS_CIPHER_SUITES", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+        ("TLS_CURVE_PREFERENCES", "29,23"),
+        ("TLS_MIN_VERSION", "VersionTLS12"),
+    ];
+    assert_golden("every-variable", &workloads(render(json!({}), &extra)));
+}
+
+#[test]
+fn the_installation_renders_as_recorded() {
+    let objects = install(&Install {
+        namespace: "metallb-system".to_owned(),
+        images: InstallImages {
+            operator: "example/operator:1".to_owned(),
+            controller: "example/controller:1".to_owned(),
+            speaker: "example/speaker:1".to_owned(),
+        },
+        crds: Vec::new(),
+    });
+    assert_golden("install", &objects.unwrap());
+}

@@ -1,0 +1,167 @@
+//! Events on objects, so that `kubectl describe` tells what happened and why.
+//!
+//! They are core/v1 Events with a source component, as the original writes them: its RBAC
+//! allows no other kind. Repeats are counted on the first one instead of piling up.
+
+use std::collections::HashMap;
+
+use k8s_openapi::api::core::v1::{Event as ApiEvent, EventSource, ObjectReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use tokio::sync::mpsc;
+
+/// Events waiting to be sent. When the API server is that far behind, further ones are dropped:
+/// telling must never hold up doing.
+const WAITING: usize = 1024;
+/// Events remembered for counting repeats; beyond it counting starts over.
+const REMEMBERED: usize = 4096;
+
+/// How serious an event is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum EventType {
+    /// As it should be.
+    Normal,
+    /// Somebody should look.
+    Warning,
+}
+
+impl EventType {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "Normal",
+            Self::Warning => "Warning",
+        }
+    }
+}
+
+/// Something worth telling about an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// The object it is about.
+    pub about: ObjectReference,
+    /// How serious it is.
+    pub kind: EventType,
+    /// One word, machine-readable.
+    pub reason: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// Takes events and sends them in the background. Clones share the queue; the sending task
+/// ends when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct EventSink {
+    queue: mpsc::Sender<Event>,
+}
+
+impl EventSink {
+    /// Starts sending as `component` (the daemon) on `host` (its node; may be empty).
+    #[must_use]
+    pub fn new(client: Client, component: &'static str, host: &str) -> Self {
+        let (queue, waiting) = mpsc::channel(WAITING);
+        let source = EventSource {
+            component: Some(component.to_owned()),
+            host: (!host.is_empty()).then(|| host.to_owned()),
+        };
+        tokio::spawn(Sender { client, source, sent: HashMap::new() }.run(waiting));
+        Self { queue }
+    }
+
+    /// Sends an event when its turn comes; never waits.
+    pub fn publish(&self, event: Event) {
+        if let Err(lost) = self.queue.try_send(event) {
+            let (mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) = lost;
+            tracing::warn!(reason = event.reason, message = event.message, "event dropped, too many are waiting");
+        }
+    }
+}
+
+/// What makes two events the same.
+type Key = (String, EventType, String, String);
+
+struct Sender {
+    client: Client,
+    source: EventSource,
+    /// Name and count of the event sent for each key.
+    sent: HashMap<Key, (String, i32)>,
+}
+
+impl Sender {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Event>) {
+        while let Some(event) = waiting.recv().await {
+            if let Err(error) = self.send(&event).await {
+                tracing::warn!(%error, reason = event.reason, message = event.message, "event not sent");
+            }
+        }
+    }
+
+    async fn send(&mut self, event: &Event) -> Result<(), kube::Error> {
+        let api: Api<ApiEvent> = Api::namespaced(self.client.clone(), namespace(&event.about));
+        let key = key(event);
+        if let Some((name, count)) = self.sent.get(&key).cloned() {
+            match api.patch(&name, &PatchParams::default(), &repeat(count.saturating_add(1))).await {
+                Ok(_) => {
+                    self.sent.insert(key, (name, count.saturating_add(1)));
+                    return Ok(());
+                }
+                // Expired meanwhile: begin anew.
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let fresh = first(event, &self.source);
+        let name = fresh.metadata.name.clone().unwrap_or_default();
+        api.create(&PostParams::default(), &fresh).await?;
+        self.remember(key, name);
+        Ok(())
+    }
+
+    fn remember(&mut self, key: Key, name: String) {
+        if self.sent.len() >= REMEMBERED {
+            self.sent.clear();
+        }
+        self.sent.insert(key, (name, 1));
+    }
+}
+
+fn key(event: &Event) -> Key {
+    let about = &event.about;
+    let parts = [&about.kind, &about.namespace, &about.name, &about.uid].map(|part| part.clone().unwrap_or_default());
+    (parts.join("/"), event.kind, event.reason.clone(), event.message.clone())
+}
+
+/// Events of cluster-scoped objects live in `default`, as Kubernetes has it.
+fn namespace(about: &ObjectReference) -> &str {
+    about.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or("default")
+}
+
+fn repeat(count: i32) -> Patch<serde_json::Value> {
+    Patch::Merge(serde_json::json!({ "count": count, "lastTimestamp": Time(jiff::Timestamp::now()) }))
+}
+
+fn first(event: &Event, source: &EventSource) -> ApiEvent {
+    let now = jiff::Timestamp::now();
+    let about = event.about.name.as_deref().unwrap_or("unknown");
+    ApiEvent {
+        metadata: ObjectMeta {
+            name: Some(format!("{about}.{:x}", now.as_nanosecond())),
+            namespace: Some(namespace(&event.about).to_owned()),
+            ..ObjectMeta::default()
+        },
+        involved_object: event.about.clone(),
+        type_: Some(event.kind.as_str().to_owned()),
+        reason: Some(event.reason.clone()),
+        message: Some(event.message.clone()),
+        source: Some(source.clone()),
+        reporting_component: source.component.clone(),
+        reporting_instance: source.host.clone(),
+        count: Some(1),
+        first_timestamp: Some(Time(now)),
+        last_timestamp: Some(Time(now)),
+        ..ApiEvent::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use http::{Method, Request, Response};
+use kube::client::Body;
+
+use super::*;
+
+type Calls = Arc<Mutex<Vec<(Method, String, serde_json::Value)>>>;
+
+/// A server that takes every event, except that the patch of one it never saw is a 404.
+fn server(calls: Calls, known: bool) -> Client {
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let calls = calls.clone();
+        async move {
+            let (head, body) = request.into_parts();
+            let bytes = body.collect_bytes().await.unwrap();
+            let sent: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            let missing = head.method == Method::PATCH && !known;
+            calls.lock().unwrap().push((head.method, head.uri.path().to_owned(), sent.clone()));
+            let (code, answer) = if missing {
+                (404, serde_json::json!({"status": "Failure", "code": 404, "message": "gone", "reason": "NotFound"}))
+            } else {
+                (200, serde_json::json!({"metadata": {}, "involvedObject": {}}))
+            };
+            let response = Response::builder().status(code).body(Body::from(answer.to_string().into_bytes()));
+            Ok::<_, Infallible>(response.unwrap())
+        }
+    });
+    Client::new(service, "default")
+}
+
+fn sender(calls: &Calls, known: bool) -> Sender {
+    let source = EventSource { component: Some("metallb-controller".to_owned()), host: None };
+    Sender { client: server(calls.clone(), known), source, sent: HashMap::new() }
+}
+
+fn event(message: &str) -> Event {
+    let about = ObjectReference {
+        kind: Some("Service".to_owned()),
+        namespace: Some("shop".to_owned()),
+        name: Some("web".to_owned()),
+        ..ObjectReference::default()
+    };
+    Event { about, kind: EventType::Normal, reason: "IPAllocated".to_owned(), message: message.to_owned() }
+}
+
+#[tokio::test]
+async fn the_first_event_is_created_and_repeats_are_counted_on_it() {
+    let calls = Calls::default();
+    let mut sender = sender(&calls, true);
+    for _ in 0..3 {
+        sender.send(&event("Assigned IP [\"192.0.2.1\"]")).await.unwrap();
+    }
+    let calls = calls.lock().unwrap();
+    let methods: Vec<&Method> = calls.iter().map(|(method, _, _)| method).collect();
+    assert_eq!(methods, [&Method::POST, &Method::PATCH, &Method::PATCH]);
+    assert_eq!(calls[0].1, "/api/v1/namespaces/shop/events");
+    assert_eq!(calls[0].2["source"]["component"], "metallb-controller");
+    assert_eq!(calls[0].2["type"], "Normal");
+    assert_eq!(calls[2].2["count"], 3);
+}
+
+#[tokio::test]
+async fn different_messages_are_different_events() {
+    let calls = Calls::default();
+    let mut sender = sender(&calls, true);
+    sender.send(&event("one")).await.unwrap();
+    sender.send(&event("two")).await.unwrap();
+    assert!(calls.lock().unwrap().iter().all(|(method, _, _)| *method == Method::POST));
+}
+
+#[tokio::test]
+async fn an_expired_event_is_created_anew() {
+    let calls = Calls::default();
+    let mut sender = sender(&calls, false);
+    sender.send(&event("one")).await.unwrap();
+    sender.send(&event("one")).await.unwrap();
+    let methods: Vec<Method> = calls.lock().unwrap().iter().map(|(method, _, _)| method.clone()).collect();
+    assert_eq!(methods, [Method::POST, Method::PATCH, Method::POST]);
+}

@@ -1,0 +1,21 @@
+//! The Kubernetes API as daemons need it: a client, stores that follow it, and the writes they share.
+//!
+//! Must not know: what objects mean, or what is decided about them.
+
+mod apply;
+mod authorize;
+mod client;
+mod configuration;
+mod events;
+mod owner;
+mod pace;
+mod store;
+
+pub use apply::*;
+pub use authorize::{Access, may_get};
+pub use client::{ConnectError, connect};
+pub use configuration::{Component, ConfigurationReporter};
+pub use events::{Event, EventSink, EventType};
+pub use owner::pod_owner;
+pub use pace::Pace;
+pub use store::{Changes, ObjectKey, Store, Unsynced, Watches};

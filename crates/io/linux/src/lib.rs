@@ -1,0 +1,18 @@
+//! The Linux kernel as announcing needs it: interfaces and their changes, packet sockets, multicast groups.
+//!
+//! Must not know: what frames mean or whether they are answered (`metallb-l2`), Services, or Kubernetes.
+//! The only crate with `unsafe`.
+
+mod address;
+mod filter;
+mod interface;
+mod links;
+mod multicast;
+mod netlink;
+mod packet;
+mod reactor;
+
+pub use interface::{Ineligible, Interface, Protocols};
+pub use links::{LinkError, LinkMonitor};
+pub use multicast::Memberships;
+pub use packet::{PacketSocket, Protocol, SocketError};

@@ -1,0 +1,50 @@
+//! Binding a port that a predecessor may still hold.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+/// How long to wait between two tries: a predecessor ends within seconds.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Listens on `address`, trying again for as long as somebody else holds it.
+///
+/// With host networking a new pod starts before the old one has let go of its ports.
+/// Other failures (no such address, no privilege) are retried as well, since an address
+/// may appear later; each new reason is logged once.
+pub(crate) async fn bind(address: SocketAddr, what: &'static str) -> TcpListener {
+    let mut said: Option<io::ErrorKind> = None;
+    let mut pace = tokio::time::interval(RETRY);
+    loop {
+        pace.tick().await;
+        match TcpListener::bind(address).await {
+            Ok(listener) => {
+                tracing::info!(%address, what, "listening");
+                return listener;
+            }
+            Err(error) if said == Some(error.kind()) => {}
+            Err(error) => {
+                tracing::warn!(%address, what, %error, "can't listen yet, trying again");
+                said = Some(error.kind());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_is_taken_over_when_its_holder_lets_go() {
+        let holder = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = holder.local_addr().unwrap();
+        let waiting = tokio::spawn(bind(address, "test"));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(holder);
+        assert_eq!(waiting.await.unwrap().local_addr().unwrap(), address);
+    }
+}

@@ -1,0 +1,15 @@
+//! What a daemon serves: probes over HTTP, metrics over HTTPS to those who may read them.
+//!
+//! Must not know: Kubernetes (who may read metrics is asked of the caller) or what is served.
+
+mod answer;
+mod bind;
+mod connection;
+mod metrics;
+mod probes;
+mod tls;
+
+pub use answer::{Answer, Query};
+pub use metrics::{Verdict, metrics};
+pub use probes::{Probe, probes};
+pub use tls::{TlsError, TlsSettings};

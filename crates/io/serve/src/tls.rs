@@ -1,0 +1,51 @@
+//! TLS of the listeners: the flags' grammar, and certificates from files or of our own making.
+
+mod certificate;
+mod grammar;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, ring};
+
+pub use grammar::TlsError;
+
+/// How TLS is spoken, parsed from the flags once.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    provider: Arc<CryptoProvider>,
+    versions: &'static [&'static rustls::SupportedProtocolVersion],
+    cert_dir: Option<PathBuf>,
+}
+
+impl TlsSettings {
+    /// Parses `--tls-min-version`, `--tls-cipher-suites`, `--tls-curve-preferences` and `--metrics-cert-dir`
+    /// (contract 01 §7.1): TLS 1.3 unless told otherwise, a certificate of our own when the folder has none.
+    ///
+    /// # Errors
+    /// When a value is unknown, doubled or contradicts another; the message starts with the flag's name.
+    pub fn parse(min_version: &str, cipher_suites: &str, curves: &str, cert_dir: &str) -> Result<Self, TlsError> {
+        let versions = grammar::versions(min_version)?;
+        let mut provider = ring::default_provider();
+        grammar::restrict_suites(&mut provider, cipher_suites, versions)?;
+        grammar::restrict_curves(&mut provider, curves)?;
+        let cert_dir = (!cert_dir.is_empty()).then(|| PathBuf::from(cert_dir));
+        Ok(Self { provider: Arc::new(provider), versions, cert_dir })
+    }
+
+    /// What a listener needs; reads the certificate now and again whenever its files change.
+    pub(crate) fn server_config(&self) -> Result<ServerConfig, TlsError> {
+        let resolver = certificate::Resolver::new(self.cert_dir.clone(), self.provider.clone())?;
+        let mut config = ServerConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(self.versions)
+            .map_err(TlsError::Unusable)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! The values of the TLS flags (contract 01 §7.1, 03 §3.3).
+
+use rustls::crypto::CryptoProvider;
+use rustls::version::{TLS12, TLS13};
+use rustls::{NamedGroup, SupportedProtocolVersion};
+
+/// A TLS flag that can't be used, or a certificate that can't.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// `--tls-min-version` is unknown.
+    #[error("parsing tls-min-version: unknown version {0:?}, use VersionTLS12 or VersionTLS13")]
+    Version(String),
+    /// Suites were given for TLS 1.3, whose suites are fixed.
+    #[error("parsing tls-cipher-suites: cipher suites cannot be configured with TLS 1.3")]
+    SuitesWithTls13,
+    /// A suite is unknown or not implemented.
+    #[error("parsing tls-cipher-suites: cipher suite {0:?} is unknown or not supported")]
+    Suite(String),
+    /// A curve is not a number, zero, or out of range.
+    #[error("parsing tls-curve-preferences: invalid curve preference {0:?}, use a number from 1 to 65535")]
+    CurveSyntax(String),
+    /// A curve is listed twice.
+    #[error("parsing tls-curve-preferences: duplicate curve preference {0}")]
+    CurveTwice(u16),
+    /// A curve is unknown or not implemented.
+    #[error("parsing tls-curve-preferences: curve {0} is not supported, use some of 23, 24, 29")]
+    Curve(u16),
+    /// The combination leaves nothing to speak.
+    #[error("TLS settings leave nothing to speak")]
+    Unusable(#[source] rustls::Error),
+    /// Making a certificate failed.
+    #[error("making a self-signed certificate")]
+    SelfSigned(#[source] rcgen::Error),
+    /// A private key can't be used.
+    #[error("using the private key of the certificate")]
+    Key(#[source] rustls::Error),
+}
+
+static FROM_TLS13: [&SupportedProtocolVersion; 1] = [&TLS13];
+static FROM_TLS12: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+
+/// The protocol versions from the given minimum up; empty means TLS 1.3.
+pub(super) fn versions(min: &str) -> Result<&'static [&'static SupportedProtocolVersion], TlsError> {
+    match min {
+        "" | "VersionTLS13" => Ok(&FROM_TLS13),
+        "VersionTLS12" => Ok(&FROM_TLS12),
+        other => Err(TlsError::Version(other.to_owned())),
+    }
+}
+
+/// Leaves only the named TLS 1.2 suites (and those of TLS 1.3, which can't be chosen).
+pub(super) fn restrict_suites(
+    provider: &mut CryptoProvider,
+    names: &str,
+    versions: &[&SupportedProtocolVersion],
+) -> Result<(), TlsError> {
+    let names: Vec<&str> = items(names).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    if !versions.contains(&&TLS12) {
+        return Err(TlsError::SuitesWithTls13);
+    }
+    if let Some(unknown) = names.iter().find(|name| !provider.cipher_suites.iter().any(|s| iana(*s) == **name)) {
+        return Err(TlsError::Suite((*unknown).to_owned()));
+    }
+    provider.cipher_suites.retain(|s| s.version() == &TLS13 || names.contains(&iana(*s).as_str()));
+    Ok(())
+}
+
+/// The IANA name: rustls calls TLS 1.3 suites `TLS13_…` where IANA says `TLS_…`.
+fn iana(suite: rustls::SupportedCipherSuite) -> String {
+    format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1)
+}
+
+/// Leaves only the numbered curves, in the order given.
+pub(super) fn restrict_curves(provider: &mut CryptoProvider, numbers: &str) -> Result<(), TlsError> {
+    let mut chosen = Vec::new();
+    let mut seen = Vec::new();
+    for item in items(numbers) {
+        let number = item.parse().ok().filter(|n| *n != 0).ok_or_else(|| TlsError::CurveSyntax(item.to_owned()))?;
+        if seen.contains(&number) {
+            return Err(TlsError::CurveTwice(number));
+        }
+        seen.push(number);
+        let group = provider.kx_groups.iter().find(|group| group.name() == NamedGroup::from(number));
+        chosen.push(*group.ok_or(TlsError::Curve(number))?);
+    }
+    if !chosen.is_empty() {
+        provider.kx_groups = chosen;
+    }
+    Ok(())
+}
+
+fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|item| !item.is_empty())
+}

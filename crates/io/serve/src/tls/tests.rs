@@ -1,0 +1,43 @@
+use super::*;
+
+fn parse(min: &str, suites: &str, curves: &str) -> Result<TlsSettings, String> {
+    TlsSettings::parse(min, suites, curves, "").map_err(|error| error.to_string())
+}
+
+#[test]
+fn flags_of_the_contract_are_understood() {
+    for (min, suites, curves) in [
+        ("", "", ""),
+        ("VersionTLS13", "", "29"),
+        ("VersionTLS12", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "23,24,29"),
+    ] {
+        let settings = parse(min, suites, curves).unwrap();
+        assert!(settings.server_config().is_ok(), "{min} {suites} {curves}");
+    }
+}
+
+#[test]
+fn a_wrong_flag_is_refused_under_its_own_name() {
+    for (min, suites, curves, expected) in [
+        ("VersionTLS10", "", "", "parsing tls-min-version: "),
+        ("", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "", "cipher suites cannot be configured with TLS 1.3"),
+        ("VersionTLS12", "TLS_RSA_WITH_RC4_128_SHA", "", "parsing tls-cipher-suites: "),
+        ("", "", "x", "parsing tls-curve-preferences: "),
+        ("", "", "0", "parsing tls-curve-preferences: "),
+        ("", "", "70000", "parsing tls-curve-preferences: "),
+        ("", "", "23,23", "duplicate curve preference 23"),
+        ("", "", "9", "curve 9 is not supported"),
+    ] {
+        let error = parse(min, suites, curves).unwrap_err();
+        assert!(error.contains(expected), "{min} {suites} {curves}: {error}");
+    }
+}
+
+#[test]
+fn chosen_suites_and_curves_are_the_only_ones_left() {
+    let settings = parse("VersionTLS12", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "24,23").unwrap();
+    let tls12 = settings.provider.cipher_suites.iter().filter(|s| s.version() == &rustls::version::TLS12);
+    assert_eq!(tls12.count(), 1);
+    let curves: Vec<u16> = settings.provider.kx_groups.iter().map(|group| group.name().into()).collect();
+    assert_eq!(curves, [24, 23]);
+}

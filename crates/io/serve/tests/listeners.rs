@@ -1,0 +1,128 @@
+//! The listeners as a kubelet and a scraper see them, over real sockets on loopback.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use metallb_serve::{Probe, TlsSettings, Verdict, metrics, probes};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+
+async fn free_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// Connects as soon as somebody listens.
+async fn connect(address: SocketAddr) -> TcpStream {
+    loop {
+        if let Ok(stream) = TcpStream::connect(address).await {
+            return stream;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn get(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str, token: Option<&str>) -> String {
+    let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{bearer}Connection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// Metrics are served with a certificate nobody signed; scrapers are told to skip the check.
+#[derive(Debug)]
+struct AnyServer;
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn client() -> TlsConnector {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyServer))
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
+}
+
+#[tokio::test]
+async fn probes_answer_over_plain_http_with_their_reason() {
+    let address = free_port().await;
+    tokio::spawn(probes(address, |probe| match probe {
+        Probe::Health => (true, "ok".to_owned()),
+        Probe::Ready => (false, "services: not yet".to_owned()),
+    }));
+    let health = get(connect(address).await, "/healthz", None).await;
+    assert!(health.starts_with("HTTP/1.1 200") && health.ends_with("ok"), "{health}");
+    let ready = get(connect(address).await, "/readyz", None).await;
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.ends_with("services: not yet"), "{ready}");
+}
+
+#[tokio::test]
+async fn metrics_need_a_token_and_speak_tls_13() {
+    let address = free_port().await;
+    let tls = TlsSettings::parse("", "", "", "").unwrap();
+    let authorize = |token: Option<String>| async move {
+        match token.as_deref() {
+            Some("scraper") => Verdict::Allowed,
+            Some(_) => Verdict::Forbidden,
+            None => Verdict::Unauthenticated,
+        }
+    };
+    tokio::spawn(metrics(address, tls, || "metallb_k8s_client_updates_total 3\n".to_owned(), authorize));
+    for (token, status) in [(Some("scraper"), "200"), (Some("other"), "403"), (None, "401")] {
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = client().connect(name, connect(address).await).await.unwrap();
+        assert_eq!(stream.get_ref().1.protocol_version(), Some(ProtocolVersion::TLSv1_3));
+        let answer = get(stream, "/metrics", token).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert_eq!(answer.contains("metallb_k8s_client_updates_total 3"), status == "200");
+    }
+}
+
+#[tokio::test]
+async fn rubbish_on_the_wire_does_not_stop_the_next_client() {
+    let address = free_port().await;
+    tokio::spawn(probes(address, |_| (true, "ok".to_owned())));
+    for _ in 0..100 {
+        let mut stream = connect(address).await;
+        stream.write_all(b"\x16\x03\x01 not http at all\r\n\r\n").await.unwrap();
+    }
+    assert!(get(connect(address).await, "/healthz", None).await.starts_with("HTTP/1.1 200"));
+}

@@ -1,0 +1,127 @@
+//! Every metric by its exact name, registered here and nowhere else.
+//!
+//! The names are the original's (contract 01 §6, 02 §7): dashboards and alerts depend on them.
+
+mod allocator;
+mod client;
+mod speaker;
+
+pub use allocator::{AllocatorMetrics, PoolCounts};
+pub use client::ClientMetrics;
+pub use speaker::SpeakerMetrics;
+
+use prometheus::{Encoder, Registry, TextEncoder};
+
+/// A metric could not be registered: two of one name, a mistake in the program.
+#[derive(Debug, thiserror::Error)]
+#[error("registering a metric")]
+pub struct RegisterError(#[from] prometheus::Error);
+
+/// The registry of a daemon. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    registry: Registry,
+}
+
+impl Metrics {
+    /// What every daemon counts: updates, errors, configuration, and the process itself.
+    ///
+    /// # Errors
+    /// When called twice on one registry.
+    pub fn client(&self) -> Result<ClientMetrics, RegisterError> {
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        self.registry.register(Box::new(process))?;
+        ClientMetrics::register(&self.registry)
+    }
+
+    /// What the controller counts of its pools.
+    ///
+    /// # Errors
+    /// When called twice on one registry.
+    pub fn allocator(&self) -> Result<AllocatorMetrics, RegisterError> {
+        AllocatorMetrics::register(&self.registry)
+    }
+
+    /// What a speaker counts of its announcements.
+    ///
+    /// # Errors
+    /// When called twice on one registry.
+    pub fn speaker(&self) -> Result<SpeakerMetrics, RegisterError> {
+        SpeakerMetrics::register(&self.registry)
+    }
+
+    /// All metrics in Prometheus' text format 0.0.4.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = Vec::new();
+        match TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+            Err(error) => format!("# encoding failed: {error}\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_controller_exports_the_names_of_the_contract() {
+        let metrics = Metrics::default();
+        let client = metrics.client().unwrap();
+        let allocator = metrics.allocator().unwrap();
+        client.updates.inc();
+        client.config_loaded.set(1);
+        allocator.set_pool("red", &PoolCounts { ipv4: 256, ipv6: 0, ipv4_in_use: 3, ipv6_in_use: 0 });
+        let text = metrics.encode();
+        for line in [
+            "metallb_k8s_client_updates_total 1",
+            "metallb_k8s_client_update_errors_total 0",
+            "metallb_k8s_client_config_loaded_bool 1",
+            "metallb_k8s_client_config_stale_bool 0",
+            "metallb_allocator_addresses_total{pool=\"red\"} 256",
+            "metallb_allocator_ipv4_addresses_total{pool=\"red\"} 256",
+            "metallb_allocator_ipv6_addresses_total{pool=\"red\"} 0",
+            "metallb_allocator_addresses_in_use_total{pool=\"red\"} 3",
+            "metallb_allocator_ipv4_addresses_in_use_total{pool=\"red\"} 3",
+            "metallb_allocator_ipv6_addresses_in_use_total{pool=\"red\"} 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} not in:\n{text}");
+        }
+        assert!(text.contains("process_resident_memory_bytes"), "{text}");
+    }
+
+    #[test]
+    fn a_removed_pool_leaves_no_series() {
+        let metrics = Metrics::default();
+        let allocator = metrics.allocator().unwrap();
+        allocator.set_pool("red", &PoolCounts::default());
+        allocator.remove_pool("red");
+        assert!(!metrics.encode().contains("red"));
+    }
+
+    #[test]
+    fn counts_saturate_instead_of_wrapping() {
+        let counts = PoolCounts { ipv4: 5, ipv6: i64::MAX, ipv4_in_use: 0, ipv6_in_use: 0 };
+        assert_eq!(counts.total(), i64::MAX);
+    }
+
+    #[test]
+    fn a_speaker_exports_the_names_of_the_contract() {
+        let metrics = Metrics::default();
+        let speaker = metrics.speaker().unwrap();
+        speaker.announced.with_label_values(&["default/web", "layer2", "n1", "192.0.2.1"]).set(1);
+        speaker.requests_received.with_label_values(&["192.0.2.1"]).inc();
+        speaker.responses_sent.with_label_values(&["192.0.2.1"]).inc();
+        speaker.gratuitous_sent.with_label_values(&["192.0.2.1"]).inc_by(2);
+        let text = metrics.encode();
+        for line in [
+            "metallb_speaker_announced{ip=\"192.0.2.1\",node=\"n1\",protocol=\"layer2\",service=\"default/web\"} 1",
+            "metallb_layer2_requests_received{ip=\"192.0.2.1\"} 1",
+            "metallb_layer2_responses_sent{ip=\"192.0.2.1\"} 1",
+            "metallb_layer2_gratuitous_sent{ip=\"192.0.2.1\"} 2",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} not in:\n{text}");
+        }
+    }
+}

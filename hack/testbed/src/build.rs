@@ -1,0 +1,176 @@
+//! Building the executables of the bed: Kubernetes from our Go module, and the init program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cache;
+use crate::machine::INIT_SOURCE;
+use crate::progress::Progress;
+
+/// The executables a bed is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Executables {
+    /// Every daemon of Kubernetes and etcd; the first argument chooses.
+    pub kube: PathBuf,
+    /// The client of the same version.
+    pub kubectl: PathBuf,
+    /// Process 1 of machines and pods.
+    pub init: PathBuf,
+}
+
+impl Executables {
+    /// Those in the cache; what is missing is built first, which takes minutes.
+    pub fn cached(cache: &Path, progress: Progress) -> Result<Executables> {
+        let kubernetes = kubernetes(cache, progress)?;
+        let init =
+            cache::entry(cache, &format!("init-{}", cache::key(&[INIT_SOURCE.as_bytes()])), compile_init)?;
+        Ok(Executables {
+            kube: kubernetes.join("kube"),
+            kubectl: kubernetes.join("kubectl"),
+            init: init.join("init"),
+        })
+    }
+}
+
+fn kubernetes(cache: &Path, progress: Progress) -> Result<PathBuf> {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("kube");
+    let manifest = fs::read_to_string(module.join("go.mod"))
+        .with_context(|| format!("cannot read the Go module {}", module.display()))?;
+    let version = kubernetes_version(&manifest)?;
+    let name = format!("kubernetes-{version}-{}", module_key(&module)?);
+    cache::entry(cache, &name, |out| {
+        check_go(&manifest)?;
+        progress.step(&format!("building Kubernetes {version}: some minutes, once"));
+        go_build(&module, version, out)?;
+        progress.step("Kubernetes built");
+        Ok(())
+    })
+}
+
+/// The version the module pins is the one its executables report.
+fn kubernetes_version(manifest: &str) -> Result<&str> {
+    required(manifest, "k8s.io/kubernetes").context("go.mod does not require k8s.io/kubernetes")
+}
+
+fn required<'a>(manifest: &'a str, module: &str) -> Option<&'a str> {
+    manifest.lines().find_map(|line| line.trim().strip_prefix(module)?.strip_prefix(' ')?.split(' ').next())
+}
+
+/// Changes with everything that goes into the executables.
+fn module_key(module: &Path) -> Result<String> {
+    let files = ["go.mod", "go.sum", "cmd/kube/main.go", "cmd/kubectl/main.go"];
+    let contents: Vec<Vec<u8>> = files
+        .iter()
+        .map(|file| {
+            fs::read(module.join(file)).with_context(|| format!("cannot read {file} of the Go module"))
+        })
+        .collect::<Result<_>>()?;
+    Ok(cache::key(&contents.iter().map(Vec::as_slice).collect::<Vec<_>>()))
+}
+
+fn check_go(manifest: &str) -> Result<()> {
+    let needed =
+        manifest.lines().find_map(|line| line.strip_prefix("go ")).context("go.mod names no Go version")?;
+    let advice = format!("install Go {needed} or newer from your Go distribution and put it on PATH");
+    let Ok(output) = Command::new("go").args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output()
+    else {
+        bail!("no Go found: {advice}");
+    };
+    let found = String::from_utf8_lossy(&output.stdout).trim().trim_start_matches("go").to_owned();
+    if version_numbers(&found) < version_numbers(needed) {
+        bail!("Go {found} is too old to build Kubernetes: {advice}");
+    }
+    Ok(())
+}
+
+fn version_numbers(version: &str) -> Vec<u32> {
+    let numbers = version.split(['.', ' ', '-']).map_while(|part| part.parse().ok());
+    numbers.take(2).collect()
+}
+
+/// Settings that change the result of every package (`-trimpath`, `CGO_ENABLED`) stay at their
+/// defaults, so that Go's own build cache serves us.
+fn go_build(module: &Path, version: &str, out: &Path) -> Result<()> {
+    let mut command = Command::new("go");
+    command.current_dir(module).env("GOTOOLCHAIN", "local").env("GOFLAGS", "-mod=readonly");
+    command.args(["build", "-ldflags", &link_flags(version), "-o"]).arg(out).arg("./cmd/...");
+    run(command, "go build")
+}
+
+/// Stamps the version into the places where Kubernetes and its client look for it.
+fn link_flags(version: &str) -> String {
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    let mut flags = "-s -w".to_owned();
+    for package in ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"] {
+        let values = [
+            ("gitVersion", version),
+            ("gitMajor", major),
+            ("gitMinor", minor),
+            ("gitTreeState", "clean"),
+            ("gitCommit", "testbed"),
+            // Whatever the day: the same source gives the same executable.
+            ("buildDate", "1970-01-01T00:00:00Z"),
+        ];
+        for (name, value) in values {
+            flags += &format!(" -X {package}.{name}={value}");
+        }
+    }
+    flags
+}
+
+fn compile_init(out: &Path) -> Result<()> {
+    let source = out.join("init.c");
+    fs::write(&source, INIT_SOURCE)?;
+    let mut command = Command::new("gcc");
+    command.args(["-O2", "-static", "-Wall", "-Werror", "-s", "-o"]).arg(out.join("init")).arg(source);
+    run(command, "gcc")
+}
+
+fn run(mut command: Command, what: &str) -> Result<()> {
+    let output = command.output().with_context(|| format!("cannot run {what}"))?;
+    if !output.status.success() {
+        bail!("{what} failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str =
+        "module x\n\ngo 1.24.0\n\nrequire (\n\tk8s.io/kubectl v0.34.4\n\tk8s.io/kubernetes v1.34.4\n)\n";
+
+    #[test]
+    fn the_version_is_the_one_the_module_pins() {
+        assert_eq!(kubernetes_version(MANIFEST).unwrap(), "v1.34.4");
+        assert!(kubernetes_version("module x\n").is_err());
+    }
+
+    #[test]
+    fn go_versions_compare_by_number() {
+        assert!(version_numbers("1.9.7") < version_numbers("1.24.0"));
+        assert!(version_numbers("1.24") >= version_numbers("1.24.0"));
+        assert!(version_numbers("1.26.8 X:nodwarf5") >= version_numbers("1.24.0"));
+        assert!(version_numbers("") < version_numbers("1.24.0"));
+    }
+
+    #[test]
+    fn both_version_packages_are_stamped() {
+        let flags = link_flags("v1.34.4");
+        assert!(flags.contains("-X k8s.io/component-base/version.gitMinor=34 "), "{flags}");
+        assert!(flags.contains("-X k8s.io/client-go/pkg/version.gitVersion=v1.34.4 "), "{flags}");
+    }
+
+    #[test]
+    fn the_modules_files_are_all_part_of_its_key() {
+        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("kube");
+        let commands = fs::read_dir(module.join("cmd")).unwrap().count();
+        assert_eq!(commands, 2, "name the new command's files in module_key");
+        assert_eq!(module_key(&module).unwrap(), module_key(&module).unwrap());
+    }
+}

@@ -1,0 +1,111 @@
+//! What the caller of a bed chooses, and the places that follow from it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use crate::address::MAX_NODES;
+use crate::cache;
+
+/// Every control group of a bed is called like this, its name, and a mark of its state folder.
+pub(crate) const GROUP_PREFIX: &str = "metallb-testbed-";
+
+/// How a bed is called, how large it is and where it keeps its things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Two beds with different names can run side by side.
+    pub name: String,
+    /// How many nodes, `n1` to `n<nodes>`.
+    pub nodes: u8,
+    /// Everything a bed writes: certificates, the machines' disks and logs. Removed by `down`.
+    pub state: PathBuf,
+    /// Executables and images, kept between beds and shared by all.
+    pub cache: PathBuf,
+    /// No progress lines.
+    pub quiet: bool,
+}
+
+impl Default for Options {
+    /// As the environment says: `TESTBED_NAME`, else "tb".
+    fn default() -> Options {
+        Options::named(&env::var("TESTBED_NAME").unwrap_or_else(|_| "tb".to_owned()))
+    }
+}
+
+impl Options {
+    /// A bed of three nodes with this name, its folders at the usual places or where `TESTBED_STATE`
+    /// and `METALLB_TESTBED_CACHE` say.
+    pub fn named(name: &str) -> Options {
+        let states =
+            env::var_os("TESTBED_STATE").map_or_else(|| repository().join(".testbed"), PathBuf::from);
+        Options {
+            name: name.to_owned(),
+            nodes: 3,
+            state: states.join(name),
+            cache: cache::folder(),
+            quiet: false,
+        }
+    }
+
+    /// The same with another number of nodes.
+    pub fn with_nodes(self, nodes: u8) -> Options {
+        Options { nodes, ..self }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if self.name.is_empty() || self.name.len() > 32 || !self.name.chars().all(plain) {
+            bail!("bed name {:?}: use 1 to 32 lower-case letters, digits and dashes", self.name);
+        }
+        if !(1..=MAX_NODES).contains(&self.nodes) {
+            bail!("{} nodes: use 1 to {MAX_NODES}", self.nodes);
+        }
+        Ok(())
+    }
+
+    /// The bed's control group. The mark keeps beds of the same name but of different working copies apart.
+    pub(crate) fn group_name(&self) -> String {
+        let mark = cache::key(&[self.state.as_os_str().as_encoded_bytes()]);
+        format!("{GROUP_PREFIX}{}-{}", self.name, mark.get(..8).unwrap_or(&mark))
+    }
+}
+
+/// The root of the source tree this program was built from.
+fn repository() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beds_of_other_names_or_folders_have_other_groups() {
+        let one = Options::named("one");
+        let two = Options::named("two");
+        let moved = Options { state: PathBuf::from("/elsewhere/one"), ..one.clone() };
+        assert!(one.group_name().starts_with("metallb-testbed-one-"), "{}", one.group_name());
+        assert_ne!(one.group_name(), two.group_name());
+        assert_ne!(one.group_name(), moved.group_name());
+        assert_eq!(one.group_name(), Options::named("one").group_name());
+    }
+
+    #[test]
+    fn a_name_that_is_no_file_name_is_refused() {
+        for name in ["", "../x", "Tb", "a b", &"x".repeat(33)] {
+            assert!(Options::named(name).check().is_err(), "{name:?}");
+        }
+        assert!(Options::named("tb-2").check().is_ok());
+    }
+
+    #[test]
+    fn the_number_of_nodes_is_bounded() {
+        assert!(Options::named("tb").with_nodes(9).check().is_ok());
+        for nodes in [0, 10] {
+            let error = Options::named("tb").with_nodes(nodes).check().unwrap_err().to_string();
+            assert!(error.ends_with("use 1 to 9"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The command line: what the tasks are called, and what they tell the one who runs them.
+#![expect(clippy::print_stdout, reason = "this is what the commands say; everything else returns values")]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Parser, Subcommand};
+
+use crate::generated::Mode;
+use crate::images::{self, Profile};
+use crate::workspace::Workspace;
+use crate::{hygiene, layers, manifests};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tasks of the project")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the three images, each with its bill of materials
+    Images {
+        /// Folder to write to
+        #[arg(long, default_value = "artifacts/images")]
+        out: PathBuf,
+        /// Tag of the images
+        #[arg(long, default_value = images::DEVELOPMENT)]
+        tag: String,
+        /// Build quickly, for trying things out: larger, and without the size check
+        #[arg(long)]
+        dev: bool,
+    },
+    /// Check that no crate depends on what its layer must not know
+    Layers,
+    /// Check the tracked files for what does not belong into them
+    Hygiene,
+    /// Write bundle/crds from the Rust types
+    Crds {
+        /// Write nothing; fail if a file is out of date
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write everything below bundle/
+    Bundle {
+        /// Write nothing; fail if a file is out of date
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+/// Runs the task the arguments name.
+///
+/// # Errors
+/// When the task fails, or its check finds something.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
+    let workspace = Workspace::load()?;
+    match Arguments::parse_from(arguments).task {
+        Task::Images { out, tag, dev } => build_images(&workspace, &out, &tag, Profile::of(dev)),
+        Task::Layers => report("layer", &layers::check(&workspace)?),
+        Task::Hygiene => report("hygiene", &hygiene::check(workspace.root())?),
+        Task::Crds { check } => {
+            report("generated", &manifests::crds()?.run(workspace.root(), Mode::of(check))?)
+        }
+        Task::Bundle { check } => {
+            report("generated", &manifests::bundle()?.run(workspace.root(), Mode::of(check))?)
+        }
+    }
+}
+
+fn build_images(
+    workspace: &Workspace,
+    out: &std::path::Path,
+    tag: &str,
+    profile: Profile,
+) -> anyhow::Result<()> {
+    let built = images::build(workspace, &workspace.root().join(out), tag, profile)?;
+    for image in &built {
+        println!("{image}");
+    }
+    let oversized: Vec<String> = built.iter().filter_map(|image| image.oversized(profile)).collect();
+    report("size", &oversized)
+}
+
+/// Prints every finding, and fails if there is one.
+fn report(check: &str, findings: &[String]) -> anyhow::Result<()> {
+    for finding in findings {
+        println!("{finding}");
+    }
+    if findings.is_empty() {
+        Ok(())
+    } else {
+        bail!("{check} check: {} finding(s), see above", findings.len())
+    }
+}

@@ -1,0 +1,21 @@
+use metallb_oci::Digest;
+
+use super::{Built, LIMIT, Profile};
+
+fn built(binary: u64, archive: u64) -> Built {
+    Built { reference: "localhost/x/y:dev".to_owned(), digest: Digest::of(b""), binary, archive }
+}
+
+#[test]
+fn an_image_at_the_limit_is_fine() {
+    assert_eq!(built(LIMIT, LIMIT).oversized(Profile::Release), None);
+}
+
+#[test]
+fn an_image_over_the_limit_is_named_with_its_size() {
+    for image in [built(LIMIT + 1, 1), built(1, LIMIT + 1)] {
+        let finding = image.oversized(Profile::Release).unwrap();
+        assert!(finding.contains("localhost/x/y:dev has 20000001 bytes"), "{finding}");
+        assert_eq!(image.oversized(Profile::Dev), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! The operator: turns a MetalLB resource into running workloads.

@@ -1,0 +1,1 @@
+//! The speaker: makes addresses reachable from its node.

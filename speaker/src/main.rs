@@ -1,0 +1,3 @@
+//! Starts the speaker.
+
+fn main() {}

@@ -1,0 +1,71 @@
+//! The demo: a cluster, the operator, a Service, a curl from outside. Running it again changes nothing.
+
+#![expect(clippy::print_stdout, reason = "showing is what a demo does")]
+
+use std::net::IpAddr;
+
+use anyhow::Result;
+use metallb_e2e::cluster::{REACTION, items, text};
+use metallb_e2e::manifest::{self, NAMESPACE, Service};
+use metallb_e2e::{Cluster, lan};
+use metallb_testbed::{Bed, Options};
+
+const SERVICE: &str = "hello";
+
+fn main() -> Result<()> {
+    step("a three-node Kubernetes cluster in network namespaces");
+    let bed = Bed::up(Options::default())?;
+    step("the operator: kubectl apply -f bundle/metallb-operator.yaml");
+    let cluster = Cluster::with_operator(bed)?;
+    step("a MetalLB resource, which the operator turns into a controller and three speakers");
+    cluster.apply(&manifest::metallb("metallb"))?;
+    cluster.wait_available()?;
+    println!("{}", cluster.kubectl(&["get", "pods", "-n", NAMESPACE, "-o", "wide"])?);
+    step("a pool of addresses and permission to announce them; two web pods and a Service");
+    cluster.apply(&manifest::pool("lan", "[172.30.0.100-172.30.0.149, \"fd00:30::100/120\"]"))?;
+    cluster.apply(&manifest::web(2))?;
+    cluster.apply(&Service::named(SERVICE).families("PreferDualStack", "[IPv4, IPv6]").yaml())?;
+    cluster.wait_web()?;
+    let addresses = cluster.wait_addresses(SERVICE, 2)?;
+    show(&cluster, &addresses)?;
+    println!("{LOOK_AROUND}");
+    Ok(())
+}
+
+fn show(cluster: &Cluster, addresses: &[IpAddr]) -> Result<()> {
+    step("curl, from a machine outside the cluster");
+    for address in addresses {
+        let answer = lan::fetch(&cluster.bed, *address)?;
+        println!("  {address}: pod {} answered, it saw {}", answer.pod, answer.source);
+    }
+    step("who announces it: kubectl get servicel2statuses");
+    cluster.wait_event("default", SERVICE, "nodeAssigned")?;
+    let selector = format!("metallb.io/service-name={SERVICE}");
+    for status in items(&cluster.get(&["servicel2statuses", "-n", NAMESPACE, "-l", &selector])?) {
+        println!("  node {}", text(&status["status"]["node"]));
+    }
+    step("the neighbour entries of that machine: the MAC addresses are those of the node");
+    for address in addresses {
+        lan::wait_owner(&cluster.bed, *address, None, REACTION)?;
+        print!("{}", cluster.bed.run(lan::CLIENT, &["ip", "neigh", "show", "to", &address.to_string()])?.stdout);
+    }
+    step("what the user sees: kubectl describe service");
+    let described = cluster.kubectl(&["describe", "service", SERVICE, "-n", "default"])?;
+    println!("{described}");
+    Ok(())
+}
+
+fn step(what: &str) {
+    println!("\n==> {what}");
+}
+
+const LOOK_AROUND: &str = "
+==> look around
+  testbed() { cargo run --quiet --package metallb-testbed -- \"$@\"; }
+  testbed kubectl get pods -A -o wide          any kubectl command
+  testbed in client curl http://172.30.0.100   any command on a machine: client, router, cp, n1, n2, n3
+  testbed fault --help                         break something, and watch the address move
+
+==> clean up
+  make testbed-down
+";

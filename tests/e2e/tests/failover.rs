@@ -1,0 +1,131 @@
+//! An address moves to another node when the one that announced it can't any more.
+//! Times are reported, without a bound so far: membership follows the readiness of pods.
+
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use metallb_e2e::cluster::{REACTION, STARTUP};
+use metallb_e2e::manifest::{self, NAMESPACE, Service};
+use metallb_e2e::{Cluster, lan, suite};
+use metallb_testbed::wait::{self, seen};
+
+/// Nodes are declared lost after seconds; nothing here may take a minute.
+const MOVED: Duration = Duration::from_secs(45);
+
+fn main() -> ExitCode {
+    suite::run(
+        "failover",
+        prepare,
+        vec![
+            ("deleting the announcing speaker's pod moves the address", speaker_pod_deleted),
+            ("unplugging the announcing node moves the address", node_unplugged),
+            ("an interface that goes away falls silent and is announced on when it comes back", interface_comes_and_goes),
+            ("a speaker that loses the API server goes on answering", api_lost),
+        ],
+    )
+}
+
+fn prepare(bed: metallb_testbed::Bed) -> Result<Cluster> {
+    let cluster = Cluster::with_metallb(bed)?;
+    cluster.apply(&manifest::pool("lan", "[172.30.0.100-172.30.0.149, \"fd00:30::100/120\"]"))?;
+    cluster.apply(&manifest::web(3))?;
+    cluster.wait_web()?;
+    cluster.apply(&Service::named("web").families("RequireDualStack", "[IPv4, IPv6]").yaml())?;
+    cluster.wait_addresses("web", 2)?;
+    Ok(cluster)
+}
+
+fn both(cluster: &Cluster) -> Result<Vec<IpAddr>> {
+    cluster.addresses("web")
+}
+
+#[expect(clippy::print_stdout, reason = "the time is what this test reports")]
+fn report(what: &str, time: Duration) {
+    println!("{what}: {:.2} s", time.as_secs_f64());
+}
+
+fn speaker_pod_deleted(cluster: &Cluster) -> Result<()> {
+    let addresses = both(cluster)?;
+    let owner = lan::wait_owner(&cluster.bed, addresses[0], None, REACTION)?;
+    let pod = cluster.speaker_on(&owner)?;
+    let start = Instant::now();
+    cluster.kubectl(&["delete", "pod", "-n", NAMESPACE, &pod, "--wait=false"])?;
+    let next = lan::wait_owner(&cluster.bed, addresses[0], Some(&owner), MOVED)?;
+    report(&format!("speaker pod deleted on {owner}, {next} answers after"), start.elapsed());
+    lan::fetch(&cluster.bed, addresses[0])?;
+    cluster.wait_available()?;
+    lan::fetch(&cluster.bed, addresses[1])?;
+    Ok(())
+}
+
+fn node_unplugged(cluster: &Cluster) -> Result<()> {
+    let addresses = both(cluster)?;
+    let owner = lan::wait_owner(&cluster.bed, addresses[0], None, REACTION)?;
+    let start = Instant::now();
+    cluster.bed.unplug(&owner)?;
+    for address in &addresses {
+        let next = lan::wait_owner(&cluster.bed, *address, Some(&owner), MOVED)?;
+        report(&format!("{owner} unplugged, {next} answers for {address} after"), start.elapsed());
+        lan::forget_neighbours(&cluster.bed)?;
+        lan::fetch(&cluster.bed, *address)?;
+    }
+    cluster.bed.plug(&owner)?;
+    lan::wait_owner(&cluster.bed, addresses[0], None, STARTUP)?;
+    cluster.wait_available()
+}
+
+fn interface_comes_and_goes(cluster: &Cluster) -> Result<()> {
+    cluster.apply(EXTRA_LINK)?;
+    cluster.apply(&Service::named("extra").annotated("{metallb.io/address-pool: extra}").yaml())?;
+    let address = cluster.wait_addresses("extra", 1)?[0];
+    let why = cluster.wait_event("default", "extra", "announceFailed")?;
+    ensure!(why.contains("doesn't exist in assigned node \"n1\""), "{why}");
+    for _ in 0..2 {
+        let add = "ip link add extra0 link eth0 address 02:00:00:00:ee:01 type macvlan mode bridge && ip link set extra0 up";
+        cluster.bed.run("n1", &["sh", "-c", add])?;
+        wait_said(cluster, address, |said| said.contains("02:00:00:00:ee:01"))?;
+        cluster.bed.run("n1", &["ip", "link", "delete", "extra0"])?;
+        wait_said(cluster, address, |said| !said.contains("reply from"))?;
+    }
+    Ok(())
+}
+
+fn wait_said(cluster: &Cluster, address: IpAddr, holds: fn(&str) -> bool) -> Result<()> {
+    wait::until(&format!("the right answer about {address}"), REACTION, || {
+        let said = lan::ask(&cluster.bed, address)?;
+        Ok(seen(holds(&said), said))
+    })
+}
+
+/// A pool announced by n1 only, on an interface that is not there yet.
+const EXTRA_LINK: &str = "apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: extra, namespace: metallb-system}
+spec: {addresses: [172.30.0.160/32], autoAssign: false}
+---
+apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: extra, namespace: metallb-system}
+spec:
+  ipAddressPools: [extra]
+  interfaces: [extra0]
+  nodeSelectors: [{matchLabels: {kubernetes.io/hostname: n1}}]
+";
+
+fn api_lost(cluster: &Cluster) -> Result<()> {
+    let addresses = both(cluster)?;
+    let owner = lan::wait_owner(&cluster.bed, addresses[0], None, REACTION)?;
+    cluster.bed.stop_api()?;
+    for _ in 0..5 {
+        let now = lan::wait_owner(&cluster.bed, addresses[0], None, Duration::from_secs(1))?;
+        ensure!(now == owner, "{now} answers without the API server, {owner} did before");
+        lan::fetch_once(&cluster.bed, addresses[1])?;
+    }
+    cluster.bed.start_api_again()?;
+    cluster.wait_available()?;
+    lan::wait_owner(&cluster.bed, addresses[0], None, REACTION)?;
+    ensure!(both(cluster)? == addresses, "the addresses changed while the API server was away");
+    Ok(())
+}

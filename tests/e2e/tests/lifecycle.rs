@@ -1,0 +1,200 @@
+//! The `MetalLB` resource comes, goes and comes back; restarts and faults change no address.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use metallb_e2e::cluster::{REACTION, STARTUP, addresses, condition, items, text};
+use metallb_e2e::manifest::{self, NAMESPACE, Service};
+use metallb_e2e::{Cluster, lan, suite};
+use metallb_testbed::Signal;
+use metallb_testbed::wait::{self, seen};
+
+/// Services that hold an address while the controller restarts.
+const CROWD: usize = 200;
+
+fn main() -> ExitCode {
+    suite::run(
+        "lifecycle",
+        prepare,
+        vec![
+            ("a MetalLB resource with another name is refused on itself", wrong_name),
+            ("a missing CRD is named by readiness and stops no process", missing_crd),
+            ("operands that are deleted or edited are repaired", drift),
+            ("deleting the MetalLB resource removes the workloads", removal),
+            ("applying it again brings the same addresses back", return_of_addresses),
+            ("restarting the controller with 200 assigned Services writes to none of them", silent_restart),
+            ("a controller that starts without an API server serves once it is back", late_apiserver),
+        ],
+    )
+}
+
+fn prepare(bed: metallb_testbed::Bed) -> Result<Cluster> {
+    let cluster = Cluster::with_metallb(bed)?;
+    cluster.apply(&manifest::pool("lan", "[172.30.0.100-172.30.0.149]"))?;
+    cluster.apply(&manifest::web(2))?;
+    cluster.wait_web()?;
+    Ok(cluster)
+}
+
+fn wrong_name(cluster: &Cluster) -> Result<()> {
+    cluster.apply(&manifest::metallb("other"))?;
+    wait::until("Degraded on the resource with the wrong name", REACTION, || {
+        let other = cluster.get(&["metallb", "other", "-n", NAMESPACE])?;
+        let conditions = other["status"]["conditions"].to_string();
+        let says = condition(&other, "Degraded").as_deref() == Some("True")
+            && conditions.contains("IncorrectMetalLBResourceName")
+            && conditions.contains("Incorrect MetalLB resource name: other");
+        Ok(seen(says, conditions))
+    })?;
+    cluster.wait_available()?;
+    cluster.kubectl(&["delete", "metallb", "other", "-n", NAMESPACE])?;
+    ensure!(cluster.speakers()?.len() == 3, "the speakers went with the wrongly named resource");
+    Ok(())
+}
+
+fn missing_crd(cluster: &Cluster) -> Result<()> {
+    let crd = cluster.kubectl(&["get", "crd", "l2advertisements.metallb.io", "-o", "json"])?;
+    cluster.kubectl(&["delete", "crd", "l2advertisements.metallb.io"])?;
+    let (node, old) = cluster.speakers()?.pop().context("no speaker")?;
+    cluster.kubectl(&["delete", "pod", "-n", NAMESPACE, &old])?;
+    wait::until("a fresh speaker that is not ready and names the CRD", STARTUP, || {
+        let pod = cluster.speaker_on(&node)?;
+        let log = cluster.kubectl(&["logs", "-n", NAMESPACE, &pod])?;
+        let status = cluster.get(&["pod", &pod, "-n", NAMESPACE])?["status"].clone();
+        let ready = status["containerStatuses"][0]["ready"] == true;
+        let restarts = &status["containerStatuses"][0]["restartCount"];
+        Ok(seen(!ready && *restarts == 0 && log.contains("l2advertisements.metallb.io"), format!("{restarts} {log}")))
+    })?;
+    let mut object: serde_json::Value = serde_json::from_str(&crd)?;
+    for field in ["resourceVersion", "uid", "creationTimestamp", "managedFields"] {
+        object["metadata"].as_object_mut().context("no metadata")?.remove(field);
+    }
+    cluster.apply(&object.to_string())?;
+    cluster.apply(&manifest::pool("lan", "[172.30.0.100-172.30.0.149]"))?;
+    cluster.wait_available()
+}
+
+fn drift(cluster: &Cluster) -> Result<()> {
+    cluster.kubectl(&["delete", "daemonset", "speaker", "-n", NAMESPACE])?;
+    cluster.kubectl(&["delete", "clusterrolebinding", "metallb-system:speaker"])?;
+    cluster.kubectl(&["set", "env", "deployment/controller", "-n", NAMESPACE, "METALLB_ML_SECRET_NAME=edited"])?;
+    wait::until("DaemonSet, binding and Deployment as they were", REACTION, || {
+        cluster.kubectl(&["get", "daemonset", "speaker", "-n", NAMESPACE])?;
+        cluster.kubectl(&["get", "clusterrolebinding", "metallb-system:speaker"])?;
+        let controller = cluster.get(&["deployment", "controller", "-n", NAMESPACE])?;
+        let env = controller["spec"]["template"]["spec"]["containers"][0]["env"].to_string();
+        Ok(seen(!env.contains("edited"), env))
+    })?;
+    cluster.wait_available()
+}
+
+fn removal(cluster: &Cluster) -> Result<()> {
+    cluster.apply(&Service::named("keeper-a").yaml())?;
+    cluster.apply(&Service::named("keeper-b").yaml())?;
+    cluster.wait_addresses("keeper-b", 1)?;
+    let address = cluster.wait_addresses("keeper-a", 1)?[0];
+    lan::fetch(&cluster.bed, address)?;
+    cluster.kubectl(&["delete", "metallb", "metallb", "-n", NAMESPACE])?;
+    wait::until("no operand left", REACTION, || {
+        let kinds = "deployments,daemonsets,pods,configmaps,roles,rolebindings,serviceaccounts,networkpolicies";
+        let left = cluster.get(&[kinds, "-n", NAMESPACE])?;
+        let names = items(&left).iter().map(|item| format!("{}/{}", text(&item["kind"]), text(&item["metadata"]["name"])));
+        let ours: Vec<String> = names.filter(|name| is_operand(name)).collect();
+        let roles = cluster.kubectl(&["get", "clusterroles,clusterrolebindings", "-o", "name"])?;
+        let ours_too = roles.lines().filter(|name| name.contains("metallb-system:"));
+        let all: Vec<String> = ours.into_iter().chain(ours_too.map(str::to_owned)).collect();
+        Ok(seen(all.is_empty(), format!("{all:?}")))
+    })?;
+    lan::wait_silence(&cluster.bed, address, Duration::from_secs(5))
+}
+
+fn is_operand(name: &str) -> bool {
+    let of_kubernetes = name.ends_with("/default") || name.ends_with("/kube-root-ca.crt");
+    let of_operator = name.contains("metallb-operator") || name.contains("manager");
+    !of_kubernetes && !of_operator
+}
+
+fn return_of_addresses(cluster: &Cluster) -> Result<()> {
+    let before = (cluster.addresses("keeper-a")?, cluster.addresses("keeper-b")?);
+    ensure!(before.0.len() == 1 && before.1.len() == 1, "removal took recorded addresses: {before:?}");
+    cluster.apply(&manifest::metallb("metallb"))?;
+    cluster.wait_available()?;
+    lan::fetch(&cluster.bed, before.0[0])?;
+    let after = (cluster.addresses("keeper-a")?, cluster.addresses("keeper-b")?);
+    ensure!(before == after, "{before:?} became {after:?}");
+    Ok(())
+}
+
+fn silent_restart(cluster: &Cluster) -> Result<()> {
+    cluster.apply(&manifest::pool("lan", "[172.30.0.100-172.30.0.149, 172.31.0.0/24]"))?;
+    let mut crowd = String::new();
+    for number in 0..CROWD {
+        let service = Service::named("web").yaml().replace("name: web,", &format!("name: crowd-{number},"));
+        write!(crowd, "---\n{service}")?;
+    }
+    cluster.apply(&crowd)?;
+    wait::until("every Service assigned", STARTUP, || {
+        let missing = services(cluster)?.iter().filter(|(_, found)| found.is_empty()).count();
+        Ok(seen(missing == 0, format!("{missing} without address")))
+    })?;
+    let (before, writes) = (services(cluster)?, service_writes(cluster)?);
+    ensure!(before.len() >= CROWD, "only {} Services", before.len());
+    cluster.kubectl(&["delete", "pod", "-n", NAMESPACE, "-l", "app=metallb,component=controller"])?;
+    cluster.wait_deployment("controller")?;
+    // It has looked at all of them once it serves a new one.
+    cluster.apply(&Service::named("newcomer").yaml())?;
+    cluster.wait_addresses("newcomer", 1)?;
+    let written = service_writes(cluster)? - writes;
+    ensure!(written == 1, "{written} writes of Service statuses, only newcomer's is due");
+    let mut after = services(cluster)?;
+    after.retain(|(name, _)| name != "newcomer");
+    ensure!(before == after, "addresses or versions changed");
+    Ok(())
+}
+
+/// Name and addresses of every LoadBalancer Service, with the version of the object.
+fn services(cluster: &Cluster) -> Result<Vec<(String, Vec<IpAddr>)>> {
+    let list = cluster.get(&["services", "-n", "default"])?;
+    let wanted = items(&list).iter().filter(|item| item["spec"]["type"] == "LoadBalancer");
+    wanted.map(|item| Ok((text(&item["metadata"]["name"]), addresses(item)?))).collect()
+}
+
+/// Writes to the status of Services since the API server started, by its own count.
+fn service_writes(cluster: &Cluster) -> Result<u64> {
+    let metrics = cluster.kubectl(&["get", "--raw", "/metrics"])?;
+    let counted = metrics.lines().filter(|line| {
+        line.starts_with("apiserver_request_total{")
+            && line.contains("resource=\"services\"")
+            && line.contains("subresource=\"status\"")
+            && !line.contains("verb=\"GET\"")
+    });
+    counted
+        .map(|line| {
+            let figure = line.rsplit(' ').next().unwrap_or_default();
+            figure.parse::<u64>().with_context(|| format!("metric {line}"))
+        })
+        .sum()
+}
+
+fn late_apiserver(cluster: &Cluster) -> Result<()> {
+    let pods = cluster.get(&["pods", "-n", NAMESPACE, "-l", "app=metallb,component=controller"])?;
+    let pod = text(&items(&pods)[0]["metadata"]["name"]);
+    let processes = cluster.bed.container_processes(NAMESPACE, &pod, "controller")?;
+    let before = services(cluster)?;
+    cluster.bed.stop_api()?;
+    // The container ends while nobody can be asked; the kubelet starts it again.
+    for process in processes {
+        process.signal(Signal::SIGKILL)?;
+    }
+    cluster.bed.start_api_again()?;
+    cluster.apply(&Service::named("latecomer").yaml())?;
+    cluster.wait_addresses("latecomer", 1)?;
+    cluster.wait_deployment("controller")?;
+    let mut after = services(cluster)?;
+    after.retain(|(name, _)| name != "latecomer");
+    ensure!(before == after, "addresses changed");
+    Ok(())
+}
