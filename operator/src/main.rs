@@ -1,3 +1,19 @@
 //! Starts the operator.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use metallb_operator::flags::Flags;
+use metallb_operator::run;
+use metallb_process::go_style;
+
+fn main() -> ExitCode {
+    let flags = Flags::parse_from(go_style(std::env::args_os()));
+    match run::blocking(&flags, std::env::vars_os()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = error.as_ref() as &dyn std::error::Error, "the operator can't start");
+            ExitCode::FAILURE
+        }
+    }
+}

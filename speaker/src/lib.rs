@@ -1,1 +1,17 @@
 //! The speaker: makes addresses reachable from its node.
+//!
+//! Wires the decisions of `metallb-announce` and `metallb-l2` to the API server, the kernel and the logs.
+//! Must not know: how a decision is made.
+
+mod exclusion;
+mod executor;
+pub mod flags;
+pub mod interfaces;
+pub mod layer2;
+mod owner;
+mod run;
+mod status;
+mod stores;
+
+pub use exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
+pub use run::{RunError, run};

@@ -1,1 +1,8 @@
-//! Test doubles and builders.
+//! Test doubles: an API server in memory, as a real client sees one.
+//!
+//! Must not know: any of the daemons. For tests only; misuse panics, which fails the test that does it.
+#![expect(clippy::indexing_slicing, reason = "only JSON values are indexed: a missing field is null")]
+
+mod api_server;
+
+pub use api_server::{ApiServer, Failure, Request, Verb};

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -181,14 +182,22 @@ impl Record {
     }
 }
 
+/// The result of a thread; a panic in it is one here.
+pub(crate) fn joined<T>(result: thread::Result<T>) -> T {
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 /// Keeps two commands from changing one bed at the same time. The lock lies on the state folder
 /// itself, so that it leaves nothing behind.
-fn lock(options: &Options) -> Result<File> {
+fn lock(options: &Options, progress: Progress) -> Result<File> {
     let folder = &options.state;
     loop {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let lock = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
-        lock.lock().with_context(|| format!("cannot lock {}", folder.display()))?;
+        if lock.try_lock().is_err() {
+            progress.step(&format!("waiting for another command that changes bed {}", options.name));
+            lock.lock().with_context(|| format!("cannot lock {}", folder.display()))?;
+        }
         // While we waited, `down` may have removed the folder: then our lock guards nothing.
         if is_same(&lock, folder) {
             return Ok(lock);

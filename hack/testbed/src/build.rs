@@ -7,7 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cache;
+use crate::images;
 use crate::machine::INIT_SOURCE;
+use crate::options::Options;
 use crate::progress::Progress;
 
 /// The executables a bed is made of.
@@ -33,6 +35,15 @@ impl Executables {
             init: init.join("init"),
         })
     }
+}
+
+/// Builds what a bed needs into the cache, unless it is there. [`Bed::up`](crate::Bed::up) does it, too.
+pub fn build(options: &Options) -> Result<()> {
+    let progress = Progress::new(options.quiet);
+    let executables = Executables::cached(&options.cache, progress)?;
+    images::archives(&options.cache, &executables.init)?;
+    progress.step(&format!("executables and images are in {}", options.cache.display()));
+    Ok(())
 }
 
 fn kubernetes(cache: &Path, progress: Progress) -> Result<PathBuf> {

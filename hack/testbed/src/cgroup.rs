@@ -18,6 +18,8 @@ mod v2;
 
 /// How long the kernel may take to end killed processes.
 const EXIT_DEADLINE: Duration = Duration::from_secs(20);
+/// How long it may take to stop processes.
+const FREEZE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The control group trees of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,28 +173,25 @@ impl Group {
         found
     }
 
-    /// Kills everything in and below it and returns when nothing is left.
-    pub fn kill_all(&self) -> Result<()> {
+    /// Kills everything in and below it, and removes it. Who was about to join it when we looked is
+    /// killed at the next look, and cannot join any more once it is removed.
+    pub fn end(&self) -> Result<()> {
         self.thaw()?;
-        wait::until_soon("empty control group", EXIT_DEADLINE, || {
+        wait::until_soon("end of a control group", EXIT_DEADLINE, || {
             let left = self.processes();
             for process in &left {
                 process.signal(Signal::SIGKILL)?;
             }
-            Ok(match left.as_slice() {
-                [] => Seen::Done(()),
-                left => Seen::NotYet(format!("{} processes, such as {:?}", left.len(), left.first())),
-            })
+            match left.first() {
+                Some(first) => Ok(Seen::NotYet(format!("{} processes, such as {first:?}", left.len()))),
+                None => self.remove().map(Seen::Done),
+            }
         })
-        .with_context(|| format!("cannot end the processes of {}", self.path.display()))
+        .with_context(|| format!("cannot end {}", self.path.display()))
     }
 
-    /// Removes it with all below it. Its processes must have ended.
-    pub fn remove(&self) -> Result<()> {
-        for dir in self.directories() {
-            remove_tree(&dir)?;
-        }
-        Ok(())
+    fn remove(&self) -> Result<()> {
+        self.directories().iter().try_for_each(|dir| remove_tree(dir))
     }
 }
 

@@ -7,10 +7,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use nix::sys::signal::Signal;
 
-use crate::build::Executables;
 use crate::daemon::Daemon;
-use crate::progress::Progress;
-use crate::{Bed, Options, down, images};
+use crate::{Bed, Options, down};
 
 /// A real Kubernetes cluster, of real nodes, in namespaces of this machine.
 #[derive(Debug, Parser)]
@@ -99,7 +97,7 @@ enum Fault {
 pub fn run(cli: Cli) -> Result<ExitCode> {
     let options = Options::named(&cli.name);
     match cli.command {
-        Command::Build => build(&options)?,
+        Command::Build => crate::build(&options)?,
         Command::Up { nodes } => Bed::up(options.with_nodes(nodes)).map(drop)?,
         Command::Down => down(&options)?,
         Command::Status => status(&Bed::attach(options)?),
@@ -116,19 +114,12 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn build(options: &Options) -> Result<()> {
-    let progress = Progress::new(options.quiet);
-    let executables = Executables::cached(&options.cache, progress)?;
-    images::archives(&options.cache, &executables.init)?;
-    progress.step(&format!("executables and images are in {}", options.cache.display()));
-    Ok(())
-}
-
 #[expect(clippy::print_stdout, reason = "the answer of a command")]
 fn status(bed: &Bed) {
     for part in bed.status() {
         println!("{part}");
     }
+    println!("control groups: {}", bed.cgroup_kind());
     println!("KUBECONFIG={} (reached from cp and client)", bed.kubeconfig().display());
     println!("logs: {}/machines/*/root/var/log", bed.state().display());
 }

@@ -3,12 +3,12 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::address::Place;
-use crate::bed::Bed;
+use crate::bed::{Bed, joined};
 use crate::cgroup;
 use crate::daemon::Daemon;
 use crate::process::Process;
@@ -140,34 +140,28 @@ impl Bed {
         Ok(())
     }
 
-    /// Undoes what can be undone without losing anything: thaws, plugs and restores every node,
-    /// starts every dead daemon and node. For tests that share a bed.
+    /// Undoes every fault: thaws, boots, plugs and restores every machine, starts every dead daemon, and
+    /// waits until all nodes are ready.
     pub fn heal(&self) -> Result<()> {
         for place in self.places() {
-            let machine = self.machine(place);
-            if machine.init().is_some() {
-                machine.group.thaw()?;
-            }
-            wire::set_plugged(&self.switch(), place, true).or_else(|error| match machine.init() {
-                Some(_) => Err(error),
-                None => Ok(()),
-            })?;
+            self.machine(place).group.thaw()?;
+        }
+        for place in [Place::ControlPlane, Place::Client, Place::Router] {
+            wire::set_plugged(&self.switch(), place, true)?;
         }
         self.heal_daemons(Place::ControlPlane)?;
         self.wait_for_api()?;
-        let nodes: Vec<_> = Place::nodes(self.nodes()).collect();
         thread::scope(|scope| {
-            let cures: Vec<_> = nodes.iter().map(|node| scope.spawn(|| self.heal_node(*node))).collect();
-            cures.into_iter().try_for_each(|cure| match cure.join() {
-                Ok(result) => result,
-                Err(_) => bail!("a thread panicked"),
-            })
+            let nodes = Place::nodes(self.nodes());
+            let cures: Vec<_> = nodes.map(|node| scope.spawn(move || self.heal_node(node))).collect();
+            cures.into_iter().try_for_each(|cure| joined(cure.join()))
         })?;
         self.wait_for_nodes()
     }
 
     fn heal_node(&self, node: Place) -> Result<()> {
         self.boot(node)?;
+        wire::set_plugged(&self.switch(), node, true)?;
         wire::set_api_cut(&self.switch(), node, false)?;
         self.heal_daemons(node)
     }

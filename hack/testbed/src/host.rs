@@ -56,10 +56,10 @@ pub(crate) fn prepare(bed: &Group) -> Result<()> {
     bed.create()
 }
 
-/// Removes the bed's control group; if it was the last one, puts everything back.
+/// Ends the bed's control group; if it was the last one, puts everything back.
 pub(crate) fn release(tree: &Tree, bed: &Group) -> Result<()> {
     let _lock = lock()?;
-    bed.remove()?;
+    bed.end()?;
     if !beds(tree).is_empty() || !Path::new(RECORD).exists() {
         return Ok(());
     }

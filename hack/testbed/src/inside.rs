@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::Signal;
 
 use crate::address::Place;
-use crate::bed::Bed;
+use crate::bed::{Bed, joined};
 use crate::cgroup::Group;
 use crate::command::{self, Input, Output};
 use crate::config::CONTAINERD_SOCKET;
@@ -84,10 +84,7 @@ impl Bed {
             setns(&namespace, CloneFlags::CLONE_NEWNET).context("cannot enter a network namespace")?;
             f()
         };
-        thread::scope(|scope| match scope.spawn(thread).join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
+        thread::scope(|scope| joined(scope.spawn(thread).join()))
     }
 
     /// Puts an image archive (OCI or Docker) on all nodes.
@@ -96,10 +93,7 @@ impl Bed {
             let loads: Vec<_> = Place::nodes(self.nodes())
                 .map(|node| scope.spawn(move || self.load_on(node, archive)))
                 .collect();
-            loads.into_iter().try_for_each(|load| match load.join() {
-                Ok(result) => result,
-                Err(_) => bail!("a thread panicked"),
-            })
+            loads.into_iter().try_for_each(|load| joined(load.join()))
         })
     }
 

@@ -29,6 +29,7 @@ pub mod wait;
 mod wire;
 
 pub use bed::{Bed, Part, State, down};
+pub use build::build;
 pub use command::{CommandFailed, Output};
 pub use daemon::Daemon;
 pub use images::{PAUSE as PAUSE_IMAGE, WEB as WEB_IMAGE};

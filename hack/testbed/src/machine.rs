@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 
 use crate::cgroup::Group;
 use crate::command;
+use crate::config::FOLDER;
 use crate::process::{Process, Stat};
 use crate::wait::{self, Seen};
 
@@ -171,14 +172,16 @@ impl Machine {
         if let Some(init) = self.init() {
             init.signal(Signal::SIGKILL)?;
         }
-        self.group.kill_all()?;
-        // A tree of stale pod groups would cost the next kubelet seconds for each.
-        self.group.remove()
+        // Its groups go, too: stale ones of pods would cost the next kubelet seconds each.
+        self.group.end()
     }
 }
 
+/// Home and temporary files are the machine's own, too: kubectl keeps what it learnt about an API
+/// server at its home, kubelet and containerd leave temporary folders behind when killed.
 fn joined(files: &[PathBuf]) -> Command {
     let mut command = command::clean("sh");
+    command.env("HOME", FOLDER).env("TMPDIR", "/var/tmp");
     command.args(["-c", JOIN, "sh"]).arg(files.len().to_string()).args(files);
     command
 }

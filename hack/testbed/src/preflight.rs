@@ -104,9 +104,7 @@ fn missing_tools() -> Vec<String> {
     let mut missing: Vec<String> = TOOLS
         .iter()
         .filter(|(tool, _)| !is_installed(tool))
-        .map(|(tool, package)| {
-            format!("no {tool}: run hack/testbed/install.sh or install Debian's {package}")
-        })
+        .map(|(tool, package)| format!("no {tool}: run hack/install.sh or install Debian's {package}"))
         .collect();
     if is_installed("busybox") && !Path::new(BUSYBOX).exists() {
         missing.push(format!("no {BUSYBOX}: link it to the static busybox"));
@@ -173,7 +171,7 @@ mod tests {
 
     #[test]
     fn every_tool_is_in_the_list_of_packages() {
-        let list = include_str!("../install.sh");
+        let list = include_str!("../../install.sh");
         for (tool, package) in TOOLS {
             assert!(list.contains(&format!("\t{package}\n")), "{tool} of {package}");
         }

@@ -15,7 +15,7 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<String>> {
     let mut findings = edges::check(workspace);
     for package in workspace.members() {
         if matches!(place::of(workspace, package), Some(place::Place::Core(_))) {
-            let sources = purity::sources(&package.folder().join("src"))?;
+            let sources = purity::sources(workspace.root(), &workspace.place(package).join("src"))?;
             findings.extend(purity::check(&package.name, &sources));
         }
     }

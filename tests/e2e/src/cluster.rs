@@ -31,7 +31,7 @@ impl Cluster {
             let archive = repository().join("artifacts/images").join(format!("{image}.tar"));
             bed.load_image(&archive).with_context(|| format!("loading {} (built by `make images`)", archive.display()))?;
         }
-        let manifest = std::fs::read_to_string(repository().join("bundle/metallb-operator.yaml"))?;
+        let manifest = std::fs::read_to_string(repository().join("bundle/install.yaml"))?;
         let cluster = Self { bed };
         cluster.apply(&manifest)?;
         cluster.wait_deployment("metallb-operator-controller-manager")?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use metallb_config::service::{FamilyError, IngressEntry, ServiceKey, families_of};
 use metallb_config::{Config, Quoted, ServiceView};
 
-use crate::book::Book;
+use crate::book::{Book, Hold};
 use crate::decide::{Current, Verdict, decide};
 use crate::decision::{Assignment, Decision, Reason};
 use crate::event::Event;
@@ -43,6 +43,9 @@ pub struct Allocator {
 struct Known {
     view: Arc<ServiceView>,
     current: Current,
+    /// Recorded addresses it is to give up. Nobody gets them before the Service is seen without them: otherwise two
+    /// Services had them for a moment, or for good if this process ended in between.
+    lingering: Vec<IpAddr>,
     /// What was last decided to be written into this version of the Service.
     issued: Option<Assignment>,
     /// The lasting trouble the user was last told about.
@@ -78,7 +81,7 @@ impl Allocator {
         }
         self.book = Book::new(config);
         for known in self.known.values() {
-            self.book.hold(&known.view, known.current.held());
+            known.claim(&mut self.book);
         }
         self.dirty.extend(self.known.keys().cloned());
     }
@@ -93,15 +96,18 @@ impl Allocator {
         let key = view.key.clone();
         self.dirty.insert(key.clone());
         if let Some(known) = self.known.get_mut(&key).filter(|known| known.claims_the_same(&view)) {
-            self.book.update(&view, known.current.held());
+            self.book.release(&key, &known.lingering);
+            self.freed |= !known.lingering.is_empty();
+            known.lingering.clear();
             known.view = view;
             known.issued = None;
+            known.claim(&mut self.book);
             return;
         }
         let told = self.known.get_mut(&key).and_then(|known| known.told.take());
         self.release(&key);
         self.unadopted.insert(key.clone());
-        self.known.insert(key, Known { view, current: Current::Nothing, issued: None, told });
+        self.known.insert(key, Known::unadopted(view, told));
     }
 
     /// A Service is gone.
@@ -129,6 +135,12 @@ impl Allocator {
     #[must_use]
     pub fn held(&self, key: &ServiceKey) -> &[IpAddr] {
         self.known.get(key).map_or(&[], |known| known.current.held())
+    }
+
+    /// Every address that is not free because of a Service: also those it still has to give up.
+    #[cfg(test)]
+    fn claims(&self, key: &ServiceKey) -> Vec<IpAddr> {
+        self.known.get(key).map_or(Vec::new(), Known::claims)
     }
 
     /// Decides about every Service that changed or may get what it waits for. Gives what is to be done, by key.
@@ -165,7 +177,9 @@ impl Allocator {
         let unadopted = std::mem::take(&mut self.unadopted);
         for key in self.in_order(unadopted) {
             if let Some(known) = self.known.get_mut(&key) {
-                known.current = adopt(&mut self.book, &known.view);
+                known.current = adopt(&self.book, &known.view);
+                known.lingering = known.current.given_up().to_vec();
+                known.claim(&mut self.book);
             }
         }
     }
@@ -174,16 +188,7 @@ impl Allocator {
         let Some(known) = self.known.get_mut(key) else { return };
         let Verdict { assignment, reason, events, waits } =
             decide(&mut self.book, &known.view, &known.current);
-        let held = known.current.held();
-        if held != assignment.addresses.as_slice() {
-            self.freed |= held.iter().any(|address| !assignment.addresses.contains(address));
-            self.book.release(key, held);
-            self.book.hold(&known.view, &assignment.addresses);
-        }
-        known.current = match assignment.addresses.as_slice() {
-            [] => Current::Nothing,
-            _ => Current::Held(assignment.clone()),
-        };
+        self.freed |= known.hold(&mut self.book, assignment.clone());
         if waits {
             self.waiting.insert(key.clone());
         } else {
@@ -219,13 +224,41 @@ impl Allocator {
 
     fn release(&mut self, key: &ServiceKey) {
         let Some(known) = self.known.get_mut(key) else { return };
-        let current = std::mem::take(&mut known.current);
-        self.freed |= !current.held().is_empty();
-        self.book.release(key, current.held());
+        let claims = known.claims();
+        self.freed |= !claims.is_empty();
+        self.book.release(key, &claims);
     }
 }
 
 impl Known {
+    fn unadopted(view: Arc<ServiceView>, told: Option<Event>) -> Self {
+        Self { view, current: Current::Nothing, lingering: Vec::new(), issued: None, told }
+    }
+
+    /// Every address the book has under its name.
+    fn claims(&self) -> Vec<IpAddr> {
+        self.current.held().iter().chain(&self.lingering).copied().collect()
+    }
+
+    /// Enters all its claims into the book.
+    fn claim(&self, book: &mut Book) {
+        book.claim(&self.view, self.current.held(), Hold::Firm);
+        book.claim(&self.view, &self.lingering, Hold::Lingering);
+    }
+
+    /// Holds this from now on. Whether something was freed for others.
+    fn hold(&mut self, book: &mut Book, assignment: Assignment) -> bool {
+        let recorded = self.view.recorded_ips();
+        let given_up = self.claims().into_iter().filter(|address| !assignment.addresses.contains(address));
+        let (lingering, free): (Vec<_>, Vec<_>) = given_up.partition(|address| recorded.contains(address));
+        book.release(&self.view.key, &free);
+        self.lingering = lingering;
+        self.current =
+            if assignment.addresses.is_empty() { Current::Nothing } else { Current::Held(assignment) };
+        self.claim(book);
+        !free.is_empty()
+    }
+
     /// Whether a newer version records just what is held, under the same conditions.
     fn claims_the_same(&self, newer: &ServiceView) -> bool {
         let held = self.current.held();
@@ -240,19 +273,14 @@ fn is_none_of_ours(view: &ServiceView) -> bool {
 }
 
 /// What the recorded addresses are worth.
-fn adopt(book: &mut Book, view: &Arc<ServiceView>) -> Current {
+fn adopt(book: &Book, view: &ServiceView) -> Current {
     let recorded = view.recorded_ips();
     if let Err(error) = understand(view, &recorded) {
         return Current::Malformed(recorded, error);
     }
-    if recorded.is_empty() {
-        return Current::Nothing;
-    }
-    match book.agree(view, &recorded) {
-        Ok(()) => {
-            book.hold(view, &recorded);
-            Current::Held(Assignment { addresses: recorded, pool: view.recorded_pool.clone() })
-        }
+    match book.agree_to_adopt(view, &recorded) {
+        Ok(()) if recorded.is_empty() => Current::Nothing,
+        Ok(()) => Current::Held(Assignment { addresses: recorded, pool: view.recorded_pool.clone() }),
         Err(refused) => Current::Contested(recorded, refused),
     }
 }

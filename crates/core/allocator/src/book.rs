@@ -12,15 +12,31 @@ use crate::free::FreeSet;
 use crate::refusal::Refused;
 use crate::usage::PoolUsage;
 
-/// All held addresses, and what is left of the pools.
+/// All claimed addresses, and what is left of the pools.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Book {
     config: Arc<Config>,
-    /// The Services that hold an address, by key; never empty. They all agreed to share it.
-    holders: BTreeMap<IpAddr, Vec<Arc<ServiceView>>>,
-    /// Addresses held under a sharing key, for those who come with the same key.
+    /// The Services that claim an address, by key; never empty.
+    claims: BTreeMap<IpAddr, Vec<Claim>>,
+    /// Addresses claimed under a sharing key, for those who come with the same key.
     shared: BTreeMap<SharingKey, BTreeSet<IpAddr>>,
     spaces: BTreeMap<String, Space>,
+}
+
+/// One Service's part in an address.
+#[derive(Clone, Debug)]
+struct Claim {
+    view: Arc<ServiceView>,
+    hold: Hold,
+}
+
+/// How a Service claims an address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Hold {
+    /// It has it; all who hold an address agreed to share it.
+    Firm,
+    /// It is to give it up, but the address still stands in its status: no newcomer gets it.
+    Lingering,
 }
 
 /// What is left of a pool.
@@ -49,7 +65,7 @@ impl Space {
 }
 
 impl Book {
-    /// A book in which nobody holds anything.
+    /// A book in which nobody claims anything.
     pub(crate) fn new(config: Arc<Config>) -> Self {
         let spaces = config.pools.values().map(|pool| (pool.name.clone(), Space::new(pool))).collect();
         Self { config, spaces, ..Self::default() }
@@ -76,14 +92,20 @@ impl Book {
         Ok(pool)
     }
 
-    /// Whether those who hold these addresses would share them with the Service.
+    /// Whether those who have these addresses would share them with the Service. A newcomer has to agree also with
+    /// those who are about to leave.
     pub(crate) fn agree(&self, view: &ServiceView, addresses: &[IpAddr]) -> Result<(), Refused> {
-        addresses.iter().try_for_each(|address| self.agree_on(view, *address))
+        addresses.iter().try_for_each(|address| self.agree_on(view, *address, !self.holds(view, *address)))
     }
 
-    fn agree_on(&self, view: &ServiceView, address: IpAddr) -> Result<(), Refused> {
-        let holders = self.holders.get(&address).map(Vec::as_slice).unwrap_or_default();
-        let others = || holders.iter().filter(|holder| holder.key != view.key);
+    /// Whether those who hold these addresses, and stay, would share them with a Service in which they stand already.
+    pub(crate) fn agree_to_adopt(&self, view: &ServiceView, addresses: &[IpAddr]) -> Result<(), Refused> {
+        addresses.iter().try_for_each(|address| self.agree_on(view, *address, false))
+    }
+
+    fn agree_on(&self, view: &ServiceView, address: IpAddr, newcomer: bool) -> Result<(), Refused> {
+        let counts = |claim: &&Claim| claim.view.key != view.key && (newcomer || claim.hold == Hold::Firm);
+        let others = || self.claims_on(address).iter().filter(counts).map(|claim| &claim.view);
         if others().any(|other| !other.sharing_key.may_share(&view.sharing_key)) {
             let others = others().map(|other| other.key.clone()).collect();
             return Err(Refused::InUse { service: view.key.clone(), others });
@@ -93,39 +115,37 @@ impl Book {
         clash.map_or(Ok(()), |port| Err(Refused::PortInUse { port: port.clone(), address }))
     }
 
-    /// The Service holds these addresses from now on; whether it may was asked before.
-    pub(crate) fn hold(&mut self, view: &Arc<ServiceView>, addresses: &[IpAddr]) {
+    fn claims_on(&self, address: IpAddr) -> &[Claim] {
+        self.claims.get(&address).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn holds(&self, view: &ServiceView, address: IpAddr) -> bool {
+        self.claims_on(address).iter().any(|claim| claim.view.key == view.key && claim.hold == Hold::Firm)
+    }
+
+    /// The Service claims these addresses from now on, in this version; whether it may was asked before.
+    pub(crate) fn claim(&mut self, view: &Arc<ServiceView>, addresses: &[IpAddr], hold: Hold) {
         for address in addresses {
-            let holders = self.holders.entry(*address).or_default();
-            if holders.is_empty() {
-                self.occupy(*address);
-            }
-            self.add_holder(*address, view);
+            self.claim_one(view, *address, hold);
         }
     }
 
-    /// A newer version of a Service that holds these addresses under the same conditions.
-    pub(crate) fn update(&mut self, view: &Arc<ServiceView>, addresses: &[IpAddr]) {
-        for address in addresses {
-            let holders = self.holders.get_mut(address).map(Vec::as_mut_slice).unwrap_or_default();
-            if let Some(holder) = holders.iter_mut().find(|holder| holder.key == view.key) {
-                *holder = Arc::clone(view);
-            }
+    fn claim_one(&mut self, view: &Arc<ServiceView>, address: IpAddr, hold: Hold) {
+        if self.claims_on(address).is_empty() {
+            self.occupy(address);
         }
-    }
-
-    fn add_holder(&mut self, address: IpAddr, view: &Arc<ServiceView>) {
-        let holders = self.holders.entry(address).or_default();
-        match holders.binary_search_by(|holder| holder.key.cmp(&view.key)) {
-            Ok(_) => {}
-            Err(place) => holders.insert(place, Arc::clone(view)),
+        let claims = self.claims.entry(address).or_default();
+        let claim = Claim { view: Arc::clone(view), hold };
+        match claims.binary_search_by(|other| other.view.key.cmp(&view.key)) {
+            Ok(place) => claims.splice(place..=place, [claim]).for_each(drop),
+            Err(place) => claims.insert(place, claim),
         }
         if !view.sharing_key.sharing.is_empty() {
             self.shared.entry(view.sharing_key.clone()).or_default().insert(address);
         }
     }
 
-    /// The Service holds these addresses no longer.
+    /// The Service claims these addresses no longer.
     pub(crate) fn release(&mut self, key: &ServiceKey, addresses: &[IpAddr]) {
         for address in addresses {
             self.release_one(key, *address);
@@ -133,19 +153,24 @@ impl Book {
     }
 
     fn release_one(&mut self, key: &ServiceKey, address: IpAddr) {
-        let Some(holders) = self.holders.get_mut(&address) else { return };
-        let Ok(place) = holders.binary_search_by(|holder| holder.key.cmp(key)) else { return };
-        let gone = holders.remove(place);
-        if !holders.is_empty() {
-            return;
+        let Some(claims) = self.claims.get_mut(&address) else { return };
+        let Ok(place) = claims.binary_search_by(|claim| claim.view.key.cmp(key)) else { return };
+        let gone = claims.remove(place).view;
+        let key_is_left = claims.iter().any(|claim| claim.view.sharing_key == gone.sharing_key);
+        if claims.is_empty() {
+            self.claims.remove(&address);
+            self.vacate(address);
         }
-        self.holders.remove(&address);
-        self.vacate(address);
-        if let Some(addresses) = self.shared.get_mut(&gone.sharing_key) {
-            addresses.remove(&address);
-            if addresses.is_empty() {
-                self.shared.remove(&gone.sharing_key);
-            }
+        if !key_is_left {
+            self.unshare(&gone.sharing_key, address);
+        }
+    }
+
+    fn unshare(&mut self, key: &SharingKey, address: IpAddr) {
+        let Some(addresses) = self.shared.get_mut(key) else { return };
+        addresses.remove(&address);
+        if addresses.is_empty() {
+            self.shared.remove(key);
         }
     }
 
@@ -186,6 +211,6 @@ impl Book {
     fn shareable(&self, view: &ServiceView, pool: &Pool, family: IpFamily) -> Vec<IpAddr> {
         let candidates = self.shared.get(&view.sharing_key).into_iter().flatten().copied();
         let of_pool = candidates.filter(|address| IpFamily::of(*address) == family && pool.allows(*address));
-        of_pool.filter(|address| self.agree_on(view, *address).is_ok()).collect()
+        of_pool.filter(|address| self.agree(view, &[*address]).is_ok()).collect()
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn choose(
     let config = Arc::clone(book.config());
     let mut chooser = Chooser { book, view, current, wishes: wishes(view, families) };
     match &view.requested_pool {
-        Some(name) => chooser.from_named(&config, name),
+        Some(name) => chooser.in_named(&config, name),
         None => chooser.automatic(&config),
     }
 }
@@ -94,13 +94,13 @@ struct Chooser<'a> {
 
 impl Chooser<'_> {
     /// From the pool asked for; whether it assigns automatically is irrelevant.
-    fn from_named(&mut self, config: &Config, name: &str) -> Result<Assignment, AllocationError> {
+    fn in_named(&mut self, config: &Config, name: &str) -> Result<Assignment, AllocationError> {
         let unknown = || AllocationError::UnknownPool { pool: name.to_owned() };
         let pool = config.pools.get(name).ok_or_else(unknown)?;
         if !pool.admits(self.view) {
             return Err(Refused::NotCompatible { pool: name.to_owned() }.into());
         }
-        self.from_first(&[pool]).ok_or_else(|| self.why_nothing_in(pool))
+        self.in_first_of(&[pool]).ok_or_else(|| self.why_nothing_in(pool))
     }
 
     /// From the pool it is in, if it may keep an address there; else from pools pinned to it; else from open ones.
@@ -110,25 +110,25 @@ impl Chooser<'_> {
         let mut pinned: Vec<&Pool> = candidates().filter(|pool| pool.allocation.is_some()).collect();
         pinned.sort_by_key(|pool| rank(pool));
         let open: Vec<&Pool> = candidates().filter(|pool| pool.allocation.is_none()).collect();
-        let found = [home, pinned, open].iter().find_map(|group| self.from_first(group));
+        let found = [home, pinned, open].iter().find_map(|group| self.in_first_of(group));
         found.ok_or(AllocationError::NothingAvailable)
     }
 
     /// The best wish that one of the pools grants; of several pools the first.
-    fn from_first(&mut self, pools: &[&Pool]) -> Option<Assignment> {
+    fn in_first_of(&mut self, pools: &[&Pool]) -> Option<Assignment> {
         let wishes = std::mem::take(&mut self.wishes);
         let mut pairs = wishes.iter().flat_map(|wish| pools.iter().map(move |pool| (wish, *pool)));
-        let found = pairs.find_map(|(wish, pool)| self.from_pool(pool, wish));
+        let found = pairs.find_map(|(wish, pool)| self.in_pool(pool, wish));
         self.wishes = wishes;
         found
     }
 
-    fn from_pool(&mut self, pool: &Pool, wish: &[IpFamily]) -> Option<Assignment> {
-        let addresses = wish.iter().map(|family| self.one_from(pool, *family)).collect::<Option<_>>()?;
+    fn in_pool(&mut self, pool: &Pool, wish: &[IpFamily]) -> Option<Assignment> {
+        let addresses = wish.iter().map(|family| self.one_in(pool, *family)).collect::<Option<_>>()?;
         Some(Assignment { addresses, pool: Some(pool.name.clone()) })
     }
 
-    fn one_from(&mut self, pool: &Pool, family: IpFamily) -> Option<IpAddr> {
+    fn one_in(&mut self, pool: &Pool, family: IpFamily) -> Option<IpAddr> {
         let kept =
             self.current.iter().find(|have| IpFamily::of(**have) == family && self.may_keep(pool, **have));
         kept.copied().or_else(|| self.book.first_available(self.view, pool, family))

@@ -30,7 +30,15 @@ pub(crate) enum Current {
 }
 
 impl Current {
-    /// The addresses the book has under the Service's name.
+    /// Recorded addresses it can't keep as they are.
+    pub(crate) fn given_up(&self) -> &[IpAddr] {
+        match self {
+            Self::Contested(addresses, _) | Self::Malformed(addresses, _) => addresses,
+            Self::Nothing | Self::Held(_) => &[],
+        }
+    }
+
+    /// The addresses it has.
     pub(crate) fn held(&self) -> &[IpAddr] {
         match self {
             Self::Held(assignment) => &assignment.addresses,

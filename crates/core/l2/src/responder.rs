@@ -76,7 +76,9 @@ pub fn answer_arp(frame: &[u8], link: &Link, table: &AnnouncedTable) -> Result<A
 /// The answer to a neighbour solicitation received on a link (contract 02 §2.7, RFC 4861 §7.2.4).
 ///
 /// Unlike the original it answers probes for duplicate addresses, and unicast probes for reachability that carry
-/// no hardware address; unlike the original it ignores what comes from beyond the link.
+/// no hardware address; unlike the original it ignores what comes from beyond the link. The answer comes from the
+/// address itself, as from any owner's kernel: tools like ndisc6 take no other for an answer. The original sends
+/// it from the link-local address; neighbours look at the target only, so both are alike to them.
 ///
 /// # Errors
 /// The reason to stay silent.
@@ -102,7 +104,7 @@ pub fn answer_ndp(frame: &[u8], link: &Link, table: &AnnouncedTable) -> Result<A
     let asker = given.ok_or(Silence::NoAddressOfAsker)?;
     let advertisement = Advertisement {
         ethernet_destination: asker,
-        source: link_local,
+        source: solicitation.target,
         destination: solicitation.source,
         target: solicitation.target,
         mac: link.mac,

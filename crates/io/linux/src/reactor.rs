@@ -12,5 +12,5 @@ pub(crate) fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // descriptor stays open and the same until the AsyncFd is dropped.
     #[expect(unsafe_code, reason = "tokio asks the caller to vouch for the descriptor's lifetime")]
     let registered = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
-    registered.map_err(|error| io::Error::from(error.into_parts().1))
+    registered.map_err(io::Error::from)
 }

@@ -24,7 +24,7 @@ pub fn down(options: &Options) -> Result<()> {
     options.check()?;
     let progress = Progress::new(options.quiet);
     {
-        let _lock = lock(options)?;
+        let _lock = lock(options, progress)?;
         clear(options, &Tree::of_host()?)?;
         if let Some(beds) = options.state.parent() {
             // Gone with its last bed; other beds keep it.
@@ -48,7 +48,6 @@ pub(super) fn clear(options: &Options, tree: &Tree) -> Result<()> {
     if let Some(init) = switch.init() {
         init.signal(Signal::SIGKILL)?;
     }
-    group.kill_all()?;
     host::release(tree, &group)?;
     match fs::remove_dir_all(&options.state) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

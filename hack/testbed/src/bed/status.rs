@@ -6,6 +6,7 @@ use super::{Bed, SWITCH};
 use crate::address::Place;
 use crate::daemon::Daemon;
 use crate::machine::Machine;
+use crate::process::Process;
 
 /// A machine or daemon and how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,16 @@ impl Bed {
             parts.extend(Daemon::of(place).iter().map(|daemon| daemon_part(place, &machine, *daemon)));
         }
         parts
+    }
+
+    /// Every process of the bed, as the host sees it.
+    pub fn processes(&self) -> Vec<Process> {
+        self.group.processes()
+    }
+
+    /// Which kind of control groups the host has: "v1" or "v2".
+    pub fn cgroup_kind(&self) -> &'static str {
+        self.tree.kind()
     }
 
     /// What should run and does not.

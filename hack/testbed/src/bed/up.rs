@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{Bed, RECORD, Record, USABLE, lock};
+use super::{Bed, RECORD, Record, USABLE, joined, lock};
 use crate::address::Place;
 use crate::build::Executables;
 use crate::cgroup::Tree;
@@ -35,7 +35,7 @@ impl Bed {
         let progress = Progress::new(options.quiet);
         let tree = Tree::of_host()?;
         preflight::check(&options, &tree)?;
-        let _lock = lock(&options)?;
+        let _lock = lock(&options, progress)?;
         if let Some(bed) = whole(&options)? {
             progress.step(&format!("bed {} is up already", bed.name()));
             return Ok(bed);
@@ -216,13 +216,6 @@ impl Bed {
             .open(archive)
             .with_context(|| format!("cannot open image archive {}", archive.display()))?;
         self.import(node, file).with_context(|| format!("cannot load {} on {node}", archive.display()))
-    }
-}
-
-pub(super) fn joined<T>(result: thread::Result<Result<T>>) -> Result<T> {
-    match result {
-        Ok(result) => result,
-        Err(_) => bail!("a thread panicked"),
     }
 }
 

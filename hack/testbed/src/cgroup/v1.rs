@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::{subdirectories, write};
+use super::{FREEZE_DEADLINE, subdirectories, write};
 use crate::wait::{self, Seen};
 
 /// What kubelet, containerd and runc insist on. `systemd` carries no controller; kubelet ends if it is missing.
@@ -14,8 +13,6 @@ const NEEDED: [&str; 9] =
     ["cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "name=systemd"];
 /// Used when the host has them.
 const WELCOME: [&str; 4] = ["net_cls", "net_prio", "perf_event", "hugetlb"];
-
-const FREEZE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// One mounted hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]

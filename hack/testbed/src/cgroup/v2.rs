@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::{processes_in, subdirectories, write};
+use super::{FREEZE_DEADLINE, processes_in, subdirectories, write};
+use crate::wait;
 
 /// What kubelet and runc insist on.
 const NEEDED: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
@@ -45,6 +46,11 @@ impl Tree {
         if !missing.is_empty() {
             bail!("control groups (v2) lack {}; delegate them to {}", missing.join(" "), self.root.display());
         }
+        // The true root may hold processes; a container's root is a group like any other.
+        if self.root.join("cgroup.type").exists() && !processes_in(&self.root).is_empty() {
+            let root = self.root.display();
+            bail!("control groups (v2) at {root}: processes sit in this container's root; move them to a group below");
+        }
         Ok(())
     }
 
@@ -77,7 +83,12 @@ impl Tree {
     }
 
     pub fn freeze(&self, path: &Path) -> Result<()> {
-        write(&self.root.join(path).join("cgroup.freeze"), "1")
+        let dir = self.root.join(path);
+        write(&dir.join("cgroup.freeze"), "1")?;
+        wait::until_soon("frozen group", FREEZE_DEADLINE, || {
+            let events = fs::read_to_string(dir.join("cgroup.events"))?;
+            Ok(wait::seen(events.lines().any(|event| event == "frozen 1"), events))
+        })
     }
 
     pub fn thaw(&self, path: &Path) -> Result<()> {

@@ -68,7 +68,8 @@ fn check_member(workspace: &Workspace, package: &Package) -> Vec<String> {
 /// Whatever is linked into a core crate, over any number of edges.
 fn check_core(workspace: &Workspace, package: &Package, position: usize) -> Vec<String> {
     let ways = workspace.linked(package);
-    let broken = ways.iter().filter_map(|way| {
+    let own = ways.iter().filter(|way| is_first_breach(workspace, way));
+    let broken = own.filter_map(|way| {
         let reached = way.last()?;
         let why = match place::of(workspace, reached) {
             None if WORLD.contains(&reached.name.as_str()) => {
@@ -83,6 +84,15 @@ fn check_core(workspace: &Workspace, package: &Package, position: usize) -> Vec<
         Some(format!("{} must not reach {}: {why} ({})", package.name, reached.name, arrows(way)))
     });
     broken.collect()
+}
+
+/// Whether nothing on the way is to blame already: another member answers for what it pulls in, and so does a
+/// crate that touches the world.
+fn is_first_breach(workspace: &Workspace, way: &[&Package]) -> bool {
+    let between = way.get(1..way.len().saturating_sub(1)).unwrap_or_default();
+    !between
+        .iter()
+        .any(|package| place::of(workspace, package).is_some() || WORLD.contains(&package.name.as_str()))
 }
 
 fn later_core(package: &Package, way: &[&Package]) -> String {

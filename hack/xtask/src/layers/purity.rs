@@ -49,23 +49,25 @@ fn begins_with(path: &str, start: &str) -> bool {
     path.strip_prefix(start).is_some_and(|rest| in_type || rest.is_empty() || rest.starts_with("::"))
 }
 
-/// The Rust files below `folder` that are not tests.
-pub(super) fn sources(folder: &Path) -> anyhow::Result<Sources> {
+/// The Rust files below `folder` that are not tests; both are named as seen from `root`.
+pub(super) fn sources(root: &Path, folder: &Path) -> anyhow::Result<Sources> {
     let mut found = Sources::new();
-    collect(folder, &mut found)?;
+    collect(root, folder, &mut found)?;
     Ok(found)
 }
 
-fn collect(folder: &Path, found: &mut Sources) -> anyhow::Result<()> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+fn collect(root: &Path, folder: &Path, found: &mut Sources) -> anyhow::Result<()> {
+    let entries =
+        fs::read_dir(root.join(folder)).with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in entries {
-        let path = entry?.path();
+        let entry = entry?;
+        let path = folder.join(entry.file_name());
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if path.is_dir() && name != "tests" {
-            collect(&path, found)?;
+        if entry.file_type()?.is_dir() && name != "tests" {
+            collect(root, &path, found)?;
         } else if name.ends_with(".rs") && name != "tests.rs" {
-            let source =
-                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let source = fs::read_to_string(entry.path());
+            let source = source.with_context(|| format!("cannot read {}", path.display()))?;
             found.insert(path.display().to_string(), source);
         }
     }

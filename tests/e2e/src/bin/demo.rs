@@ -15,7 +15,7 @@ const SERVICE: &str = "hello";
 fn main() -> Result<()> {
     step("a three-node Kubernetes cluster in network namespaces");
     let bed = Bed::up(Options::default())?;
-    step("the operator: kubectl apply -f bundle/metallb-operator.yaml");
+    step("the operator: kubectl apply -f bundle/install.yaml");
     let cluster = Cluster::with_operator(bed)?;
     step("a MetalLB resource, which the operator turns into a controller and three speakers");
     cluster.apply(&manifest::metallb("metallb"))?;

@@ -91,7 +91,7 @@ fn a_withdrawn_address_meets_silence() {
 fn expected_advertisement(asked: &Solicitation) -> Advertisement {
     Advertisement {
         ethernet_destination: ASKER,
-        source: v6("fe80::11"),
+        source: asked.target,
         destination: asked.source,
         target: asked.target,
         mac: OURS,

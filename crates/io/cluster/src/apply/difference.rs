@@ -47,7 +47,9 @@ impl std::fmt::Display for Difference {
 #[must_use]
 pub fn difference(live: &DynamicObject, desired: &DynamicObject, manager: &str) -> Option<Difference> {
     let Some(owned) = owned_fields(live, desired, manager) else { return Some(Difference::NotApplied) };
-    let (Some(live), Some(desired)) = (body(live), body(desired)) else { return Some(Difference::Unreadable) };
+    let (Some(live), Some(desired)) = (body(live), body(desired)) else {
+        return Some(Difference::Unreadable);
+    };
     members(&Path::Root, &desired, &live, owned).err()
 }
 
@@ -55,13 +57,13 @@ pub fn difference(live: &DynamicObject, desired: &DynamicObject, manager: &str) 
 fn owned_fields<'a>(live: &'a DynamicObject, desired: &DynamicObject, manager: &str) -> Option<&'a Object> {
     let version = desired.types.as_ref().map(|types| types.api_version.as_str());
     let entries = live.metadata.managed_fields.iter().flatten();
-    let ours = entries.filter(|entry| {
+    let mut ours = entries.filter(|entry| {
         entry.manager.as_deref() == Some(manager)
             && entry.operation.as_deref() == Some("Apply")
             && entry.subresource.as_deref().unwrap_or_default().is_empty()
             && entry.api_version.as_deref() == version
     });
-    ours.last()?.fields_v1.as_ref()?.0.as_object()
+    ours.next()?.fields_v1.as_ref()?.0.as_object()
 }
 
 /// The object without what identifies it: nobody owns that.
@@ -118,7 +120,8 @@ fn members(path: &Path<'_>, desired: &Object, live: &Object, owned: &Object) -> 
             (Some(_), _) => return Err(Difference::NotOurs(here.text())),
         }
     }
-    let unwanted = owned.keys().filter_map(|key| key.strip_prefix("f:")).find(|name| !desired.contains_key(*name));
+    let unwanted =
+        owned.keys().filter_map(|key| key.strip_prefix("f:")).find(|name| !desired.contains_key(*name));
     unwanted.map_or(Ok(()), |name| Err(Difference::Unwanted(Path::Member(path, name).text())))
 }
 
@@ -170,27 +173,20 @@ impl Selector {
     /// Whether this is the element in the desired object, which may leave parts of the key to their defaults.
     fn may_mean(&self, item: &Value) -> bool {
         match self {
-            Self::Key(key) => key.iter().all(|(name, value)| item.get(name).is_none_or(|given| given == value)),
+            Self::Key(key) => {
+                key.iter().all(|(name, value)| item.get(name).is_none_or(|given| given == value))
+            }
             Self::Value(value) => item == value,
         }
     }
 }
 
-/// A value owned as a whole: if anybody else had touched any part of it, it would no longer be ours. All that may
-/// differ is what the API server adds by default, drops because it says nothing, or writes in its own way.
+/// A value owned as a whole. What is in it and not wanted was wanted once: nobody else could have added it without
+/// becoming its owner. All that may differ is what the API server drops because it says nothing, or writes in its own
+/// way.
 fn whole(path: &Path<'_>, desired: &Value, live: &Value) -> Result<(), Difference> {
     let same = match (desired, live) {
-        (Value::Object(desired), Value::Object(live)) => {
-            for (name, wanted) in desired {
-                let here = Path::Member(path, name);
-                match live.get(name) {
-                    Some(live) => whole(&here, wanted, live)?,
-                    None if says_nothing(wanted) => {}
-                    None => return Err(Difference::Value(here.text())),
-                }
-            }
-            true
-        }
+        (Value::Object(desired), Value::Object(live)) => return whole_members(path, desired, live),
         (Value::Array(desired), Value::Array(live)) => {
             for (wanted, live) in desired.iter().zip(live) {
                 whole(path, wanted, live)?;
@@ -201,6 +197,19 @@ fn whole(path: &Path<'_>, desired: &Value, live: &Value) -> Result<(), Differenc
         _ => desired == live,
     };
     if same { Ok(()) } else { Err(Difference::Value(path.text())) }
+}
+
+fn whole_members(path: &Path<'_>, desired: &Object, live: &Object) -> Result<(), Difference> {
+    for (name, wanted) in desired {
+        let here = Path::Member(path, name);
+        match live.get(name) {
+            Some(live) => whole(&here, wanted, live)?,
+            None if says_nothing(wanted) => {}
+            None => return Err(Difference::Value(here.text())),
+        }
+    }
+    let unwanted = live.keys().find(|name| !desired.contains_key(*name));
+    unwanted.map_or(Ok(()), |name| Err(Difference::Unwanted(Path::Member(path, name).text())))
 }
 
 /// Empty texts, lists and maps are not stored.

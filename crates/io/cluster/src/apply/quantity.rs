@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn different_amounts_and_texts_differ() {
-        for (one, other) in [("1", "2"), ("1Ki", "1k"), ("1m", "1M"), ("", "0"), ("abc", "abd"), ("1x", "1")] {
+        for (one, other) in [("1", "2"), ("1Ki", "1k"), ("1m", "1M"), ("", "0"), ("abc", "abd"), ("1x", "1")]
+        {
             assert!(!same_quantity(one, other), "{one} {other}");
         }
     }

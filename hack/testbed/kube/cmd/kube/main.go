@@ -8,13 +8,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
+	// Logs in JSON, and metrics of the client and the version, as the
+	// released daemons have them.
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
@@ -25,32 +28,29 @@ import (
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
-// run starts one daemon with os.Args already shifted to it, and never
-// returns an exit status before the daemon ends.
+// daemons runs each daemon until it ends, and gives its exit status. A daemon
+// finds its own name and flags in os.Args.
 var daemons = map[string]func() int{
 	"etcd":                    func() int { etcdmain.Main(os.Args); return 0 },
-	"kube-apiserver":          command(apiserver.NewAPIServerCommand),
-	"kube-controller-manager": command(controllermanager.NewControllerManagerCommand),
-	"kube-scheduler":          command(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
-	"kube-proxy":              command(proxy.NewProxyCommand),
-	"kubelet":                 command(func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }),
+	"kube-apiserver":          running(apiserver.NewAPIServerCommand),
+	"kube-controller-manager": running(controllermanager.NewControllerManagerCommand),
+	"kube-scheduler":          running(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
+	"kube-proxy":              running(proxy.NewProxyCommand),
+	"kubelet":                 running(func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }),
 }
 
-func command(build func() *cobra.Command) func() int {
+// running builds a command only when it is chosen: building one registers
+// flags and metrics that would collide with those of another.
+func running(build func() *cobra.Command) func() int {
 	return func() int { return cli.Run(build()) }
 }
 
 func main() {
 	if len(os.Args) < 2 || daemons[os.Args[1]] == nil {
-		names := make([]string, 0, len(daemons))
-		for name := range daemons {
-			names = append(names, name)
-		}
-		sort.Strings(names)
+		names := slices.Sorted(maps.Keys(daemons))
 		fmt.Fprintf(os.Stderr, "usage: kube DAEMON [FLAGS], where DAEMON is one of: %s\n", strings.Join(names, ", "))
 		os.Exit(2)
 	}
-	start := daemons[os.Args[1]]
 	os.Args = os.Args[1:]
-	os.Exit(start())
+	os.Exit(daemons[os.Args[0]]())
 }

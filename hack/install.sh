@@ -46,9 +46,8 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 echo "installing$missing"
-# Debian starts services on installation; the bed runs its own containerd and wants no other.
 get() {
-	DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get "$@" >>"$log" 2>&1
+	DEBIAN_FRONTEND=noninteractive apt-get "$@" >>"$log" 2>&1
 }
 # shellcheck disable=SC2086 # a list of words
 if ! get install --yes --no-install-recommends $missing; then

@@ -1,0 +1,196 @@
+//! An API server in memory: a `tower` service under a real `kube::Client`.
+//!
+//! It serves get, list, watch, create, update, delete and the patches (apply, merge, JSON) for any kind, keeps
+//! `resourceVersion`, `generation` and `managedFields` as a real one does, records every request, and fails when
+//! told to. It knows no schemas: a kind exists as soon as it is used. What a real server fills in by default is
+//! given by the test, with [`ApiServer::default_fields`].
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::client::Body;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+mod answer;
+mod fields;
+mod request;
+mod schema;
+mod state;
+mod target;
+mod watch;
+
+pub use request::{Request, Verb};
+
+use answer::{Answer, Refusal, Reply};
+use state::State;
+
+#[cfg(test)]
+mod tests;
+
+/// How a request fails.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Failure {
+    /// The server answers with this HTTP status and does nothing.
+    Status(u16),
+    /// The connection breaks before the server sees the request.
+    Unreachable,
+    /// The server does what it is asked, and the connection breaks before it can say so.
+    AnswerLost,
+}
+
+/// An API server in memory. Clones are the same server.
+#[derive(Clone, Default)]
+pub struct ApiServer {
+    state: Arc<Mutex<State>>,
+}
+
+impl ApiServer {
+    /// A client of this server. Needs a tokio runtime.
+    #[must_use]
+    pub fn client(&self, default_namespace: &str) -> Client {
+        let server = self.clone();
+        let service = tower::service_fn(move |request| server.clone().serve(request));
+        Client::new(service, default_namespace)
+    }
+
+    async fn serve(self, request: http::Request<Body>) -> Result<Reply, std::io::Error> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+        let request = Request::parse(&parts, &body);
+        let answer = self.lock().answer(&request);
+        match answer {
+            Answer::Lost => Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+            Answer::Object(object) => Ok(answer::reply(200, &object)),
+            Answer::Refusal(refusal) => Ok(answer::reply(refusal.code, &refusal.status())),
+            Answer::Watch(from) => Ok(watch::reply(self.state.clone(), request, from)),
+        }
+    }
+
+    /// Puts an object there as somebody else would, without a recorded request. `K` names kind and place.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub fn put<K>(&self, object: &K)
+    where
+        K: kube::Resource<DynamicType = ()> + Serialize,
+    {
+        let request = Request::about::<K>(Verb::Put, object.meta()).with(object);
+        self.must(&request);
+    }
+
+    /// Changes an object as somebody else would: a merge patch by the field manager `kubectl-edit`.
+    ///
+    /// # Panics
+    /// When there is no such object.
+    pub fn edit<K>(&self, namespace: Option<&str>, name: &str, patch: &Value)
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        let mut request = Request::named::<K>(Verb::MergePatch, namespace, name).with(patch);
+        request.manager = Some("kubectl-edit".to_owned());
+        self.must(&request);
+    }
+
+    /// Replaces an object's status, as the controller in charge of it would.
+    ///
+    /// # Panics
+    /// When there is no such object.
+    pub fn set_status<K>(&self, namespace: Option<&str>, name: &str, status: &Value)
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        let patch = json!({"status": status});
+        let mut request = Request::named::<K>(Verb::MergePatch, namespace, name).with(&patch);
+        request.subresource = Some("status".to_owned());
+        self.must(&request);
+    }
+
+    /// Deletes an object as somebody else would, and then what belonged to it.
+    ///
+    /// # Panics
+    /// When there is no such object.
+    pub fn remove<K>(&self, namespace: Option<&str>, name: &str)
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        self.must(&Request::named::<K>(Verb::Delete, namespace, name));
+        self.lock().collect_garbage();
+    }
+
+    /// An object as the server has it.
+    ///
+    /// # Panics
+    /// When it can't be read as a `K`.
+    #[must_use]
+    #[expect(clippy::panic, reason = "misuse of a test double fails the test")]
+    pub fn get<K>(&self, namespace: Option<&str>, name: &str) -> Option<K>
+    where
+        K: kube::Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let object = self.lock().object(&Request::named::<K>(Verb::Get, namespace, name))?;
+        Some(serde_json::from_value(object).unwrap_or_else(|error| panic!("{name}: {error}")))
+    }
+
+    /// Kind, namespace and name of every object, sorted.
+    #[must_use]
+    pub fn objects(&self) -> Vec<String> {
+        self.lock().names()
+    }
+
+    /// The requests since the last call, in order; also to forget them.
+    pub fn take_requests(&self) -> Vec<Request> {
+        std::mem::take(&mut self.lock().requests)
+    }
+
+    /// Adds what a real server fills in by default: `fill` is called for every object before it is stored.
+    pub fn default_fields(&self, fill: impl Fn(&mut Value) + Send + 'static) {
+        self.lock().defaults.push(Box::new(fill));
+    }
+
+    /// Lets the `nth` request from now (0 is the next one) fail.
+    pub fn fail_nth(&self, nth: usize, failure: Failure) {
+        self.lock().fail_nth(nth, failure);
+    }
+
+    /// Lets every request fail until told otherwise.
+    pub fn fail_all(&self, failure: Option<Failure>) {
+        self.lock().fail_all = failure;
+    }
+
+    /// Lets the server not know a kind (by its plural), as before its CRD is installed.
+    pub fn forget_kind(&self, plural: &str) {
+        self.lock().unknown_kinds.insert(plural.to_owned());
+    }
+
+    /// Lets the server know a kind again.
+    pub fn learn_kind(&self, plural: &str) {
+        self.lock().unknown_kinds.remove(plural);
+    }
+
+    /// From now on every write is refused, and remembered for [`ApiServer::forbidden_writes`].
+    pub fn forbid_writes(&self) {
+        self.lock().writes_forbidden = true;
+    }
+
+    /// The writes that came although they were forbidden.
+    #[must_use]
+    pub fn forbidden_writes(&self) -> Vec<String> {
+        self.lock().violations.clone()
+    }
+
+    #[expect(clippy::panic, reason = "misuse of a test double fails the test")]
+    fn must(&self, request: &Request) {
+        match self.lock().carry_out(request) {
+            Ok(_) => {}
+            Err(Refusal { code, message, .. }) => panic!("{request}: {message} ({code})"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A failed test may have panicked with the lock held; the others get on.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

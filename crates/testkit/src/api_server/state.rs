@@ -1,0 +1,325 @@
+//! What the server holds, and how requests change it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+
+use super::Failure;
+use super::answer::{Answer, Refusal};
+use super::request::{Request, Verb};
+
+mod managers;
+mod selection;
+
+/// Fills in what a real server fills in.
+type Default_ = Box<dyn Fn(&mut Value) + Send>;
+
+/// Group, plural, namespace (empty for none), name.
+type Key = (String, String, String, String);
+
+#[derive(Default)]
+pub(super) struct State {
+    objects: BTreeMap<Key, Value>,
+    events: Vec<Event>,
+    /// Of the last change; versions, uids and generated names count from it.
+    version: u64,
+    pub(super) news: watch::Sender<u64>,
+    pub(super) requests: Vec<Request>,
+    pub(super) defaults: Vec<Default_>,
+    pub(super) fail_all: Option<Failure>,
+    pub(super) unknown_kinds: BTreeSet<String>,
+    pub(super) writes_forbidden: bool,
+    pub(super) violations: Vec<String>,
+    /// By how many requests are still to come before it.
+    failures: BTreeMap<usize, Failure>,
+    answered: usize,
+}
+
+/// A change, as watchers are told.
+#[derive(Clone)]
+pub(super) struct Event {
+    pub(super) version: u64,
+    pub(super) kind: &'static str,
+    pub(super) object: Value,
+    key: Key,
+}
+
+impl State {
+    /// Records a request and answers it, unless it is to fail.
+    pub(super) fn answer(&mut self, request: &Request) -> Answer {
+        self.requests.push(request.clone());
+        let failure = self.failures.remove(&self.answered).or(self.fail_all);
+        self.answered += 1;
+        match failure {
+            Some(Failure::Status(code)) => {
+                Answer::Refusal(Refusal::new(code, "this test lets the request fail"))
+            }
+            Some(Failure::Unreachable) => Answer::Lost,
+            Some(Failure::AnswerLost) => {
+                drop(self.dispatch(request));
+                Answer::Lost
+            }
+            None => self.dispatch(request),
+        }
+    }
+
+    pub(super) fn fail_nth(&mut self, nth: usize, failure: Failure) {
+        self.failures.insert(self.answered + nth, failure);
+    }
+
+    fn dispatch(&mut self, request: &Request) -> Answer {
+        if self.unknown_kinds.contains(&request.resource) {
+            return Answer::Refusal(Refusal::new(404, "the server could not find the requested resource"));
+        }
+        if self.writes_forbidden && request.verb.writes() {
+            self.violations.push(request.to_string());
+            return Answer::Refusal(Refusal::new(403, "this test allows no write"));
+        }
+        if request.verb == Verb::Watch {
+            let from = request.parameter("resourceVersion").and_then(|version| version.parse().ok());
+            return Answer::Watch(from.unwrap_or(self.version));
+        }
+        self.carry_out(request).map_or_else(Answer::Refusal, Answer::Object)
+    }
+
+    /// Does what a request asks for.
+    pub(super) fn carry_out(&mut self, request: &Request) -> Result<Value, Refusal> {
+        let key = key(request);
+        let live = self.objects.get(&key).cloned();
+        let missing = || Refusal::new(404, format!("{} {:?} not found", request.resource, key.3));
+        match request.verb {
+            Verb::List => Ok(self.list(request)),
+            Verb::Get => live.ok_or_else(missing),
+            Verb::Put => Ok(self.put(key, live, request)),
+            Verb::Create if live.is_some() => Err(Refusal {
+                reason: "AlreadyExists",
+                ..Refusal::new(409, format!("{} {:?} already exists", request.resource, key.3))
+            }),
+            Verb::Create => Ok(self.create(key, request)),
+            Verb::Apply if live.is_none() && request.subresource.is_none() => {
+                let object = managers::apply(&json!({}), request)?;
+                Ok(self.store(key, None, object))
+            }
+            Verb::Apply | Verb::Update | Verb::MergePatch | Verb::JsonPatch => {
+                let live = live.ok_or_else(missing)?;
+                let object = changed(&live, request)?;
+                Ok(self.store(key, Some(live), object))
+            }
+            Verb::Delete => self
+                .delete(&key)
+                .map(|_| {
+                    json!({"kind": "Status", "apiVersion": "v1", "metadata": {},
+                "status": "Success"})
+                })
+                .ok_or_else(missing),
+            Verb::Watch | Verb::Unknown => Err(Refusal::new(415, format!("not supported here: {request}"))),
+        }
+    }
+
+    pub(super) fn object(&self, request: &Request) -> Option<Value> {
+        self.objects.get(&key(request)).cloned()
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        let name = |(key, object): (&Key, &Value)| {
+            let kind = object["kind"].as_str().unwrap_or_default();
+            if key.2.is_empty() { format!("{kind} {}", key.3) } else { format!("{kind} {}/{}", key.2, key.3) }
+        };
+        let mut names: Vec<String> = self.objects.iter().map(name).collect();
+        names.sort();
+        names
+    }
+
+    pub(super) fn event_after(&self, version: u64, request: &Request) -> Option<Event> {
+        let fits =
+            |event: &&Event| event.version > version && selection::fits(&event.key, &event.object, request);
+        self.events.iter().find(fits).cloned()
+    }
+
+    /// Deletes what belonged to objects that are gone.
+    pub(super) fn collect_garbage(&mut self) {
+        loop {
+            let uids: BTreeSet<&str> =
+                self.objects.values().filter_map(|o| o["metadata"]["uid"].as_str()).collect();
+            let is_orphan = |object: &Value| {
+                let owners = object["metadata"]["ownerReferences"].as_array().map_or(&[][..], Vec::as_slice);
+                !owners.is_empty()
+                    && !owners.iter().any(|o| o["uid"].as_str().is_some_and(|uid| uids.contains(uid)))
+            };
+            let orphans = self.objects.iter().filter(|(_, object)| is_orphan(object));
+            let orphans: Vec<Key> = orphans.map(|(key, _)| key.clone()).collect();
+            if orphans.is_empty() {
+                return;
+            }
+            for key in orphans {
+                self.delete(&key);
+            }
+        }
+    }
+
+    fn list(&self, request: &Request) -> Value {
+        let chosen = self.objects.iter().filter(|(key, object)| selection::fits(key, object, request));
+        let items: Vec<Value> = chosen.map(|(_, object)| selection::as_item(object, request)).collect();
+        let api_version = match request.group.as_str() {
+            "" => request.version.clone(),
+            group => format!("{group}/{}", request.version),
+        };
+        json!({
+            "kind": "List", "apiVersion": api_version,
+            "metadata": {"resourceVersion": self.version.to_string()}, "items": items,
+        })
+    }
+
+    /// As a test wants it; a status given is taken, one not given stays. The rest is the server's business.
+    fn put(&mut self, key: Key, live: Option<Value>, request: &Request) -> Value {
+        let mut object =
+            managers::update(live.as_ref().unwrap_or(&json!({})), request.content.clone(), request);
+        let before = live.as_ref().and_then(|live| live.get("status"));
+        if let Some(status) = request.content.get("status").or(before) {
+            object["status"] = status.clone();
+        }
+        complete(&mut object, request);
+        self.store(key, live, object)
+    }
+
+    fn create(&mut self, mut key: Key, request: &Request) -> Value {
+        let mut content = request.content.clone();
+        if key.3.is_empty() {
+            let prefix = content["metadata"]["generateName"].as_str().unwrap_or_default();
+            key.3 = format!("{prefix}{}", self.version);
+            content["metadata"]["name"] = json!(key.3);
+        }
+        without_status(&mut content);
+        let mut object = managers::update(&json!({}), content, request);
+        complete(&mut object, request);
+        self.store(key, None, object)
+    }
+
+    fn delete(&mut self, key: &Key) -> Option<Value> {
+        let mut object = self.objects.remove(key)?;
+        let version = self.next_version();
+        object["metadata"]["resourceVersion"] = json!(version.to_string());
+        self.tell(Event { version, kind: "DELETED", object: object.clone(), key: key.clone() });
+        Some(object)
+    }
+
+    /// Stores an object with what only the server sets. Nothing happens when nothing changes.
+    fn store(&mut self, key: Key, live: Option<Value>, mut object: Value) -> Value {
+        self.defaults.iter().for_each(|fill| fill(&mut object));
+        let before = live.as_ref().map_or(Value::Null, |live| live["metadata"].clone());
+        for name in ["uid", "creationTimestamp", "generation", "resourceVersion"] {
+            match before.get(name) {
+                Some(value) => object["metadata"][name] = value.clone(),
+                None => drop(object["metadata"].as_object_mut().map(|metadata| metadata.remove(name))),
+            }
+        }
+        if live.as_ref() == Some(&object) {
+            return object;
+        }
+        let version = self.next_version();
+        self.stamp(&mut object, live.as_ref());
+        let kind = if live.is_some() { "MODIFIED" } else { "ADDED" };
+        self.objects.insert(key.clone(), object.clone());
+        self.tell(Event { version, kind, object: object.clone(), key });
+        object
+    }
+
+    fn stamp(&self, object: &mut Value, live: Option<&Value>) {
+        let version = self.version;
+        let generation = live.and_then(|live| live["metadata"]["generation"].as_i64());
+        let metadata = &mut object["metadata"];
+        metadata["resourceVersion"] = json!(version.to_string());
+        if live.is_none() {
+            metadata["uid"] = json!(format!("00000000-0000-0000-0000-{version:012}"));
+            metadata["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+        }
+        let same = live.is_some_and(|live| content(live) == content(object));
+        let generation = generation.map_or(1, |generation| if same { generation } else { generation + 1 });
+        object["metadata"]["generation"] = json!(generation);
+    }
+
+    fn next_version(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
+    fn tell(&mut self, event: Event) {
+        let version = event.version;
+        self.events.push(event);
+        self.news.send_replace(version);
+    }
+}
+
+fn key(request: &Request) -> Key {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    (request.group.clone(), request.resource.clone(), text(&request.namespace), text(&request.name))
+}
+
+/// The object as an update, a patch or an apply leaves it.
+fn changed(live: &Value, request: &Request) -> Result<Value, Refusal> {
+    let asked = request.content.pointer("/metadata/resourceVersion");
+    if asked.is_some_and(|asked| *asked != live["metadata"]["resourceVersion"]) {
+        return Err(Refusal::new(409, "the object has been modified"));
+    }
+    if request.verb == Verb::Apply && request.subresource.is_none() {
+        return managers::apply(live, request);
+    }
+    let wanted = patched(live, request)?;
+    if request.subresource.as_deref() == Some("status") {
+        return Ok(with_status_of(live, wanted, request));
+    }
+    let mut wanted = managers::update(live, wanted, request);
+    without_status(&mut wanted);
+    if let Some(status) = live.get("status") {
+        wanted["status"] = status.clone();
+    }
+    Ok(wanted)
+}
+
+fn patched(live: &Value, request: &Request) -> Result<Value, Refusal> {
+    let mut object = live.clone();
+    match request.verb {
+        Verb::Update => object = request.content.clone(),
+        Verb::Apply => super::fields::merge(&mut object, &request.content),
+        Verb::JsonPatch => {
+            let invalid = |error: &dyn std::error::Error| Refusal::new(422, error.to_string());
+            let patch = serde_json::from_value(request.content.clone()).map_err(|error| invalid(&error))?;
+            let patch: json_patch::Patch = patch;
+            json_patch::patch(&mut object, &patch).map_err(|error| invalid(&error))?;
+        }
+        _ => json_patch::merge(&mut object, &request.content),
+    }
+    object["metadata"]["managedFields"] = live["metadata"]["managedFields"].clone();
+    Ok(object)
+}
+
+/// Only the status changes; for Services what is in `metadata` as well.
+fn with_status_of(live: &Value, wanted: Value, request: &Request) -> Value {
+    let mut object = live.clone();
+    if request.resource == "services" {
+        object["metadata"] = wanted["metadata"].clone();
+    }
+    object["status"] = wanted["status"].clone();
+    object
+}
+
+fn without_status(object: &mut Value) {
+    if let Value::Object(members) = object {
+        members.remove("status");
+    }
+}
+
+/// Typed objects may come without what their address says.
+fn complete(object: &mut Value, request: &Request) {
+    if let Some(namespace) = &request.namespace {
+        object["metadata"]["namespace"] = json!(namespace);
+    }
+}
+
+/// What counts for the generation: everything but metadata and status.
+fn content(object: &Value) -> Map<String, Value> {
+    let members = object.as_object().into_iter().flatten();
+    let counts = members.filter(|(name, _)| *name != "metadata" && *name != "status");
+    counts.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

@@ -1,0 +1,117 @@
+//! Step 4: make the cluster as prepared, writing only where it differs.
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use kube::Client;
+use metallb_api::names::OPERATOR_FIELD_MANAGER;
+use metallb_cluster::{Kept, Outcome, apply, create_once};
+use metallb_render::{Desired, Mode, Readiness, readiness};
+
+use crate::build::Prepared;
+use crate::disposition::{Disposition, explain};
+
+/// Everything is as prepared; the workloads as the API server has them now.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    speaker: Option<DaemonSet>,
+    controller: Option<Deployment>,
+    /// What was written and why, one line an object.
+    pub changes: Vec<String>,
+}
+
+impl Applied {
+    /// Whether the workloads run.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        readiness(self.speaker.as_ref(), self.controller.as_ref())
+    }
+}
+
+/// Some objects are not as prepared. The others are.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", list(.failures))]
+pub struct ApplyError {
+    failures: Vec<Failure>,
+}
+
+/// One object that is not as prepared.
+#[derive(Debug)]
+struct Failure {
+    /// Kind, namespace and name.
+    object: String,
+    cause: kube::Error,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "could not apply {}: {}", self.object, explain(&self.cause))
+    }
+}
+
+fn list(failures: &[Failure]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl ApplyError {
+    /// The most pressing of all failures.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        let all = self.failures.iter().map(|failure| Disposition::of(&failure.cause));
+        all.max().unwrap_or(Disposition::Transient)
+    }
+}
+
+impl Prepared {
+    /// Applies every object in order. One that is refused does not keep the others from being applied; only when the
+    /// API server can't be reached at all, it is left at that.
+    ///
+    /// # Errors
+    /// The objects that are not as prepared.
+    pub async fn apply(self, client: &Client) -> Result<Applied, ApplyError> {
+        let mut applied = Applied::default();
+        let mut failures = Vec::new();
+        for desired in &self.objects {
+            match keep(client, desired).await {
+                Ok(kept) => applied.note(desired, kept),
+                Err(cause) => {
+                    let unreachable = !matches!(cause, kube::Error::Api(_));
+                    failures.push(Failure { object: name(desired), cause });
+                    if unreachable {
+                        break;
+                    }
+                }
+            }
+        }
+        if failures.is_empty() { Ok(applied) } else { Err(ApplyError { failures }) }
+    }
+}
+
+async fn keep(client: &Client, desired: &Desired) -> Result<Kept, kube::Error> {
+    let Desired { resource, object, mode } = desired;
+    match mode {
+        Mode::Apply => apply(client, resource, object, OPERATOR_FIELD_MANAGER).await,
+        Mode::CreateOnce => create_once(client, resource, object, OPERATOR_FIELD_MANAGER).await,
+    }
+}
+
+/// The object as users know it from the original's messages: `(apps/v1, Kind=Deployment) namespace/name`.
+fn name(desired: &Desired) -> String {
+    let resource = &desired.resource;
+    let namespace = desired.namespace().unwrap_or_default();
+    format!("({}, Kind={}) {namespace}/{}", resource.api_version, resource.kind, desired.name())
+}
+
+impl Applied {
+    fn note(&mut self, desired: &Desired, kept: Kept) {
+        match kept.outcome {
+            Outcome::Unchanged => {}
+            Outcome::Created => self.changes.push(format!("{desired} created")),
+            Outcome::Changed(difference) => self.changes.push(format!("{desired} changed: {difference}")),
+        }
+        // Read by their own types again; what does not fit counts as not there.
+        if desired.is::<DaemonSet>("speaker") {
+            self.speaker = kept.live.try_parse().ok();
+        } else if desired.is::<Deployment>("controller") {
+            self.controller = kept.live.try_parse().ok();
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Step 3: the objects that make what was asked for run.
+
+use metallb_render::{BuildError, Desired, Environment, MemberlistKey, Owner, Settings};
+
+use crate::dereference::Found;
+
+/// Objects that are to be applied; what it takes to get to [`crate::apply::Applied`].
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub(crate) objects: Vec<Desired>,
+}
+
+/// Builds every object a resource asks for.
+///
+/// # Errors
+/// When an object can't be written as JSON.
+pub fn build(found: &Found, settings: &Settings, environment: &Environment) -> Result<Prepared, BuildError> {
+    let owner = Owner { name: found.name.clone(), uid: found.uid.clone() };
+    // Used only if the speakers have no key yet.
+    let key = MemberlistKey::new(rand::random());
+    let objects = metallb_render::build(settings, environment, &owner, &key)?;
+    Ok(Prepared { objects })
+}

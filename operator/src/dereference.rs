@@ -1,0 +1,88 @@
+//! Step 1: read the `MetalLB` resources of our namespace.
+//!
+//! They are read as they are stored: one that does not fit our types is no reason to overlook the others.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::{Client, Resource};
+use metallb_api::MetalLB;
+use serde_json::Value;
+
+/// One resource as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// `metadata.namespace`
+    pub namespace: String,
+    /// `metadata.name`
+    pub name: String,
+    /// `metadata.uid`
+    pub uid: String,
+    /// `metadata.generation`
+    pub generation: Option<i64>,
+    /// Whether it is on its way out.
+    pub is_being_deleted: bool,
+    /// The spec, not yet understood.
+    pub spec: Value,
+    /// The conditions it carries; none if they can't be read.
+    pub conditions: Vec<Condition>,
+}
+
+/// The resources could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("could not read the MetalLB resources of namespace {namespace}: {}", crate::disposition::explain(.cause))]
+pub struct DereferenceError {
+    namespace: String,
+    /// What the API server answered.
+    pub cause: kube::Error,
+}
+
+/// Where `MetalLB` resources are served.
+#[must_use]
+pub fn resource() -> ApiResource {
+    ApiResource::erase::<MetalLB>(&())
+}
+
+/// All `MetalLB` resources of a namespace, sorted by name.
+///
+/// # Errors
+/// When the API server can't be asked.
+pub async fn dereference(client: &Client, namespace: &str) -> Result<Vec<Found>, DereferenceError> {
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource());
+    let listed = api.list(&ListParams::default()).await;
+    let listed = listed.map_err(|cause| DereferenceError { namespace: namespace.to_owned(), cause })?;
+    let mut found: Vec<Found> = listed.into_iter().map(Found::from).collect();
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(found)
+}
+
+impl From<DynamicObject> for Found {
+    fn from(object: DynamicObject) -> Self {
+        let DynamicObject { metadata, mut data, types: _ } = object;
+        let conditions = data.pointer_mut("/status/conditions").map(Value::take).unwrap_or_default();
+        Self {
+            namespace: metadata.namespace.unwrap_or_default(),
+            name: metadata.name.unwrap_or_default(),
+            uid: metadata.uid.unwrap_or_default(),
+            generation: metadata.generation,
+            is_being_deleted: metadata.deletion_timestamp.is_some(),
+            spec: data.get_mut("spec").map(Value::take).unwrap_or_default(),
+            conditions: serde_json::from_value(conditions).unwrap_or_default(),
+        }
+    }
+}
+
+impl Found {
+    /// The resource as events name it.
+    #[must_use]
+    pub fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(MetalLB::api_version(&()).into_owned()),
+            kind: Some(MetalLB::kind(&()).into_owned()),
+            namespace: Some(self.namespace.clone()),
+            name: Some(self.name.clone()),
+            uid: Some(self.uid.clone()),
+            ..ObjectReference::default()
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What an error means for the next pass.
+
+use kube::Error;
+
+/// When to try again. The later one is the more pressing.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Disposition {
+    /// A mistake in this program: trying again gives the same.
+    Bug,
+    /// Somebody must change something first; that change is what wakes us.
+    Invalid,
+    /// Try again, ever more slowly.
+    Transient,
+    /// Somebody was quicker: look again at once.
+    Conflict,
+}
+
+impl Disposition {
+    /// What the API server's answer, or its silence, means.
+    #[must_use]
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::Api(status) => match status.code {
+                409 => Self::Conflict,
+                400 | 422 => Self::Invalid,
+                // Forbidden and not found too: rights and CRDs may be on their way.
+                _ => Self::Transient,
+            },
+            _ => Self::Transient,
+        }
+    }
+}
+
+/// The API server's answer in one line, without the debris of the client.
+#[must_use]
+pub fn explain(error: &Error) -> String {
+    match error {
+        Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => metallb_telemetry::logs::chain(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn answers_are_classed_by_what_helps_against_them() {
+        for (code, disposition) in [
+            (409, Disposition::Conflict),
+            (400, Disposition::Invalid),
+            (422, Disposition::Invalid),
+            (403, Disposition::Transient),
+            (404, Disposition::Transient),
+            (429, Disposition::Transient),
+            (500, Disposition::Transient),
+            (503, Disposition::Transient),
+        ] {
+            let error = Error::Api(Box::new(Status::failure("no", "No").with_code(code)));
+            assert_eq!(Disposition::of(&error), disposition, "{code}");
+            assert_eq!(explain(&error), format!("no ({code})"));
+        }
+        assert_eq!(Disposition::of(&Error::LinesCodecMaxLineLengthExceeded), Disposition::Transient);
+    }
+}

@@ -1,0 +1,83 @@
+//! The command line, as manifests of today's users have it.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser};
+
+/// Turns the MetalLB resource into running workloads.
+#[derive(Clone, Debug, Eq, Parser, PartialEq)]
+#[command(name = "operator", version, disable_help_subcommand = true)]
+pub struct Flags {
+    /// Address the metrics are served on; 0 serves none. Accepted: the operator has no metrics yet.
+    #[arg(long, default_value = "0")]
+    pub metrics_addr: String,
+    /// Work only while holding a lease. Accepted: there is one replica and no lease yet.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    pub enable_leader_election: bool,
+    /// Leave the webhook's certificate to others. Accepted: there is no webhook yet.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    pub disable_cert_rotation: bool,
+    /// Folder of the webhook's certificate. Accepted: there is no webhook yet.
+    #[arg(long, default_value = "/tmp/k8s-webhook-server/serving-certs")]
+    pub cert_dir: PathBuf,
+    /// Service of the webhook. Accepted: there is no webhook yet.
+    #[arg(long, default_value = "metallb-operator-webhook-service")]
+    pub cert_service_name: String,
+    /// Port of the probes.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Serve the webhook over HTTP/2 as well. Accepted: there is no webhook yet.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    pub webhook_http2: bool,
+    /// Restart the operands' webhook server at start. Accepted: there is none.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    pub external_metallb_webhook_server: bool,
+    /// The API server to use instead of that of the pod.
+    #[arg(long)]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Flags, clap::Error> {
+        let args = ["operator"].iter().chain(args).map(OsString::from);
+        Flags::try_parse_from(metallb_process::go_style(args))
+    }
+
+    #[test]
+    fn without_flags_the_documented_defaults_hold() {
+        let flags = parse(&[]).unwrap();
+        assert_eq!((flags.port, flags.metrics_addr.as_str()), (8080, "0"));
+        assert_eq!(flags.cert_dir, PathBuf::from("/tmp/k8s-webhook-server/serving-certs"));
+        assert_eq!(flags.cert_service_name, "metallb-operator-webhook-service");
+        assert!(!flags.enable_leader_election && !flags.disable_cert_rotation);
+        assert!(!flags.webhook_http2 && !flags.external_metallb_webhook_server);
+    }
+
+    #[test]
+    fn every_documented_flag_is_accepted_with_one_dash_or_two() {
+        let flags = parse(&[
+            "-metrics-addr=:8443",
+            "--enable-leader-election",
+            "-disable-cert-rotation=true",
+            "--cert-dir=/certs",
+            "--cert-service-name=other",
+            "-port=9090",
+            "--webhook-http2=false",
+            "--external-metallb-webhook-server",
+            "--kubeconfig=/kubeconfig",
+        ])
+        .unwrap();
+        assert_eq!((flags.port, flags.kubeconfig), (9090, Some(PathBuf::from("/kubeconfig"))));
+        assert!(flags.enable_leader_election && flags.disable_cert_rotation && !flags.webhook_http2);
+    }
+
+    #[test]
+    fn an_unknown_flag_is_an_error_of_usage() {
+        assert_eq!(parse(&["--unknown"]).unwrap_err().exit_code(), 2);
+    }
+}

@@ -1,0 +1,91 @@
+//! Step 5: tell the resource how it stands, once a pass, on every path, and only when that is news.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::Client;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use metallb_api::names::OPERATOR_FIELD_MANAGER;
+use metallb_cluster::{Event, EventType};
+use metallb_render::{Readiness, Reason, State, conditions};
+use metallb_telemetry::logs::chain;
+use serde_json::json;
+
+use crate::apply::Applied;
+use crate::dereference::{Found, resource};
+use crate::disposition::{Disposition, explain};
+use crate::operator::ReconcileError;
+use crate::validate::ValidateError;
+
+/// The status could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("could not write the status of MetalLB {namespace}/{name}: {}", explain(.cause))]
+pub struct StatusError {
+    namespace: String,
+    name: String,
+    /// What the API server answered.
+    pub cause: kube::Error,
+}
+
+/// How it stands with a resource after a pass.
+#[must_use]
+pub fn judge(found: &Found, result: &Result<Applied, ReconcileError>) -> State {
+    let error = match result {
+        Ok(applied) => {
+            return match applied.readiness() {
+                Readiness::Ready => State::Available,
+                Readiness::NotReady(message) => State::Progressing { reason: Reason::Progressing, message },
+            };
+        }
+        Err(error) => error,
+    };
+    if let ReconcileError::Validate(ValidateError::Name) = error {
+        let message = format!("Incorrect MetalLB resource name: {}", found.name);
+        return State::Degraded { reason: Reason::IncorrectMetalLBResourceName, message };
+    }
+    if error.disposition() == Disposition::Conflict {
+        return State::Progressing { reason: Reason::Progressing, message: chain(error) };
+    }
+    let reason = Reason::FailedToSyncMetalLBResources;
+    State::Degraded { reason, message: format!("{}: {}", reason.as_str(), chain(error)) }
+}
+
+/// Writes the conditions if they are news, and says what happened in an event if it is worth one.
+///
+/// # Errors
+/// When the API server refuses. That the resource is gone meanwhile is fine.
+pub async fn write(client: &Client, found: &Found, state: &State) -> Result<Option<Event>, StatusError> {
+    let now = Time(jiff::Timestamp::now());
+    let wanted = conditions(state, found.generation, &found.conditions, &now);
+    if wanted == found.conditions {
+        return Ok(None);
+    }
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &found.namespace, &resource());
+    let params =
+        PatchParams { field_manager: Some(OPERATOR_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = Patch::Merge(json!({"status": {"conditions": wanted}}));
+    match api.patch_status(&found.name, &params, &patch).await {
+        Ok(_) => Ok(event(found, state, &wanted)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(cause) => {
+            Err(StatusError { namespace: found.namespace.clone(), name: found.name.clone(), cause })
+        }
+    }
+}
+
+/// An event for each turn of a resource's fate; not for each step on the way.
+fn event(found: &Found, state: &State, wanted: &[Condition]) -> Option<Event> {
+    let (type_, kind, reason, message) = match state {
+        State::Available => {
+            ("Available", EventType::Normal, "Available", "the controller and the speakers run")
+        }
+        State::Degraded { reason, message } => {
+            ("Degraded", EventType::Warning, reason.as_str(), message.as_str())
+        }
+        State::Progressing { .. } => return None,
+    };
+    let of_type = |list: &[Condition]| list.iter().find(|condition| condition.type_ == type_).cloned();
+    let told = |condition: Condition| (condition.status, condition.message);
+    if of_type(&found.conditions).map(told) == of_type(wanted).map(told) {
+        return None;
+    }
+    Some(Event { about: found.reference(), kind, reason: reason.to_owned(), message: message.to_owned() })
+}

@@ -1,0 +1,67 @@
+//! What wakes the operator: any change to a `MetalLB` resource or to what belongs to one.
+//!
+//! Only metadata is followed. A change says "look again"; the pass then reads what it needs, fresh.
+
+use std::fmt::Debug;
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::Config;
+use kube::{Api, Client, Resource};
+use metallb_api::MetalLB;
+use metallb_cluster::{Store, Watches};
+use metallb_render::OWNED_BY;
+
+/// Label of everything the operator keeps in its namespace but NetworkPolicies.
+const OPERANDS: &str = "app=metallb";
+
+/// Follows everything; also the resources themselves, to know when they have been seen.
+#[must_use]
+pub fn follow(client: &Client, namespace: &str) -> (Watches, Store<PartialObjectMeta<MetalLB>>) {
+    let mut watches = Watches::default();
+    let all = Config::default();
+    let operands = Config::default().labels(OPERANDS);
+    let ours = Config::default().labels(&format!("{OWNED_BY}={namespace}"));
+    let resources =
+        watches.add(Api::namespaced(client.clone(), namespace), all.clone(), "metallbs.metallb.io");
+    let mut inside = Inside { client, namespace, watches: &mut watches };
+    inside.add::<Deployment>(&operands, "deployments");
+    inside.add::<DaemonSet>(&operands, "daemonsets");
+    inside.add::<ServiceAccount>(&operands, "serviceaccounts");
+    inside.add::<ConfigMap>(&operands, "configmaps");
+    inside.add::<Secret>(&operands, "secrets");
+    inside.add::<Role>(&operands, "roles");
+    inside.add::<RoleBinding>(&operands, "rolebindings");
+    inside.add::<NetworkPolicy>(&all, "networkpolicies");
+    add_outside::<ClusterRole>(&mut watches, client, &ours, "clusterroles");
+    add_outside::<ClusterRoleBinding>(&mut watches, client, &ours, "clusterrolebindings");
+    (watches, resources)
+}
+
+/// What is followed in our namespace.
+struct Inside<'a> {
+    client: &'a Client,
+    namespace: &'a str,
+    watches: &'a mut Watches,
+}
+
+impl Inside<'_> {
+    fn add<K>(&mut self, config: &Config, what: &'static str)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
+    {
+        let api = Api::<PartialObjectMeta<K>>::namespaced(self.client.clone(), self.namespace);
+        self.watches.add(api, config.clone(), what);
+    }
+}
+
+fn add_outside<K>(watches: &mut Watches, client: &Client, config: &Config, what: &'static str)
+where
+    K: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + Debug + Send + Sync + 'static,
+{
+    watches.add(Api::<PartialObjectMeta<K>>::all(client.clone()), config.clone(), what);
+}

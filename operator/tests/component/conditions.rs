@@ -1,0 +1,96 @@
+use k8s_openapi::api::apps::v1::DaemonSet;
+use serde_json::{Value, json};
+
+use crate::scenario::{NAMESPACE, Scenario};
+
+#[tokio::test]
+async fn a_new_resource_progresses_until_its_workloads_run() {
+    let scenario = Scenario::with_resource();
+    scenario.pass().await;
+    let expected = ["Progressing Progressing: MetalLB speaker daemonset status is out of date"];
+    assert_eq!(scenario.told("metallb"), expected);
+    scenario.run_workloads();
+    scenario.pass().await;
+    assert_eq!(scenario.told("metallb"), ["Available Available: ", "Upgradeable Upgradeable: "]);
+}
+
+#[tokio::test]
+async fn a_speaker_that_fails_later_is_told_at_once() {
+    let scenario = Scenario::settled().await;
+    let status = json!({"numberReady": 2});
+    scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &status);
+    scenario.pass().await;
+    let expected = ["Progressing Progressing: MetalLB speaker daemonset not ready: 2 of 3 speakers ready"];
+    assert_eq!(scenario.told("metallb"), expected);
+    scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &json!({"numberReady": 3}));
+    scenario.pass().await;
+    assert_eq!(scenario.told("metallb"), ["Available Available: ", "Upgradeable Upgradeable: "]);
+}
+
+#[tokio::test]
+async fn a_refused_spec_degrades_and_leaves_running_what_runs() {
+    let scenario = Scenario::settled().await;
+    let before = scenario.speaker();
+    scenario.put("metallb", &json!({"bgpBackend": "bird", "logLevel": "debug"}));
+    scenario.server.take_requests();
+    scenario.pass().await;
+    let cause = "invalid BGP Backend, must be one of native, frr, frr-k8s, frr-k8s-external";
+    let expected = format!("Degraded FailedToSyncMetalLBResources: FailedToSyncMetalLBResources: {cause}");
+    assert_eq!(scenario.told("metallb"), [expected]);
+    assert_eq!(scenario.writes(), ["merge-patch metallbs/status metallb-system/metallb"]);
+    assert_eq!(scenario.speaker(), before);
+    scenario.put("metallb", &json!({}));
+    scenario.pass().await;
+    assert_eq!(scenario.told("metallb"), ["Available Available: ", "Upgradeable Upgradeable: "]);
+}
+
+#[tokio::test]
+async fn a_spec_of_another_release_degrades_with_the_field_in_the_message() {
+    let scenario = Scenario::settled().await;
+    let edit = json!({"spec": {"logLevel": "verbose"}});
+    scenario.server.edit::<metallb_api::MetalLB>(Some(NAMESPACE), "metallb", &edit);
+    scenario.pass().await;
+    let resource: Value = serde_json::to_value(scenario.server.objects()).unwrap();
+    assert!(resource.to_string().contains("DaemonSet metallb-system/speaker"));
+    // The typed view can't read it either: look at the raw condition that was sent.
+    let requests = scenario.server.take_requests();
+    let written = requests.iter().find(|request| request.subresource.as_deref() == Some("status")).unwrap();
+    let message = written.content["status"]["conditions"][3]["message"].as_str().unwrap();
+    assert!(message.contains("the spec can't be read") && message.contains("verbose"), "{message}");
+}
+
+#[tokio::test]
+async fn a_wrong_name_is_told_on_that_resource_and_the_right_one_works() {
+    let scenario = Scenario::settled().await;
+    scenario.put("other", &json!({"logLevel": "debug"}));
+    scenario.put("a-third", &json!({}));
+    scenario.pass().await;
+    for name in ["other", "a-third"] {
+        let expected =
+            format!("Degraded IncorrectMetalLBResourceName: Incorrect MetalLB resource name: {name}");
+        assert_eq!(scenario.told(name), [expected]);
+    }
+    assert_eq!(scenario.told("metallb"), ["Available Available: ", "Upgradeable Upgradeable: "]);
+    let expected =
+        ["a-third", "other"].map(|name| format!("merge-patch metallbs/status metallb-system/{name}"));
+    assert_eq!(scenario.writes(), expected);
+    scenario.server.forbid_writes();
+    scenario.pass().await;
+    assert_eq!(scenario.server.forbidden_writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_transition_time_moves_only_on_a_transition() {
+    let scenario = Scenario::settled().await;
+    let long_ago = "2020-01-01T00:00:00Z";
+    let mut status = serde_json::to_value(scenario.resource("metallb").status.unwrap()).unwrap();
+    for condition in status["conditions"].as_array_mut().unwrap() {
+        condition["lastTransitionTime"] = json!(long_ago);
+    }
+    scenario.server.set_status::<metallb_api::MetalLB>(Some(NAMESPACE), "metallb", &status);
+    scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &json!({"numberReady": 0}));
+    scenario.pass().await;
+    let told = serde_json::to_value(scenario.resource("metallb").status).unwrap();
+    let kept = |index: usize| told["conditions"][index]["lastTransitionTime"] == long_ago;
+    assert_eq!([kept(0), kept(1), kept(2), kept(3)], [false, false, false, true], "Degraded stays False");
+}

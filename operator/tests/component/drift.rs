@@ -1,0 +1,88 @@
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
+use metallb_operator::operator::Report;
+use serde_json::{Value, json};
+
+use crate::scenario::{NAMESPACE, Scenario};
+
+#[tokio::test]
+async fn a_deleted_object_comes_back() {
+    let scenario = Scenario::settled().await;
+    let before = scenario.server.objects();
+    scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
+    scenario.server.remove::<RoleBinding>(Some(NAMESPACE), "pod-lister");
+    scenario.server.remove::<ServiceAccount>(Some(NAMESPACE), "controller");
+    scenario.server.remove::<ClusterRole>(None, "metallb-system:speaker");
+    let report = scenario.pass().await;
+    let expected = [
+        "ServiceAccount metallb-system/controller created",
+        "ClusterRole metallb-system:speaker created",
+        "RoleBinding metallb-system/pod-lister created",
+        "DaemonSet metallb-system/speaker created",
+    ];
+    assert_eq!(report.changes, expected);
+    assert_eq!(scenario.server.objects(), before);
+}
+
+#[tokio::test]
+async fn an_edited_field_of_ours_is_put_right_and_named() {
+    let scenario = Scenario::settled().await;
+    let image =
+        json!({"spec": {"template": {"spec": {"containers": [{"name": "controller", "image": "evil"}]}}}});
+    scenario.server.edit::<Deployment>(Some(NAMESPACE), "controller", &image);
+    scenario.server.edit::<ConfigMap>(
+        Some(NAMESPACE),
+        "metallb-excludel2",
+        &json!({"data": {"excludel2.yaml": ""}}),
+    );
+    let report = scenario.pass().await;
+    let named = |object: &str| report.changes.iter().any(|change| change.starts_with(object));
+    assert!(
+        named("Deployment metallb-system/controller changed: spec.template.spec."),
+        "{:?}",
+        report.changes
+    );
+    assert!(named("ConfigMap metallb-system/metallb-excludel2 changed: data"), "{:?}", report.changes);
+    let controller = serde_json::to_value(scenario.controller().unwrap()).unwrap();
+    let container = &controller["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], "example/controller:1");
+    scenario.server.forbid_writes();
+    assert_eq!(scenario.pass().await.changes, [""; 0], "one write was enough");
+}
+
+#[tokio::test]
+async fn what_others_add_is_left_alone() {
+    let scenario = Scenario::settled().await;
+    let theirs = json!({"metadata": {"annotations": {"theirs": "x"}}, "spec": {"replicas": 2}});
+    scenario.server.edit::<Deployment>(Some(NAMESPACE), "controller", &theirs);
+    scenario.server.edit::<Secret>(
+        Some(NAMESPACE),
+        "metallb-webhook-cert",
+        &json!({"data": {"tls.crt": "eA=="}}),
+    );
+    scenario.server.take_requests();
+    let report = scenario.pass().await;
+    assert_eq!(report.changes, [""; 0]);
+    assert_eq!(
+        scenario.writes(),
+        ["merge-patch metallbs/status metallb-system/metallb"],
+        "1 of 2 controllers"
+    );
+    let certificate: Value =
+        serde_json::to_value(scenario.server.get::<Secret>(Some(NAMESPACE), "metallb-webhook-cert")).unwrap();
+    assert_eq!(certificate["data"]["tls.crt"], "eA==");
+}
+
+#[tokio::test]
+async fn a_field_somebody_took_over_with_our_value_is_taken_back_once() {
+    let scenario = Scenario::settled().await;
+    let labels = |value: &str| json!({"metadata": {"labels": {"component": value}}});
+    scenario.server.edit::<DaemonSet>(Some(NAMESPACE), "speaker", &labels("x"));
+    scenario.server.edit::<DaemonSet>(Some(NAMESPACE), "speaker", &labels("speaker"));
+    let expected =
+        ["DaemonSet metallb-system/speaker changed: metadata.labels.component belongs to somebody else"];
+    assert_eq!(scenario.pass().await.changes, expected);
+    scenario.server.forbid_writes();
+    assert_eq!(scenario.pass().await, Report::default());
+}

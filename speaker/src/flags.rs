@@ -1,0 +1,261 @@
+//! The command line and environment (contract 02 §1.1), and the settings they amount to.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use metallb_serve::{TlsError, TlsSettings};
+use metallb_telemetry::logs::{Level, UnknownLevel};
+use thiserror::Error;
+
+#[cfg(test)]
+mod tests;
+
+/// The port members talk on when none is given.
+const MEMBER_PORT: u16 = 7946;
+/// The file of the key among the files of the memberlist Secret.
+const SECRET_KEY_FILE: &str = "secretkey";
+
+/// Announces the addresses of Services from this node.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "speaker", version, disable_help_subcommand = true)]
+pub struct Flags {
+    /// Namespace MetalLB runs in; by default that of the service account.
+    #[arg(long, env = "METALLB_NAMESPACE", default_value = "")]
+    pub namespace: String,
+    /// Name of the node this speaker runs on.
+    #[arg(long, env = "METALLB_NODE_NAME", default_value = "")]
+    pub node_name: String,
+    /// Name of the pod this speaker runs in.
+    #[arg(long, env = "METALLB_POD_NAME", default_value = "")]
+    pub pod_name: String,
+    /// Accepted and ignored.
+    #[arg(long, env = "METALLB_HOST", default_value = "")]
+    pub host: String,
+    /// Address members talk on; without one every node counts as a member.
+    #[arg(long, env = "METALLB_ML_BIND_ADDR", default_value = "")]
+    pub ml_bindaddr: String,
+    /// Port members talk on.
+    #[arg(long, env = "METALLB_ML_BIND_PORT", default_value = "")]
+    pub ml_bindport: String,
+    /// Labels of the speaker pods; without them every node counts as a member.
+    #[arg(long, env = "METALLB_ML_LABELS", default_value = "")]
+    pub ml_labels: String,
+    /// Folder that holds the members' shared key.
+    #[arg(long, env = "METALLB_ML_SECRET_KEY_PATH", default_value = "")]
+    pub ml_secret_key_path: String,
+    /// Whether members are far apart.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub ml_wan_config: bool,
+    /// Port of the metrics over HTTPS; 0 serves none.
+    #[arg(long, default_value_t = 9120)]
+    pub port: u16,
+    /// Port of the probes on 127.0.0.1.
+    #[arg(long, default_value_t = 17472)]
+    pub health_probe_port: u16,
+    /// Accepted and ignored: there is no Go profiler to serve.
+    #[arg(long, default_value = "")]
+    pub pprof_bind_address: String,
+    /// all, debug, info, warn, error or none.
+    #[arg(long, default_value = "info")]
+    pub log_level: String,
+    /// Serve only Services of this load balancer class; empty serves those without one.
+    #[arg(long, default_value = "")]
+    pub lb_class: String,
+    /// Announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers as well.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub ignore_exclude_lb: bool,
+    /// Milliseconds by which BGP configuration is held back.
+    #[arg(long, env = "METALLB_BGP_DEBOUNCE_TIMEOUT", default_value = "")]
+    pub bgp_debounce_timeout: String,
+    /// Namespace of frr-k8s; by default MetalLB's own.
+    #[arg(long, env = "FRRK8S_NAMESPACE", default_value = "")]
+    pub frrk8s_namespace: String,
+    /// Pass passwords to frr-k8s by the name of their Secret.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub frrk8s_secret_passthrough: bool,
+    /// VersionTLS12 or VersionTLS13.
+    #[arg(long, default_value = "VersionTLS13")]
+    pub tls_min_version: String,
+    /// TLS 1.2 cipher suites by IANA name, comma separated.
+    #[arg(long, default_value = "")]
+    pub tls_cipher_suites: String,
+    /// Curves by number, comma separated.
+    #[arg(long, default_value = "")]
+    pub tls_curve_preferences: String,
+    /// Folder with tls.crt and tls.key for the metrics; by default a certificate is made.
+    #[arg(long, default_value = "")]
+    pub metrics_cert_dir: String,
+    /// The API server to use instead of that of the pod.
+    #[arg(long)]
+    pub kubeconfig: Option<PathBuf>,
+    /// BGP implementation: native, frr or frr-k8s.
+    #[arg(long, env = "METALLB_BGP_TYPE", default_value = "native", hide = true)]
+    pub bgp_type: String,
+}
+
+/// What the flags amount to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// MetalLB's namespace; empty if the service account's is meant.
+    pub namespace: String,
+    /// This node.
+    pub node: String,
+    /// This pod; empty if it has none.
+    pub pod: String,
+    /// How members are found; none when every node counts.
+    pub members: Option<MemberSettings>,
+    /// Port of the metrics; none serves none.
+    pub metrics_port: Option<u16>,
+    /// Port of the probes.
+    pub probe_port: u16,
+    /// What is logged.
+    pub log_level: Level,
+    /// The load balancer class served; empty for none.
+    pub class: String,
+    /// Whether the exclude label is ignored.
+    pub ignore_exclude_label: bool,
+    /// How TLS is spoken.
+    pub tls: TlsSettings,
+    /// The API server's kubeconfig, if not the pod's own.
+    pub kubeconfig: Option<PathBuf>,
+    /// The BGP implementation asked for.
+    pub bgp: BgpType,
+}
+
+/// How the other speakers are found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MemberSettings {
+    /// Labels of the speakers' pods.
+    pub labels: String,
+    /// Where members talk to this one.
+    pub address: String,
+    /// On which port.
+    pub port: u16,
+}
+
+/// The BGP implementations of the original. One engine serves them all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BgpType {
+    /// Speak BGP in this process.
+    Native,
+    /// Configure an FRR in the same pod.
+    Frr,
+    /// Write FRRConfigurations.
+    FrrK8s,
+}
+
+/// A flag or variable can't be used.
+#[derive(Debug, Error)]
+pub enum FlagError {
+    /// The node is not named.
+    #[error("no node name: set --node-name or METALLB_NODE_NAME to the node this speaker runs on")]
+    NoNodeName,
+    /// Not a port.
+    #[error("invalid --ml-bindport (METALLB_ML_BIND_PORT) {0:?}: give a number from 1 to 65535")]
+    MemberPort(String),
+    /// The shared key is missing.
+    #[error("reading the members' key {path} (--ml-secret-key-path)")]
+    MemberKey {
+        /// The file.
+        path: PathBuf,
+        /// Why it can't be read.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not a positive number.
+    #[error(
+        "invalid --bgp-debounce-timeout (METALLB_BGP_DEBOUNCE_TIMEOUT) {0:?}: give a positive number of milliseconds"
+    )]
+    Debounce(String),
+    /// METALLB_BGP_TYPE is unknown.
+    #[error("unsupported BGP implementation type: {0}")]
+    BgpType(String),
+    /// Passing Secrets through needs frr-k8s.
+    #[error(
+        "--frrk8s-secret-passthrough requires METALLB_BGP_TYPE=frr-k8s and a non-empty --frrk8s-namespace"
+    )]
+    Passthrough,
+    /// The log level is unknown.
+    #[error("--log-level")]
+    LogLevel(#[from] UnknownLevel),
+    /// A TLS flag is wrong.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl Flags {
+    /// Checks every flag and reads the members' key once, as the original does.
+    ///
+    /// # Errors
+    /// Names the flag that can't be used.
+    pub fn parse_settings(self) -> Result<Settings, FlagError> {
+        if self.node_name.is_empty() {
+            return Err(FlagError::NoNodeName);
+        }
+        check_debounce(&self.bgp_debounce_timeout)?;
+        let bgp = parse_bgp_type(&self.bgp_type)?;
+        if self.frrk8s_secret_passthrough && (bgp != BgpType::FrrK8s || self.frrk8s_namespace.is_empty()) {
+            return Err(FlagError::Passthrough);
+        }
+        let tls = TlsSettings::parse(
+            &self.tls_min_version,
+            &self.tls_cipher_suites,
+            &self.tls_curve_preferences,
+            &self.metrics_cert_dir,
+        )?;
+        let members = self.parse_members()?;
+        Ok(Settings {
+            members,
+            tls,
+            bgp,
+            log_level: self.log_level.parse()?,
+            namespace: self.namespace,
+            node: self.node_name,
+            pod: self.pod_name,
+            metrics_port: (self.port != 0).then_some(self.port),
+            probe_port: self.health_probe_port,
+            class: self.lb_class,
+            ignore_exclude_label: self.ignore_exclude_lb,
+            kubeconfig: self.kubeconfig,
+        })
+    }
+
+    fn parse_members(&self) -> Result<Option<MemberSettings>, FlagError> {
+        let port = match self.ml_bindport.as_str() {
+            "" => MEMBER_PORT,
+            text => parse_port(text)?,
+        };
+        if self.ml_labels.is_empty() || self.ml_bindaddr.is_empty() {
+            return Ok(None);
+        }
+        if !self.ml_secret_key_path.is_empty() {
+            check_key(&Path::new(&self.ml_secret_key_path).join(SECRET_KEY_FILE))?;
+        }
+        Ok(Some(MemberSettings { labels: self.ml_labels.clone(), address: self.ml_bindaddr.clone(), port }))
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, FlagError> {
+    let port = text.parse().ok().filter(|port| *port != 0);
+    port.ok_or_else(|| FlagError::MemberPort(text.to_owned()))
+}
+
+fn check_key(path: &Path) -> Result<(), FlagError> {
+    let unreadable = |source| FlagError::MemberKey { path: path.to_owned(), source };
+    std::fs::read(path).map(drop).map_err(unreadable)
+}
+
+/// Only meaningful once BGP is served, but checked in every mode.
+fn check_debounce(text: &str) -> Result<(), FlagError> {
+    let is_positive = text.parse::<u32>().is_ok_and(|milliseconds| milliseconds > 0);
+    if text.is_empty() || is_positive { Ok(()) } else { Err(FlagError::Debounce(text.to_owned())) }
+}
+
+fn parse_bgp_type(text: &str) -> Result<BgpType, FlagError> {
+    match text {
+        "" | "native" => Ok(BgpType::Native),
+        "frr" => Ok(BgpType::Frr),
+        "frr-k8s" => Ok(BgpType::FrrK8s),
+        other => Err(FlagError::BgpType(other.to_owned())),
+    }
+}

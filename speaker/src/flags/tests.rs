@@ -1,0 +1,102 @@
+//! Contract 02 §1.1, 03 §2.7.
+
+use super::*;
+use metallb_process::go_style;
+
+fn parse(args: &[&str]) -> Result<Settings, String> {
+    let args = std::iter::once("speaker").chain(args.iter().copied()).map(Into::into);
+    let flags = Flags::try_parse_from(go_style(args)).map_err(|error| error.to_string())?;
+    flags.parse_settings().map_err(|error| error.to_string())
+}
+
+#[test]
+fn defaults_are_those_of_the_contract() {
+    let settings = parse(&["--node-name=n1"]).unwrap();
+    assert_eq!((settings.metrics_port, settings.probe_port), (Some(9120), 17472));
+    assert_eq!(settings.members, None);
+    assert_eq!(settings.bgp, BgpType::Native);
+    assert!(settings.class.is_empty() && !settings.ignore_exclude_label);
+}
+
+#[test]
+fn every_flag_of_the_contract_is_taken_with_one_dash_or_two() {
+    let folder = std::env::temp_dir().join(format!("metallb-speaker-flags-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("secretkey"), "key").unwrap();
+    let key = format!("ml-secret-key-path={}", folder.display());
+    let flags = [
+        "namespace=metallb-system",
+        "node-name=n1",
+        "pod-name=speaker-x",
+        "host=172.30.0.11",
+        "ml-bindaddr=172.30.0.11",
+        "ml-bindport=7000",
+        "ml-labels=app=metallb,component=speaker",
+        &key,
+        "ml-wan-config",
+        "port=0",
+        "health-probe-port=7473",
+        "pprof-bind-address=127.0.0.1:6060",
+        "log-level=debug",
+        "lb-class=example.com/lb",
+        "ignore-exclude-lb=true",
+        "bgp-debounce-timeout=500",
+        "frrk8s-namespace=frr",
+        "frrk8s-secret-passthrough=false",
+        "tls-min-version=VersionTLS12",
+        "tls-cipher-suites=TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        "tls-curve-preferences=23,29",
+        "metrics-cert-dir=/etc/metrics",
+    ];
+    for dashes in ["-", "--"] {
+        let args: Vec<String> = flags.iter().map(|flag| format!("{dashes}{flag}")).collect();
+        let settings = parse(&args.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+        assert_eq!(settings.metrics_port, None, "port 0 serves no metrics");
+        assert_eq!(settings.probe_port, 7473);
+        assert_eq!(settings.class, "example.com/lb");
+        assert!(settings.ignore_exclude_label);
+        let members = settings.members.unwrap();
+        assert_eq!((members.port, members.labels.as_str()), (7000, "app=metallb,component=speaker"));
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn without_labels_or_address_every_node_is_a_member() {
+    for args in [&["--ml-labels=app=metallb"][..], &["--ml-bindaddr=172.30.0.11"], &[]] {
+        let args = [&["--node-name=n1"], args].concat();
+        assert_eq!(parse(&args).unwrap().members, None);
+    }
+}
+
+#[test]
+fn each_bgp_type_of_the_original_is_accepted() {
+    for (given, expected) in
+        [("native", BgpType::Native), ("frr", BgpType::Frr), ("frr-k8s", BgpType::FrrK8s)]
+    {
+        assert_eq!(parse_bgp_type(given).unwrap(), expected);
+    }
+}
+
+#[test]
+fn what_can_not_be_used_is_named() {
+    for (args, expected) in [
+        (&[][..], "METALLB_NODE_NAME"),
+        (&["--node-name=n1", "--ml-bindport=x"], "--ml-bindport"),
+        (&["--node-name=n1", "--ml-bindport=0"], "--ml-bindport"),
+        (&["--node-name=n1", "--bgp-debounce-timeout=0"], "--bgp-debounce-timeout"),
+        (&["--node-name=n1", "--bgp-debounce-timeout=-1"], "--bgp-debounce-timeout"),
+        (&["--node-name=n1", "--bgp-type=bird"], "unsupported BGP implementation type: bird"),
+        (&["--node-name=n1", "--log-level=loud"], "--log-level"),
+        (&["--node-name=n1", "--tls-min-version=SSL3"], "tls-min-version"),
+        (&["--node-name=n1", "--frrk8s-secret-passthrough"], "--frrk8s-secret-passthrough"),
+        (
+            &["--node-name=n1", "--ml-labels=a=b", "--ml-bindaddr=::1", "--ml-secret-key-path=/none"],
+            "/none/secretkey",
+        ),
+        (&["--node-name=n1", "--surprise"], "--surprise"),
+    ] {
+        let error = parse(args).unwrap_err();
+        assert!(error.contains(expected), "{args:?}: {error}");
+    }
+}

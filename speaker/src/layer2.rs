@@ -1,0 +1,80 @@
+//! Answers ARP and NDP for the announced addresses, and makes them known, on a thread of its own.
+//!
+//! The thread shares nothing with the rest of the process: however busy that is with the API server, neighbours are
+//! answered at once.
+
+mod driver;
+mod port;
+mod spec;
+
+use std::io;
+use std::net::IpAddr;
+use std::thread;
+
+use metallb_l2::Interfaces as Scope;
+use metallb_telemetry::metrics::SpeakerMetrics;
+use tokio::sync::{mpsc, watch};
+
+use crate::interfaces::Interfaces;
+use driver::Driver;
+
+/// Batches under way to the thread. It works each one off in microseconds; a bound only keeps memory bounded should
+/// it ever hang, and then the owner's heartbeat stops, which is what a probe must see.
+const BATCHES: usize = 64;
+
+/// A change of what is announced.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Command {
+    /// Answer for the address on these interfaces, and make it known.
+    Announce {
+        /// The address.
+        address: IpAddr,
+        /// Where.
+        interfaces: Scope,
+    },
+    /// Make an announced address known again.
+    Remind {
+        /// The address.
+        address: IpAddr,
+    },
+    /// Answer no more.
+    Withdraw {
+        /// The address.
+        address: IpAddr,
+    },
+}
+
+/// The thread. Dropping this, or [`Self::stop`], ends all answers.
+#[derive(Debug)]
+pub struct Layer2 {
+    commands: mpsc::Sender<Vec<Command>>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Layer2 {
+    /// Starts answering on these interfaces.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(interfaces: watch::Receiver<Interfaces>, metrics: SpeakerMetrics) -> io::Result<Self> {
+        let (commands, received) = mpsc::channel(BATCHES);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let run = move || runtime.block_on(Driver::new(interfaces, metrics).run(received));
+        let thread = thread::Builder::new().name("layer2".to_owned()).spawn(run)?;
+        Ok(Self { commands, thread })
+    }
+
+    /// Hands over changes, to be carried out in this order. Returns false when the thread has ended.
+    pub async fn send(&self, commands: Vec<Command>) -> bool {
+        commands.is_empty() || self.commands.send(commands).await.is_ok()
+    }
+
+    /// Ends the thread and waits for it: after that nothing is answered.
+    pub fn stop(self) {
+        let Self { commands, thread } = self;
+        drop(commands);
+        if thread.join().is_err() {
+            tracing::error!("the layer 2 thread panicked");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The owner of the speaker's state: one task that looks at what changed, decides, and has effects carried out.
+
+mod view;
+
+use std::time::Duration;
+
+use metallb_announce::{Installed, Snapshot, Verdict};
+use metallb_cluster::ConfigurationReporter;
+use metallb_config::ServiceKey;
+use metallb_process::Shutdown;
+use metallb_telemetry::health::{Gate, Heartbeat};
+use metallb_telemetry::metrics::ClientMetrics;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::executor::Executor;
+use crate::interfaces::Interfaces;
+use crate::stores::Stores;
+pub(crate) use view::{View, ViewSettings};
+
+/// The loop turns at least this often, to show that it does.
+const BEAT: Duration = Duration::from_secs(5);
+/// A loop that did not turn for this long hangs.
+pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+
+/// Owns the state and everything it acts through.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    pub(crate) stores: Stores,
+    pub(crate) interfaces: watch::Receiver<Interfaces>,
+    pub(crate) executor: Executor,
+    pub(crate) reporter: ConfigurationReporter,
+    pub(crate) metrics: ClientMetrics,
+    pub(crate) ready: Gate,
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) view: View,
+    pub(crate) installed: Installed,
+    pub(crate) is_complete: bool,
+}
+
+impl Owner {
+    /// Works until it is asked to stop, then ends all answers.
+    pub(crate) async fn run(mut self, shutdown: Shutdown) {
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => break,
+                () = self.stores.watches.changed() => {}
+                changed = self.interfaces.changed() => if changed.is_err() { break },
+                _ = beat.tick() => {}
+            }
+            self.heartbeat.beat();
+            if !self.stores.watches.all_synced() {
+                self.ready.close(self.stores.why_waiting());
+            } else if !self.pass().await {
+                break;
+            }
+        }
+        self.executor.stop();
+    }
+
+    /// Looks at what changed since the last time and makes it true. False when nothing can be made true any more.
+    async fn pass(&mut self) -> bool {
+        let interfaces = self.interfaces.borrow_and_update().clone();
+        let seen = self.view.refresh(&self.stores, &interfaces);
+        if let Some(refusals) = seen.refusals {
+            self.report(refusals);
+        }
+        if !seen.touched.is_empty() {
+            self.metrics.updates.inc_by(u64::try_from(seen.touched.len()).unwrap_or(u64::MAX));
+        }
+        let verdicts =
+            self.view.snapshot().map(|snapshot| verdicts(snapshot, seen.touched)).unwrap_or_default();
+        let effects = self.installed.advance(verdicts.iter().map(|(key, verdict)| (key, verdict)));
+        let is_running = self.executor.execute(effects).await;
+        if !self.is_complete {
+            self.is_complete = true;
+            self.executor.statuses.complete();
+            self.ready.open();
+        }
+        is_running
+    }
+
+    fn report(&self, refusals: Vec<String>) {
+        for error in &refusals {
+            tracing::error!(error, "failed to parse the configuration");
+        }
+        if !refusals.is_empty() {
+            self.metrics.update_errors.inc();
+        }
+        self.metrics.config_loaded.set(1);
+        self.metrics.config_stale.set(i64::from(!refusals.is_empty()));
+        self.reporter.report(refusals);
+    }
+}
+
+fn verdicts(
+    snapshot: &Snapshot,
+    touched: impl IntoIterator<Item = ServiceKey>,
+) -> Vec<(ServiceKey, Verdict)> {
+    touched.into_iter().map(|key| (key.clone(), snapshot.verdict(&key))).collect()
+}

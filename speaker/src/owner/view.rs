@@ -1,0 +1,179 @@
+//! The snapshot decisions are made on, kept up to date from the stores: only what changed is parsed again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use metallb_announce::{
+    EndpointIndex, Inputs, NodeView, OwnInterfaces, SliceKey, SliceView, Snapshot, SpeakerPod, Speakers,
+    World,
+};
+use metallb_cluster::{Changes, ObjectKey};
+use metallb_config::{Config, Node, RawConfig, ServiceKey, service};
+
+use crate::interfaces::Interfaces;
+use crate::stores::Stores;
+
+/// What never changes while the process runs.
+#[derive(Clone, Debug)]
+pub(crate) struct ViewSettings {
+    /// This node.
+    pub(crate) node: String,
+    /// The load balancer class served.
+    pub(crate) class: String,
+    /// Whether the exclude label is ignored.
+    pub(crate) ignore_exclude_label: bool,
+}
+
+/// The snapshot, and what is needed to bring it up to date.
+#[derive(Debug)]
+pub(crate) struct View {
+    settings: ViewSettings,
+    snapshot: Option<Snapshot>,
+    refusals: Option<Vec<String>>,
+}
+
+/// What a refresh brought.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// The Services to decide about anew.
+    pub(crate) touched: BTreeSet<ServiceKey>,
+    /// The objects refused, when that changed since the last time.
+    pub(crate) refusals: Option<Vec<String>>,
+}
+
+impl View {
+    pub(crate) fn new(settings: ViewSettings) -> Self {
+        Self { settings, snapshot: None, refusals: None }
+    }
+
+    /// What is known; none before the first refresh.
+    pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
+    }
+
+    /// Takes in what changed. Everything must have been listed once.
+    pub(crate) fn refresh(&mut self, stores: &Stores, interfaces: &Interfaces) -> Seen {
+        let mut seen = Seen::default();
+        let inputs = self.shared_inputs(stores, interfaces, &mut seen);
+        let mut snapshot = match (self.snapshot.take(), inputs) {
+            (Some(snapshot), None) => snapshot,
+            (Some(snapshot), Some(inputs)) => {
+                seen.touched.extend(snapshot.services.keys().cloned());
+                Snapshot { world: World::new(inputs), ..snapshot }
+            }
+            (None, inputs) => Snapshot {
+                world: World::new(
+                    inputs.unwrap_or_else(|| self.inputs(Config::default(), stores, interfaces)),
+                ),
+                services: BTreeMap::new(),
+                endpoints: EndpointIndex::default(),
+            },
+        };
+        refresh_services(&mut snapshot, stores, &mut seen.touched);
+        refresh_endpoints(&mut snapshot, stores, &mut seen.touched);
+        self.snapshot = Some(snapshot);
+        seen
+    }
+
+    /// What all Services have in common, if it changed.
+    fn shared_inputs(&mut self, stores: &Stores, interfaces: &Interfaces, seen: &mut Seen) -> Option<Inputs> {
+        let current = self.snapshot.as_ref().map(|snapshot| snapshot.world.inputs());
+        let own = own_interfaces(interfaces);
+        let has_changes = stores.take_shared_changes();
+        if current.is_some_and(|inputs| !has_changes && inputs.interfaces == own) {
+            return None;
+        }
+        let previous = current.map(|inputs| inputs.config.clone()).unwrap_or_default();
+        let parsed = metallb_config::parse(&raw_config(stores), &previous);
+        let refusals = parsed.refusals.iter().map(ToString::to_string).collect();
+        if self.refusals.as_ref() != Some(&refusals) {
+            seen.refusals = Some(refusals.clone());
+            self.refusals = Some(refusals);
+        }
+        let inputs = self.inputs(parsed.config, stores, interfaces);
+        (self.snapshot.as_ref().map(|snapshot| snapshot.world.inputs()) != Some(&inputs)).then_some(inputs)
+    }
+
+    fn inputs(&self, config: Config, stores: &Stores, interfaces: &Interfaces) -> Inputs {
+        let nodes = stores.nodes.all().into_iter().map(|node| NodeView::parse(&node));
+        Inputs {
+            me: self.settings.node.clone(),
+            class: self.settings.class.clone(),
+            ignore_exclude_label: self.settings.ignore_exclude_label,
+            config,
+            nodes: nodes.map(|node| (node.name.clone(), node)).collect(),
+            speakers: speakers(stores),
+            interfaces: own_interfaces(interfaces),
+        }
+    }
+}
+
+fn raw_config(stores: &Stores) -> RawConfig {
+    let nodes = stores.nodes.all().into_iter().map(|node| Node {
+        name: node.metadata.name.clone().unwrap_or_default(),
+        labels: node.metadata.labels.clone().unwrap_or_default(),
+    });
+    RawConfig {
+        pools: stores.pools.all(),
+        l2_advertisements: stores.advertisements.all(),
+        nodes: nodes.collect(),
+        ..RawConfig::default()
+    }
+}
+
+fn speakers(stores: &Stores) -> Speakers {
+    let Some(pods) = &stores.pods else { return Speakers::EveryNode };
+    let pods = pods.all().into_iter().map(|pod| SpeakerPod::parse(&pod));
+    Speakers::On(pods.filter(|pod| pod.is_live).map(|pod| pod.node).collect())
+}
+
+fn own_interfaces(interfaces: &Interfaces) -> OwnInterfaces {
+    interfaces.iter().map(|interface| (interface.name.clone(), interface.subnets.clone())).collect()
+}
+
+fn refresh_services(snapshot: &mut Snapshot, stores: &Stores, touched: &mut BTreeSet<ServiceKey>) {
+    let known = snapshot.services.keys().cloned();
+    let keys: BTreeSet<ServiceKey> = match stores.services.take_changes() {
+        Changes::Keys(keys) => keys.into_iter().map(service_key).collect(),
+        Changes::All => {
+            stores.services.all().iter().map(|service| ServiceKey::of(service)).chain(known).collect()
+        }
+    };
+    for key in keys {
+        let now = stores.services.get(&key.namespace, &key.name).map(|object| service::parse(&object));
+        if snapshot.services.get(&key) == now.as_ref() {
+            continue;
+        }
+        touched.insert(key.clone());
+        match now {
+            Some(view) => snapshot.services.insert(key, view),
+            None => snapshot.services.remove(&key),
+        };
+    }
+}
+
+fn refresh_endpoints(snapshot: &mut Snapshot, stores: &Stores, touched: &mut BTreeSet<ServiceKey>) {
+    let keys: BTreeSet<SliceKey> = match stores.slices.take_changes() {
+        Changes::Keys(keys) => keys.into_iter().map(slice_key).collect(),
+        Changes::All => {
+            let now = stores.slices.all().into_iter().map(|slice| SliceKey {
+                namespace: slice.metadata.namespace.clone().unwrap_or_default(),
+                name: slice.metadata.name.clone().unwrap_or_default(),
+            });
+            now.chain(snapshot.endpoints.keys().cloned()).collect()
+        }
+    };
+    for key in keys {
+        let now = stores.slices.get(&key.namespace, &key.name).map(|slice| SliceView::parse(&slice));
+        let services = snapshot.endpoints.set(key, now);
+        // Slices of Services that are not there (yet) touch nothing: the Service will when it comes.
+        touched.extend(services.into_iter().filter(|service| snapshot.services.contains_key(service)));
+    }
+}
+
+fn service_key(key: ObjectKey) -> ServiceKey {
+    ServiceKey { namespace: key.namespace.unwrap_or_default(), name: key.name }
+}
+
+fn slice_key(key: ObjectKey) -> SliceKey {
+    SliceKey { namespace: key.namespace.unwrap_or_default(), name: key.name }
+}

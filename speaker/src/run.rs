@@ -1,0 +1,171 @@
+//! Wires everything together and runs until asked to stop.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use kube::Client;
+use metallb_announce::Installed;
+use metallb_api::names::SPEAKER_EVENT_SOURCE;
+use metallb_cluster::{Access, Component, ConfigurationReporter, ConnectError, EventSink};
+use metallb_linux::LinkError;
+use metallb_process::{NamespaceError, Shutdown};
+use metallb_serve::{Probe, TlsSettings, Verdict};
+use metallb_telemetry::health::Health;
+use metallb_telemetry::logs;
+use metallb_telemetry::metrics::{Metrics, RegisterError};
+use thiserror::Error;
+use tokio::task::JoinSet;
+
+use crate::exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
+use crate::executor::Executor;
+use crate::flags::{BgpType, Settings};
+use crate::interfaces::InterfaceWatch;
+use crate::layer2::Layer2;
+use crate::owner::{LONGEST_SILENCE, Owner, View, ViewSettings};
+use crate::status::{StatusSettings, StatusWriter};
+use crate::stores::Stores;
+
+/// The speaker can't start.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Signals can't be listened for.
+    #[error("listening for signals")]
+    Signals(#[source] io::Error),
+    /// The layer 2 thread does not start.
+    #[error("starting the layer 2 thread")]
+    Thread(#[source] io::Error),
+    /// The namespace is unknown.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// There is no way to the API server.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The exclusion file can't be used.
+    #[error(transparent)]
+    Exclusion(#[from] ExclusionError),
+    /// The kernel does not tell about interfaces.
+    #[error(transparent)]
+    Links(#[from] LinkError),
+    /// A metric exists twice.
+    #[error(transparent)]
+    Metrics(#[from] RegisterError),
+}
+
+/// Runs the speaker until it is asked to stop.
+///
+/// # Errors
+/// When it can't start. An API server that can't be reached is no such case: it is tried for as long as it takes.
+pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let shutdown = Shutdown::on_signals().map_err(RunError::Signals)?;
+    let namespace = metallb_process::namespace(&settings.namespace)?;
+    let client = metallb_cluster::connect(settings.kubeconfig.as_deref()).await?;
+    let (interface_watch, interfaces) = InterfaceWatch::new(Exclusion::read(Path::new(EXCLUSION_FILE))?)?;
+    let (health, metrics) = (Health::default(), Metrics::default());
+    log_start(&settings, &namespace);
+
+    // All of these live as long as the process: they are aborted when the set is dropped.
+    let mut helpers = JoinSet::new();
+    helpers.spawn(interface_watch.run());
+    serve(&mut helpers, &settings, (&health, &metrics), &client);
+
+    let speaker_metrics = metrics.speaker()?;
+    let stores = Stores::follow(&client, &namespace, settings.members.as_ref());
+    let layer2 = Layer2::start(interfaces.clone(), speaker_metrics.clone()).map_err(RunError::Thread)?;
+    let statuses = StatusSettings {
+        namespace: namespace.clone(),
+        node: settings.node.clone(),
+        pod: settings.pod.clone(),
+    };
+    let executor = Executor {
+        node: settings.node.clone(),
+        layer2,
+        events: EventSink::new(client.clone(), SPEAKER_EVENT_SOURCE, &settings.node),
+        metrics: speaker_metrics,
+        statuses: StatusWriter::start(client.clone(), statuses),
+        services: stores.services.clone(),
+    };
+    let component = Component::Speaker(settings.node.clone());
+    let owner = Owner {
+        reporter: ConfigurationReporter::start(client, &namespace, component, &settings.pod),
+        metrics: metrics.client()?,
+        ready: health.ready_when("cluster"),
+        heartbeat: health.alive_within("owner", LONGEST_SILENCE),
+        view: View::new(view_settings(&settings)),
+        installed: Installed::default(),
+        is_complete: false,
+        stores,
+        interfaces,
+        executor,
+    };
+    owner.run(shutdown).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn view_settings(settings: &Settings) -> ViewSettings {
+    ViewSettings {
+        node: settings.node.clone(),
+        class: settings.class.clone(),
+        ignore_exclude_label: settings.ignore_exclude_label,
+    }
+}
+
+fn log_start(settings: &Settings, namespace: &str) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), node = settings.node, namespace, "speaker starts");
+    if settings.members.is_none() {
+        tracing::info!(
+            "not following the other speakers: no labels (METALLB_ML_LABELS) or no address (METALLB_ML_BIND_ADDR) given"
+        );
+        tracing::info!("every node of the cluster counts as one with a live speaker");
+    }
+    match settings.bgp {
+        BgpType::Native => tracing::info!("BGP is not implemented yet: only layer 2 is announced"),
+        BgpType::Frr | BgpType::FrrK8s => tracing::info!(
+            bgp_type = ?settings.bgp,
+            "the built-in engine serves every BGP implementation type; BGP is not implemented yet: only layer 2 is announced"
+        ),
+    }
+}
+
+fn serve(
+    helpers: &mut JoinSet<()>,
+    settings: &Settings,
+    (health, metrics): (&Health, &Metrics),
+    client: &Client,
+) {
+    let probes = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.probe_port));
+    let health = health.clone();
+    helpers.spawn(metallb_serve::probes(probes, move |probe| {
+        let report = match probe {
+            Probe::Health => health.healthz(),
+            Probe::Ready => health.readyz(),
+        };
+        (report.ok, report.text)
+    }));
+    if let Some(port) = settings.metrics_port {
+        let address = SocketAddr::from((IpAddr::V4(Ipv4Addr::UNSPECIFIED), port));
+        helpers.spawn(serve_metrics(address, settings.tls.clone(), metrics.clone(), client.clone()));
+    }
+}
+
+async fn serve_metrics(address: SocketAddr, tls: TlsSettings, metrics: Metrics, client: Client) {
+    let client = Arc::new(client);
+    let authorize = move |bearer: Option<String>| {
+        let client = client.clone();
+        async move { verdict(metallb_cluster::may_get(&client, bearer, "/metrics").await) }
+    };
+    if let Err(error) = metallb_serve::metrics(address, tls, move || metrics.encode(), authorize).await {
+        tracing::error!(error = logs::chain(&error), "metrics not served");
+    }
+}
+
+fn verdict(access: Access) -> Verdict {
+    match access {
+        Access::Allowed => Verdict::Allowed,
+        Access::Unauthenticated => Verdict::Unauthenticated,
+        Access::Forbidden => Verdict::Forbidden,
+        Access::Unknown => Verdict::Unknown,
+    }
+}

@@ -1,0 +1,191 @@
+//! Which status objects a Service needs, and the steps from those that exist (contract 02 §5.2).
+
+use std::collections::BTreeMap;
+
+use metallb_api::ServiceL2Status;
+use metallb_api::names::{LABEL_ANNOUNCING_NODE, LABEL_SERVICE_NAME, LABEL_SERVICE_NAMESPACE};
+use metallb_config::ServiceKey;
+use sha2::{Digest, Sha256};
+
+/// Prefix of every name, as the original's.
+const PREFIX: &str = "l2-";
+/// Bytes of the hash in a name: enough that no two of a cluster's Services collide.
+const HASH_BYTES: usize = 8;
+
+/// An object that exists.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Live {
+    /// The Service it is about, by its labels.
+    pub(super) service: ServiceKey,
+    /// The node it is labelled with.
+    node: String,
+    /// What its status says: node, Service and interfaces, once it is written.
+    said: Option<(String, ServiceKey, Vec<String>)>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Step {
+    /// Create the object of this name; its status follows.
+    Create(String),
+    /// Write the status of the object of this name.
+    WriteStatus {
+        /// The object.
+        name: String,
+        /// The interfaces to name; none means all.
+        interfaces: Vec<String>,
+    },
+    /// Delete the object of this name.
+    Delete(String),
+}
+
+impl Live {
+    /// Reads an object; none without the labels of a speaker.
+    pub(super) fn parse(object: &ServiceL2Status) -> Option<Self> {
+        let labels = object.metadata.labels.as_ref()?;
+        let service = ServiceKey {
+            namespace: labels.get(LABEL_SERVICE_NAMESPACE)?.clone(),
+            name: labels.get(LABEL_SERVICE_NAME)?.clone(),
+        };
+        let said = object.status.as_ref().map(|status| {
+            let text = |value: &Option<String>| value.clone().unwrap_or_default();
+            let said =
+                ServiceKey { namespace: text(&status.service_namespace), name: text(&status.service_name) };
+            let mut interfaces: Vec<String> =
+                status.interfaces.iter().flatten().filter_map(|interface| interface.name.clone()).collect();
+            interfaces.sort();
+            (text(&status.node), said, interfaces)
+        });
+        Some(Self { service, node: labels.get(LABEL_ANNOUNCING_NODE)?.clone(), said })
+    }
+}
+
+/// The name of a node's object about a Service: always the same, so that creating it twice is creating it once.
+pub(super) fn object_name(node: &str, service: &ServiceKey) -> String {
+    let hash = Sha256::digest(format!("{node}/{service}"));
+    let hex: String = hash.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    format!("{PREFIX}{hex}")
+}
+
+/// The steps for one Service. Who announces it (`wish` holds the interfaces) keeps one object and removes all others;
+/// who does not removes its own.
+pub(super) fn steps(
+    me: &str,
+    service: &ServiceKey,
+    wish: Option<&[String]>,
+    live: &BTreeMap<String, Live>,
+) -> Vec<Step> {
+    let is_mine = |live: &Live| live.node == me;
+    let Some(interfaces) = wish else {
+        let mine = live.iter().filter(|(_, live)| is_mine(live));
+        return mine.map(|(name, _)| Step::Delete(name.clone())).collect();
+    };
+    // The node and the Service in a status can't be changed any more: an object that got them wrong must go.
+    let is_usable = |live: &Live| {
+        is_mine(live) && live.said.as_ref().is_none_or(|(node, said, _)| node == me && said == service)
+    };
+    let kept = live.iter().find(|(_, live)| is_usable(live));
+    let others = live.keys().filter(|name| kept.is_none_or(|(kept, _)| kept != *name));
+    let mut steps: Vec<Step> = others.map(|name| Step::Delete(name.clone())).collect();
+    let name = kept.map_or_else(|| object_name(me, service), |(name, _)| name.clone());
+    if kept.is_none() {
+        steps.push(Step::Create(name.clone()));
+    }
+    let said = kept.and_then(|(_, live)| live.said.as_ref()).map(|(_, _, interfaces)| interfaces.as_slice());
+    if said != Some(interfaces) {
+        steps.push(Step::WriteStatus { name, interfaces: interfaces.to_vec() });
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const ME: &str = "n1";
+
+    fn key() -> ServiceKey {
+        ServiceKey { namespace: "default".to_owned(), name: "web".to_owned() }
+    }
+
+    fn object(node: &str, status: serde_json::Value) -> Live {
+        let labels = json!({
+            "metallb.io/node": node, "metallb.io/service-name": "web", "metallb.io/service-namespace": "default",
+        });
+        let object = json!({
+            "apiVersion": "metallb.io/v1beta1", "kind": "ServiceL2Status",
+            "metadata": { "name": "x", "labels": labels }, "spec": {}, "status": status,
+        });
+        Live::parse(&serde_json::from_value(object).unwrap()).unwrap()
+    }
+
+    fn written(node: &str, interfaces: &[&str]) -> Live {
+        let interfaces: Vec<_> = interfaces.iter().map(|name| json!({ "name": name })).collect();
+        let status = json!({ "node": node, "serviceName": "web", "serviceNamespace": "default", "interfaces": interfaces });
+        object(node, status)
+    }
+
+    fn planned(wish: Option<&[&str]>, live: &[(&str, Live)]) -> Vec<Step> {
+        let wish: Option<Vec<String>> =
+            wish.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        let live = live.iter().map(|(name, live)| ((*name).to_owned(), live.clone())).collect();
+        steps(ME, &key(), wish.as_deref(), &live)
+    }
+
+    fn delete(name: &str) -> Step {
+        Step::Delete(name.to_owned())
+    }
+
+    fn write(name: &str, interfaces: &[&str]) -> Step {
+        let interfaces = interfaces.iter().map(|name| (*name).to_owned()).collect();
+        Step::WriteStatus { name: name.to_owned(), interfaces }
+    }
+
+    #[test]
+    fn a_new_owner_creates_its_object_and_then_writes_the_status() {
+        let name = object_name(ME, &key());
+        assert!(name.starts_with("l2-") && name.len() == 19, "{name}");
+        assert_eq!(planned(Some(&[]), &[]), [Step::Create(name.clone()), write(&name, &[])]);
+    }
+
+    #[test]
+    fn an_owner_takes_over_and_removes_what_others_and_duplicates_say() {
+        let live = [("l2-a", written(ME, &[])), ("l2-b", written(ME, &[])), ("l2-c", written("n2", &[]))];
+        assert_eq!(planned(Some(&[]), &live), [delete("l2-b"), delete("l2-c")]);
+    }
+
+    #[test]
+    fn nothing_is_done_when_everything_is_said() {
+        assert_eq!(planned(Some(&["eth0", "eth1"]), &[("l2-a", written(ME, &["eth1", "eth0"]))]), []);
+    }
+
+    #[test]
+    fn a_missing_or_outdated_status_is_written() {
+        assert_eq!(planned(Some(&[]), &[("l2-a", object(ME, json!(null)))]), [write("l2-a", &[])]);
+        assert_eq!(planned(Some(&["eth1"]), &[("l2-a", written(ME, &["eth0"]))]), [write("l2-a", &["eth1"])]);
+        assert_eq!(planned(Some(&[]), &[("l2-a", written(ME, &["eth0"]))]), [write("l2-a", &[])]);
+    }
+
+    #[test]
+    fn an_object_whose_unchangeable_fields_are_wrong_is_replaced() {
+        let status = json!({ "node": "n7", "serviceName": "web", "serviceNamespace": "default" });
+        let name = object_name(ME, &key());
+        let expected = [delete("l2-a"), Step::Create(name.clone()), write(&name, &[])];
+        assert_eq!(planned(Some(&[]), &[("l2-a", object(ME, status))]), expected);
+    }
+
+    #[test]
+    fn who_does_not_announce_removes_only_its_own() {
+        let live = [("l2-a", written(ME, &[])), ("l2-c", written("n2", &[]))];
+        assert_eq!(planned(None, &live), [delete("l2-a")]);
+        assert_eq!(planned(None, &[]), []);
+    }
+
+    #[test]
+    fn objects_of_two_nodes_or_two_services_have_different_names() {
+        let other = ServiceKey { namespace: "default/web".to_owned(), name: String::new() };
+        assert_ne!(object_name(ME, &key()), object_name("n2", &key()));
+        assert_ne!(object_name(ME, &key()), object_name(ME, &other));
+    }
+}

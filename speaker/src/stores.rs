@@ -1,0 +1,63 @@
+//! What the speaker follows in the cluster.
+
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use metallb_api::{IPAddressPool, L2Advertisement};
+use metallb_cluster::{Changes, Store, Watches};
+
+use crate::flags::MemberSettings;
+
+/// The stores, and the one signal that something in them changed.
+#[derive(Debug)]
+pub(crate) struct Stores {
+    pub(crate) watches: Watches,
+    pub(crate) services: Store<Service>,
+    pub(crate) slices: Store<EndpointSlice>,
+    pub(crate) nodes: Store<Node>,
+    pub(crate) pools: Store<IPAddressPool>,
+    pub(crate) advertisements: Store<L2Advertisement>,
+    /// The speakers' pods; none when every node counts as a member.
+    pub(crate) pods: Option<Store<Pod>>,
+}
+
+impl Stores {
+    /// Starts to follow everything.
+    pub(crate) fn follow(client: &Client, namespace: &str, members: Option<&MemberSettings>) -> Self {
+        let mut watches = Watches::default();
+        let everything = watcher::Config::default;
+        let services = watches.add(Api::all(client.clone()), everything(), "services");
+        let slices = watches.add(Api::all(client.clone()), everything(), "endpointslices.discovery.k8s.io");
+        let nodes = watches.add(Api::all(client.clone()), everything(), "nodes");
+        let api = Api::namespaced(client.clone(), namespace);
+        let pools = watches.add(api, everything(), "ipaddresspools.metallb.io");
+        let api = Api::namespaced(client.clone(), namespace);
+        let advertisements = watches.add(api, everything(), "l2advertisements.metallb.io");
+        let pods = members.map(|members| {
+            let labelled = everything().labels(&members.labels);
+            watches.add(Api::namespaced(client.clone(), namespace), labelled, "pods")
+        });
+        Self { watches, services, slices, nodes, pools, advertisements, pods }
+    }
+
+    /// Why not everything is known yet, for the readiness probe.
+    pub(crate) fn why_waiting(&self) -> String {
+        let waiting = self.watches.unsynced().into_iter().map(|store| match store.last_error {
+            Some(error) => format!("{} not listed: {error}", store.what),
+            None => format!("{} not listed yet", store.what),
+        });
+        waiting.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Whether anything a configuration is made of, or a member, may have changed since the last call.
+    pub(crate) fn take_shared_changes(&self) -> bool {
+        let changes = [
+            self.nodes.take_changes(),
+            self.pools.take_changes(),
+            self.advertisements.take_changes(),
+            self.pods.as_ref().map(Store::take_changes).unwrap_or_default(),
+        ];
+        changes.iter().any(|changes| *changes != Changes::default())
+    }
+}
