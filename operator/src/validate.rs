@@ -1,9 +1,7 @@
 //! Step 2: is this the resource, and does what it asks for make sense?
 
-use metallb_api::MetalLBSpec;
 use metallb_api::names::METALLB_NAME;
-use metallb_render::{Environment, Platform, Settings, SpecError};
-use serde_json::Value;
+use metallb_render::{Environment, Platform, Settings, SpecError, read_spec};
 
 use crate::dereference::Found;
 use crate::disposition::Disposition;
@@ -38,9 +36,6 @@ pub fn validate(found: &Found, environment: &Environment) -> Result<Settings, Va
     if found.name != METALLB_NAME {
         return Err(ValidateError::Name);
     }
-    let spec = match &found.spec {
-        Value::Null => MetalLBSpec::default(),
-        spec => serde_json::from_value(spec.clone()).map_err(ValidateError::Form)?,
-    };
+    let spec = read_spec(found.spec.clone()).map_err(ValidateError::Form)?;
     Ok(Settings::parse(&spec, environment, Platform::Kubernetes)?)
 }

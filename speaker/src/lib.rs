@@ -12,6 +12,8 @@ mod owner;
 mod run;
 mod status;
 mod stores;
+#[cfg(test)]
+mod testing;
 
 pub use exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
 pub use run::{RunError, run};

@@ -1,5 +1,7 @@
 //! The owner of the speaker's state: one task that looks at what changed, decides, and has effects carried out.
 
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::time::Duration;

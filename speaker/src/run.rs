@@ -16,12 +16,13 @@ use metallb_telemetry::health::Health;
 use metallb_telemetry::logs;
 use metallb_telemetry::metrics::{Metrics, RegisterError};
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
 use crate::executor::Executor;
 use crate::flags::{BgpType, Settings};
-use crate::interfaces::InterfaceWatch;
+use crate::interfaces::{InterfaceWatch, Interfaces};
 use crate::layer2::Layer2;
 use crate::owner::{LONGEST_SILENCE, Owner, View, ViewSettings};
 use crate::status::{StatusSettings, StatusWriter};
@@ -64,44 +65,53 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let (interface_watch, interfaces) = InterfaceWatch::new(Exclusion::read(Path::new(EXCLUSION_FILE))?)?;
     let (health, metrics) = (Health::default(), Metrics::default());
     log_start(&settings, &namespace);
+    let owner = build_owner(&client, &settings, &namespace, interfaces, (&health, &metrics))?;
 
     // All of these live as long as the process: they are aborted when the set is dropped.
     let mut helpers = JoinSet::new();
     helpers.spawn(interface_watch.run());
     serve(&mut helpers, &settings, (&health, &metrics), &client);
+    owner.run(shutdown).await;
+    tracing::info!("stopped");
+    Ok(())
+}
 
-    let speaker_metrics = metrics.speaker()?;
-    let stores = Stores::follow(&client, &namespace, settings.members.as_ref());
-    let layer2 = Layer2::start(interfaces.clone(), speaker_metrics.clone()).map_err(RunError::Thread)?;
+/// Starts everything the owner needs: stores, the layer 2 thread and the tasks that write.
+pub(crate) fn build_owner(
+    client: &Client,
+    settings: &Settings,
+    namespace: &str,
+    interfaces: watch::Receiver<Interfaces>,
+    (health, metrics): (&Health, &Metrics),
+) -> Result<Owner, RunError> {
+    let counters = metrics.speaker()?;
+    let stores = Stores::follow(client, namespace, settings.members.as_ref());
     let statuses = StatusSettings {
-        namespace: namespace.clone(),
+        namespace: namespace.to_owned(),
         node: settings.node.clone(),
         pod: settings.pod.clone(),
     };
     let executor = Executor {
         node: settings.node.clone(),
-        layer2,
+        layer2: Layer2::start(interfaces.clone(), counters.clone()).map_err(RunError::Thread)?,
         events: EventSink::new(client.clone(), SPEAKER_EVENT_SOURCE, &settings.node),
-        metrics: speaker_metrics,
+        metrics: counters,
         statuses: StatusWriter::start(client.clone(), statuses),
         services: stores.services.clone(),
     };
     let component = Component::Speaker(settings.node.clone());
-    let owner = Owner {
-        reporter: ConfigurationReporter::start(client, &namespace, component, &settings.pod),
+    Ok(Owner {
+        reporter: ConfigurationReporter::start(client.clone(), namespace, component, &settings.pod),
         metrics: metrics.client()?,
         ready: health.ready_when("cluster"),
         heartbeat: health.alive_within("owner", LONGEST_SILENCE),
-        view: View::new(view_settings(&settings)),
+        view: View::new(view_settings(settings)),
         installed: Installed::default(),
         is_complete: false,
         stores,
         interfaces,
         executor,
-    };
-    owner.run(shutdown).await;
-    tracing::info!("stopped");
-    Ok(())
+    })
 }
 
 fn view_settings(settings: &Settings) -> ViewSettings {

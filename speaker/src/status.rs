@@ -277,6 +277,7 @@ impl Writer {
     async fn create(&self, service: &ServiceKey, name: String) -> Result<(), kube::Error> {
         let mut object = ServiceL2Status::default();
         object.metadata.name = Some(name);
+        object.metadata.generate_name = Some(steps::PREFIX.to_owned());
         object.metadata.owner_references = self.owner.clone().map(|owner| vec![owner]);
         let labels = [
             (LABEL_ANNOUNCING_NODE, &self.node),
@@ -313,6 +314,9 @@ fn ignore<T>(code: u16, result: Result<T, kube::Error>) -> Result<(), kube::Erro
         other => other.map(drop),
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 /// Resolves at the moment, or never.
 async fn until(moment: Option<Instant>) {

@@ -69,7 +69,6 @@ mod tests {
         assert_eq!(with(all), Path::new("/own"));
         assert_eq!(with(&all[1..]), Path::new("/xdg/metallb-testbed"));
         assert_eq!(with(&all[2..]), Path::new("/home/me/.cache/metallb-testbed"));
-        assert_eq!(with(&[]), Path::new("/root/.cache/metallb-testbed"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The command `testbed`.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -100,7 +101,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Build => crate::build(&options)?,
         Command::Up { nodes } => Bed::up(options.with_nodes(nodes)).map(drop)?,
         Command::Down => down(&options)?,
-        Command::Status => status(&Bed::attach(options)?),
+        Command::Status => status(&Bed::attach(options)?)?,
         Command::In { machine, command } => return attached(&Bed::attach(options)?, &machine, &command),
         Command::Kubectl { args } => {
             let bed = Bed::attach(options)?;
@@ -114,14 +115,13 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of a command")]
-fn status(bed: &Bed) {
-    for part in bed.status() {
-        println!("{part}");
-    }
-    println!("control groups: {}", bed.cgroup_kind());
-    println!("KUBECONFIG={} (reached from cp and client)", bed.kubeconfig().display());
-    println!("logs: {}/machines/*/root/var/log", bed.state().display());
+fn status(bed: &Bed) -> Result<()> {
+    let parts: Vec<_> = bed.status().iter().map(ToString::to_string).collect();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}\ncontrol groups: {}", parts.join("\n"), bed.cgroup_kind())?;
+    writeln!(out, "KUBECONFIG={} (reached from cp and client)", bed.kubeconfig().display())?;
+    writeln!(out, "logs: {}/machines/*/root/var/log", bed.state().display())?;
+    Ok(())
 }
 
 fn attached(bed: &Bed, machine: &str, command: &[String]) -> Result<ExitCode> {

@@ -22,6 +22,9 @@ use crate::wait::{self, Seen};
 /// How long a command may take unless the caller says otherwise.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Changes the folder inside: entering a machine ends at its root.
+const IN_FOLDER: &str = r#"cd "$1" 2>/dev/null; shift; exec "$@""#;
+
 impl Bed {
     /// Runs a command in a machine, in all its namespaces. A failure is an error (a
     /// [`CommandFailed`](crate::CommandFailed)) with all that was printed.
@@ -51,12 +54,15 @@ impl Bed {
         command::finish(&describe(machine, argv), command, input, deadline)
     }
 
-    /// Runs a command in a machine with our own terminal. Returns its exit status.
+    /// Runs a command in a machine with our own terminal, in our own folder if the machine has it.
+    /// Returns its exit status.
     pub fn run_attached(&self, machine: &str, argv: &[&str]) -> Result<std::process::ExitStatus> {
         let mut command = self.machine(self.place(machine)?).enter()?;
         if let Ok(terminal) = std::env::var("TERM") {
             command.env("TERM", terminal);
         }
+        let here = std::env::current_dir().context("the current folder is gone")?;
+        command.args(["sh", "-c", IN_FOLDER, "sh"]).arg(here);
         command.args(argv).status().with_context(|| format!("cannot run {}", describe(machine, argv)))
     }
 

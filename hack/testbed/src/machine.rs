@@ -156,7 +156,7 @@ impl Machine {
         let pid = self.awake()?.pid.to_string();
         let mut command = joined(&self.group.join_files());
         command.args(["nsenter", "--target", &pid]);
-        command.args(["--net", "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--wd=/"]);
+        command.args(["--net", "--mount", "--uts", "--ipc", "--pid", "--cgroup"]);
         Ok(command)
     }
 

@@ -42,8 +42,8 @@ impl Options {
         Options {
             name: name.to_owned(),
             nodes: 3,
-            state: states.join(name),
-            cache: cache::folder(),
+            state: absolute(states.join(name)),
+            cache: absolute(cache::folder()),
             quiet: false,
         }
     }
@@ -69,6 +69,11 @@ impl Options {
         let mark = cache::key(&[self.state.as_os_str().as_encoded_bytes()]);
         format!("{GROUP_PREFIX}{}-{}", self.name, mark.get(..8).unwrap_or(&mark))
     }
+}
+
+/// The same place for those who run in other folders.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// The root of the source tree this program was built from.

@@ -8,7 +8,7 @@ use metallb_config::ServiceKey;
 use sha2::{Digest, Sha256};
 
 /// Prefix of every name, as the original's.
-const PREFIX: &str = "l2-";
+pub(super) const PREFIX: &str = "l2-";
 /// Bytes of the hash in a name: enough that no two of a cluster's Services collide.
 const HASH_BYTES: usize = 8;
 

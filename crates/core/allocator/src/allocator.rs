@@ -119,10 +119,11 @@ impl Allocator {
         }
     }
 
-    /// A decision could not be written because the Service has changed meanwhile: the user was not told either.
+    /// A decision was not carried out because the Service has changed meanwhile, and so the user was not told.
     pub fn write_lost(&mut self, key: &ServiceKey) {
         if let Some(known) = self.known.get_mut(key) {
             known.told = None;
+            self.dirty.insert(key.clone());
         }
     }
 

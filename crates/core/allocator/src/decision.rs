@@ -17,7 +17,8 @@ pub struct Assignment {
 
 impl Assignment {
     /// Whether the Service already says so. What others add to an entry, like `ipMode`, is no difference (D9).
-    pub(crate) fn is_recorded_in(&self, view: &ServiceView) -> bool {
+    #[must_use]
+    pub fn is_recorded_in(&self, view: &ServiceView) -> bool {
         let same = |(entry, address): (&IngressEntry, &IpAddr)| *entry == IngressEntry::Address(*address);
         view.ingress.len() == self.addresses.len()
             && view.ingress.iter().zip(&self.addresses).all(same)

@@ -27,4 +27,4 @@ pub use environment::{Environment, EnvironmentError, Images, Monitors, Ports, Tl
 pub use install::{Install, InstallImages, install};
 pub use labels::OWNED_BY;
 pub use readiness::{Readiness, readiness};
-pub use settings::{Settings, SpecError, Workload};
+pub use settings::{Settings, SpecError, Workload, read_spec};

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{
     Affinity, PreferredSchedulingTerm, ResourceRequirements, Toleration, WeightedPodAffinityTerm,
 };
 use metallb_api::{LogLevel, MetalLBSpec, WorkloadConfig};
+use serde_json::{Map, Value};
 
 use crate::backend::{Backend, Platform};
 use crate::environment::Environment;
@@ -79,6 +80,29 @@ pub enum SpecError {
         /// The entry as written.
         entry: String,
     },
+}
+
+/// Reads a spec as it is stored. The schema lets amounts of resources be numbers, the types want them as texts.
+///
+/// # Errors
+/// When the spec does not have the form of this release.
+pub fn read_spec(mut spec: Value) -> Result<MetalLBSpec, serde_json::Error> {
+    if spec.is_null() {
+        return Ok(MetalLBSpec::default());
+    }
+    for config in ["controllerConfig", "speakerConfig"] {
+        for amounts in ["requests", "limits"] {
+            let place = format!("/{config}/resources/{amounts}");
+            spec.pointer_mut(&place).and_then(Value::as_object_mut).into_iter().for_each(numbers_to_texts);
+        }
+    }
+    serde_json::from_value(spec)
+}
+
+fn numbers_to_texts(amounts: &mut Map<String, Value>) {
+    for amount in amounts.values_mut().filter(|amount| amount.is_number()) {
+        *amount = Value::String(amount.to_string());
+    }
 }
 
 impl Settings {

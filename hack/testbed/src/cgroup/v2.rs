@@ -49,7 +49,9 @@ impl Tree {
         // The true root may hold processes; a container's root is a group like any other.
         if self.root.join("cgroup.type").exists() && !processes_in(&self.root).is_empty() {
             let root = self.root.display();
-            bail!("control groups (v2) at {root}: processes sit in this container's root; move them to a group below");
+            bail!(
+                "control groups (v2) at {root}: processes sit in this container's root; move them to a group below"
+            );
         }
         Ok(())
     }

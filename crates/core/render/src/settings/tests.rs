@@ -9,7 +9,7 @@ fn environment(extra: &[(&str, &str)]) -> Environment {
 }
 
 fn parse_with(spec: Value, extra: &[(&str, &str)], platform: Platform) -> Result<Settings, SpecError> {
-    let spec: MetalLBSpec = serde_json::from_value(spec).unwrap();
+    let spec = read_spec(spec).unwrap();
     Settings::parse(&spec, &environment(extra), platform)
 }
 
@@ -127,4 +127,18 @@ fn empty_names_and_maps_mean_not_set() {
     let config = json!({"priorityClassName": "", "runtimeClassName": "", "annotations": {}});
     let settings = parse(json!({"loadBalancerClass": "", "speakerConfig": config})).unwrap();
     assert_eq!((settings.load_balancer_class, settings.speaker), (None, Workload::default()));
+}
+
+#[test]
+fn amounts_may_be_numbers() {
+    let spec = read_spec(json!({"speakerConfig": {"resources": {"limits": {"cpu": 1, "memory": "1Gi"}}}})).unwrap();
+    let limits = spec.speaker_config.unwrap().resources.unwrap().limits.unwrap();
+    let texts: Vec<_> = limits.into_iter().map(|(name, amount)| (name, amount.0)).collect();
+    assert_eq!(texts, [("cpu", "1"), ("memory", "1Gi")].map(|(name, text)| (name.to_owned(), text.to_owned())));
+}
+
+#[test]
+fn no_spec_is_an_empty_one_and_a_malformed_one_an_error() {
+    assert_eq!(read_spec(Value::Null).unwrap(), MetalLBSpec::default());
+    assert!(read_spec(json!({"logLevel": "verbose"})).unwrap_err().to_string().contains("verbose"));
 }

@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 use super::quantity::same_quantity;
 
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod tests;
 
 type Object = Map<String, Value>;

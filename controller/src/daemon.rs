@@ -1,0 +1,108 @@
+//! The process: listeners, the owner, and an orderly end.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use kube::Client;
+use metallb_cluster::{Access, ConnectError, connect, may_get};
+use metallb_process::Shutdown;
+use metallb_serve::{Probe, TlsSettings, Verdict};
+use metallb_telemetry::health::Health;
+use metallb_telemetry::metrics::{Metrics, RegisterError};
+use tokio::task::JoinSet;
+
+use crate::flags::{Settings, WebhookMode};
+use crate::memberlist::Memberlist;
+use crate::owner::{Controller, Options};
+
+/// The controller can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Signals can't be received.
+    #[error("listening for signals")]
+    Signals(#[source] std::io::Error),
+    /// There is no way to the API server.
+    #[error("connecting to the cluster")]
+    Connect(#[from] ConnectError),
+    /// A mistake in the program.
+    #[error(transparent)]
+    Metrics(#[from] RegisterError),
+}
+
+/// Runs the controller until it is asked to stop.
+///
+/// # Errors
+/// When it can't start. Once it runs, everything that fails is tried again.
+pub async fn run(settings: Settings) -> Result<(), StartError> {
+    let shutdown = Shutdown::on_signals().map_err(StartError::Signals)?;
+    greet(&settings);
+    let client = connect(settings.kubeconfig.as_deref()).await?;
+    let (metrics, health) = (Metrics::default(), Health::default());
+    // Aborted when this function returns.
+    let mut tasks = JoinSet::new();
+    listen(&mut tasks, &settings, &client, &metrics, &health);
+    if !settings.memberlist_secret.is_empty() {
+        tasks.spawn(memberlist(&settings).ensure(client.clone()));
+    }
+    if settings.webhook_mode == WebhookMode::OnlyWebhook {
+        shutdown.requested().await;
+    } else {
+        let options = Options { namespace: settings.namespace, class: settings.class, pod: settings.pod };
+        Controller::start(client, &options, &metrics, &health)?.run(shutdown).await;
+    }
+    Ok(())
+}
+
+fn greet(settings: &Settings) {
+    let version = env!("CARGO_PKG_VERSION");
+    let commit = option_env!("METALLB_COMMIT").unwrap_or("unknown");
+    let branch = option_env!("METALLB_BRANCH").unwrap_or("unknown");
+    tracing::info!(version, commit, branch, "MetalLB controller starting version {version}");
+    for remark in &settings.remarks {
+        tracing::warn!("{remark}");
+    }
+}
+
+fn listen(tasks: &mut JoinSet<()>, settings: &Settings, client: &Client, metrics: &Metrics, health: &Health) {
+    if let Some(port) = settings.probe_port {
+        let health = health.clone();
+        tasks.spawn(metallb_serve::probes(everywhere(port), move |probe| {
+            let report = match probe {
+                Probe::Health => health.healthz(),
+                Probe::Ready => health.readyz(),
+            };
+            (report.ok, report.text)
+        }));
+    }
+    if let Some(port) = settings.metrics_port {
+        tasks.spawn(serve_metrics(everywhere(port), settings.tls.clone(), metrics.clone(), client.clone()));
+    }
+}
+
+async fn serve_metrics(address: SocketAddr, tls: TlsSettings, metrics: Metrics, client: Client) {
+    let authorize = move |bearer| {
+        let client = client.clone();
+        async move {
+            match may_get(&client, bearer, "/metrics").await {
+                Access::Allowed => Verdict::Allowed,
+                Access::Unauthenticated => Verdict::Unauthenticated,
+                Access::Forbidden => Verdict::Forbidden,
+                Access::Unknown => Verdict::Unknown,
+            }
+        }
+    };
+    if let Err(error) = metallb_serve::metrics(address, tls, move || metrics.encode(), authorize).await {
+        tracing::error!(error = metallb_telemetry::logs::chain(&error), "metrics are not served");
+    }
+}
+
+fn everywhere(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
+}
+
+fn memberlist(settings: &Settings) -> Memberlist {
+    Memberlist {
+        namespace: settings.namespace.clone(),
+        secret: settings.memberlist_secret.clone(),
+        deployment: settings.deployment.clone(),
+    }
+}

@@ -1,0 +1,112 @@
+//! The Secret the speakers encrypt their membership with (contract 01 §7.2).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{ListParams, PostParams};
+use kube::{Api, Client};
+use metallb_cluster::Pace;
+
+/// Key of the Secret's data.
+const SECRET_KEY: &str = "secretkey";
+
+/// Which Secret is needed, and whose it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Memberlist {
+    pub(crate) namespace: String,
+    pub(crate) secret: String,
+    /// The Deployment that owns it; may be empty.
+    pub(crate) deployment: String,
+}
+
+impl Memberlist {
+    /// Creates the Secret if it is missing; tries until it is there. An existing one is never changed.
+    pub(crate) async fn ensure(self, client: Client) {
+        let mut last_error = String::new();
+        for pause in Pace::default() {
+            let error = match self.create_if_missing(&client).await {
+                Ok(()) => return,
+                Err(error) => error.to_string(),
+            };
+            if error != last_error {
+                tracing::error!(op = "createMemberlistSecret", secret = self.secret, error, "trying again");
+                last_error = error;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn create_if_missing(&self, client: &Client) -> Result<(), kube::Error> {
+        let api: Api<Secret> = Api::namespaced(client.clone(), &self.namespace);
+        // A list, since that is what the original's rights are for.
+        let by_name = ListParams::default().fields(&format!("metadata.name={}", self.secret));
+        if !api.list(&by_name).await?.items.is_empty() {
+            return Ok(());
+        }
+        let owner = self.owner(client).await;
+        match api.create(&PostParams::default(), &self.build_secret(owner, rand::random())).await {
+            Ok(_) => {
+                tracing::info!(
+                    op = "createMemberlistSecret",
+                    secret = self.secret,
+                    "memberlist secret created"
+                );
+                Ok(())
+            }
+            // Somebody was faster.
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Without an owner the Secret outlives an uninstallation, which harms nobody.
+    async fn owner(&self, client: &Client) -> Option<OwnerReference> {
+        if self.deployment.is_empty() {
+            return None;
+        }
+        let api: Api<Deployment> = Api::namespaced(client.clone(), &self.namespace);
+        let read = api.get(&self.deployment).await;
+        let found = read.inspect_err(|error| {
+            tracing::warn!(deployment = self.deployment, %error, "own deployment not readable, the memberlist secret gets no owner");
+        });
+        Some(OwnerReference {
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            name: self.deployment.clone(),
+            uid: found.ok()?.metadata.uid?,
+            ..OwnerReference::default()
+        })
+    }
+
+    fn build_secret(&self, owner: Option<OwnerReference>, key: [u8; 16]) -> Secret {
+        let text = ByteString(STANDARD_NO_PAD.encode(key).into_bytes());
+        Secret {
+            metadata: ObjectMeta {
+                name: Some(self.secret.clone()),
+                namespace: Some(self.namespace.clone()),
+                owner_references: owner.map(|owner| vec![owner]),
+                ..ObjectMeta::default()
+            },
+            data: Some([(SECRET_KEY.to_owned(), text)].into()),
+            ..Secret::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_sixteen_bytes_as_unpadded_base64() {
+        let memberlist = Memberlist { namespace: "n".into(), secret: "s".into(), deployment: String::new() };
+        let secret = memberlist.build_secret(None, [0xff; 16]);
+        let ByteString(text) = &secret.data.unwrap()[SECRET_KEY];
+        assert_eq!(text.len(), 22);
+        assert_eq!(STANDARD_NO_PAD.decode(text).unwrap(), [0xff; 16]);
+        assert_eq!(secret.metadata.owner_references, None);
+    }
+}

@@ -1,0 +1,75 @@
+//! Decisions as events and log lines (contract 01 §4.10, §5).
+
+use k8s_openapi::api::core::v1::Service;
+use kube::Resource;
+use metallb_allocator::{Decision, Event, EventReason};
+use metallb_api::IPAddressPool;
+use metallb_cluster::{EventSink, EventType};
+use metallb_config::Refusal;
+
+/// Tells what was decided about a Service: to its user as events, to the admin as log lines.
+pub(crate) fn tell(events: &EventSink, service: &Service, decision: &Decision) {
+    for event in &decision.events {
+        log(decision, event);
+        events.publish(metallb_cluster::Event {
+            about: service.object_ref(&()),
+            kind: if event.reason.is_warning() { EventType::Warning } else { EventType::Normal },
+            reason: event.reason.as_str().to_owned(),
+            message: event.message.clone(),
+        });
+    }
+}
+
+fn log(decision: &Decision, event: &Event) {
+    let (service, reason, message) = (&decision.key, decision.reason.as_str(), event.message.as_str());
+    match event.reason {
+        EventReason::IpAllocated => tracing::info!(event = "ipAllocated", %service, reason, "{message}"),
+        EventReason::ClearAssignment => {
+            tracing::info!(event = "clearAssignment", %service, reason, "{message}")
+        }
+        EventReason::AdditionalAssignFailed => {
+            tracing::info!(event = "tryAssignAdditionalIP", %service, reason, "{message}");
+        }
+        EventReason::AllocationFailed => tracing::error!(op = "allocateIPs", %service, reason, "{message}"),
+        EventReason::LoadBalancerFailed => {
+            tracing::error!(event = "loadbalancerIP", %service, reason, "{message}")
+        }
+        EventReason::NotEnoughClusterIps => {
+            tracing::error!(event = "clearAssignment", %service, reason, "{message}")
+        }
+        EventReason::UnknownIngressFamily | EventReason::UnknownClusterFamily => {
+            tracing::error!(%service, reason, "{message}");
+        }
+        EventReason::DeprecatedAnnotation => {
+            tracing::warn!(event = "deprecatedAnnotation", %service, reason, "{message}");
+        }
+    }
+}
+
+/// Logs that a decision now stands in the Service.
+pub(crate) fn log_written(decision: &Decision) {
+    let (service, reason) = (&decision.key, decision.reason.as_str());
+    match &decision.write {
+        Some(assignment) if assignment.addresses.is_empty() => {
+            tracing::info!(event = "clearAssignment", %service, reason, "removed loadbalancer from service");
+        }
+        Some(assignment) => {
+            let (ips, pool) = (&assignment.addresses, assignment.pool.as_deref());
+            tracing::info!(event = "serviceUpdated", %service, reason, ?ips, pool, "updated service object");
+        }
+        None => {}
+    }
+}
+
+/// Tells the admin that a pool is refused: in the log and on the pool.
+pub(crate) fn tell_refusal(events: &EventSink, refusal: &Refusal, pool: Option<&IPAddressPool>) {
+    let (kind, name, error) = (refusal.kind.as_str(), refusal.name.as_str(), refusal.to_string());
+    tracing::error!(op = "setConfig", kind, name, error, "failed to parse the configuration");
+    let Some(pool) = pool else { return };
+    events.publish(metallb_cluster::Event {
+        about: pool.object_ref(&()),
+        kind: EventType::Warning,
+        reason: "ConfigurationError".to_owned(),
+        message: error,
+    });
+}

@@ -1,0 +1,337 @@
+//! The whole speaker but packets and flags, against an API server.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Event, Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use metallb_announce::plan;
+use metallb_api::{ConfigurationState, IPAddressPool, L2Advertisement};
+use metallb_linux::Interface;
+use metallb_telemetry::health::Health;
+use metallb_telemetry::metrics::Metrics;
+use metallb_testkit::{ApiServer, Failure};
+use serde_json::json;
+
+use super::*;
+use crate::flags::{Flags, Settings};
+use crate::testing::{NAMESPACE, advertisement, node, pod, pool, service, slice, statuses, until};
+
+const ADDRESS: &str = "192.0.2.200";
+
+/// A speaker on node `n1` and what can be seen of it.
+struct Speaker {
+    server: ApiServer,
+    health: Health,
+    metrics: Metrics,
+    interfaces: watch::Sender<Interfaces>,
+    shutdown: Shutdown,
+    task: Option<tokio::task::JoinHandle<()>>,
+}
+
+fn settings(more: &[&str]) -> Settings {
+    use clap::Parser;
+    let args = ["speaker", "--node-name=n1"].iter().chain(more);
+    Flags::try_parse_from(args).unwrap().parse_settings().unwrap()
+}
+
+/// An interface that is listed but down: no socket is opened for it.
+fn interface(name: &str) -> Interface {
+    let subnets = ["192.0.2.0/24".parse().unwrap()].into();
+    Interface { index: 2, name: name.to_owned(), subnets, ..Interface::default() }
+}
+
+/// One node, one pool, one advertisement.
+fn cluster() -> ApiServer {
+    let server = ApiServer::default();
+    server.put(&node("n1"));
+    server.put(&pool("pool", &["192.0.2.0/24"]));
+    server.put(&advertisement(json!({})));
+    server
+}
+
+impl Speaker {
+    fn build(server: &ApiServer, more: &[&str]) -> (Self, Owner) {
+        let (interfaces, receiver) = watch::channel(Arc::new(vec![interface("eth0")]));
+        let (health, metrics) = (Health::default(), Metrics::default());
+        let client = server.client(NAMESPACE);
+        let owner =
+            crate::run::build_owner(&client, &settings(more), NAMESPACE, receiver, (&health, &metrics))
+                .unwrap();
+        let shutdown = Shutdown::default();
+        (Self { server: server.clone(), health, metrics, interfaces, shutdown, task: None }, owner)
+    }
+
+    fn start(server: &ApiServer, more: &[&str]) -> Self {
+        let (mut speaker, owner) = Self::build(server, more);
+        speaker.task = Some(tokio::spawn(owner.run(speaker.shutdown.clone())));
+        speaker
+    }
+
+    fn announces(&self, name: &str, address: &str) -> bool {
+        let labels = format!("ip=\"{address}\",node=\"n1\",protocol=\"layer2\",service=\"default/{name}\"");
+        self.metrics.encode().contains(&format!("metallb_speaker_announced{{{labels}}} 1"))
+    }
+
+    async fn until_announced(&self, name: &str, address: &str) {
+        until(&format!("{name} is announced"), || self.announces(name, address), |seen| *seen).await;
+    }
+
+    async fn until_silent(&self, name: &str, address: &str) {
+        until(&format!("{name} is withdrawn"), || self.announces(name, address), |seen| !*seen).await;
+    }
+
+    /// Reason and message of every event.
+    fn events(&self) -> Vec<(String, String)> {
+        let names =
+            self.server.objects().into_iter().filter(|name| name.contains("default/") && name.contains('.'));
+        let names = names.filter_map(|name| name.rsplit('/').next().map(str::to_owned));
+        let events = names.filter_map(|name| self.server.get::<Event>(Some("default"), &name));
+        events.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_service_with_an_address_is_announced_told_and_recorded() {
+    let server = cluster();
+    server.put(&service("web", ADDRESS));
+    server.put(&slice("web", "n1", true));
+    let speaker = Speaker::start(&server, &[]);
+    speaker.until_announced("web", ADDRESS).await;
+    let expected = "announcing from node \"n1\" with protocol \"layer2\"";
+    until(
+        "the event",
+        || speaker.events(),
+        |seen| *seen == [("nodeAssigned".to_owned(), expected.to_owned())],
+    )
+    .await;
+    until(
+        "the status object",
+        || statuses(&server),
+        |seen| *seen == [("n1".to_owned(), "web".to_owned(), vec![])],
+    )
+    .await;
+    server.remove::<Service>(Some("default"), "web");
+    speaker.until_silent("web", ADDRESS).await;
+    until("no status object", || statuses(&server), Vec::is_empty).await;
+}
+
+#[tokio::test]
+async fn a_second_look_at_the_same_cluster_writes_nothing() {
+    let server = cluster();
+    server.put(&service("web", ADDRESS));
+    server.put(&slice("web", "n1", true));
+    let speaker = Speaker::start(&server, &[]);
+    until("the status object", || statuses(&server), |seen| seen.len() == 1).await;
+    until("the event", || speaker.events(), |seen| seen.len() == 1).await;
+    let verdict =
+        || server.get::<ConfigurationState>(Some(NAMESPACE), "speaker-n1").and_then(|state| state.status);
+    until("the verdict", verdict, |seen| seen.is_some()).await;
+    server.forbid_writes();
+    // Changes that change nothing, and then one that shows that they were looked at.
+    server.edit::<Node>(None, "n1", &json!({ "metadata": { "annotations": { "a": "b" } } }));
+    server.edit::<IPAddressPool>(Some(NAMESPACE), "pool", &json!({ "metadata": { "labels": { "a": "b" } } }));
+    server.edit::<Service>(Some("default"), "web", &json!({ "metadata": { "annotations": { "a": "b" } } }));
+    server.put(&service("later", "192.0.2.201"));
+    server.put(&slice("later", "n1", true));
+    speaker.until_announced("later", "192.0.2.201").await;
+    let about_the_new_one = |write: &String| {
+        write.contains("later") || write.contains("servicel2status") || write.contains("create events")
+    };
+    let unexpected: Vec<String> =
+        server.forbidden_writes().into_iter().filter(|write| !about_the_new_one(write)).collect();
+    assert_eq!(unexpected, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn nothing_is_decided_before_everything_is_listed_and_readiness_says_what_is_missing() {
+    let server = cluster();
+    server.forget_kind("l2advertisements");
+    server.put(&service("web", ADDRESS));
+    server.put(&slice("web", "n1", true));
+    let speaker = Speaker::start(&server, &[]);
+    let ready = || speaker.health.readyz();
+    let report = until("the reason", ready, |seen| seen.text.contains("CRD")).await;
+    assert!(!report.ok && report.text.contains("l2advertisements.metallb.io"), "{report:?}");
+    assert!(!speaker.announces("web", ADDRESS));
+    server.learn_kind("l2advertisements");
+    speaker.until_announced("web", ADDRESS).await;
+    assert!(speaker.health.readyz().ok);
+}
+
+#[tokio::test]
+async fn an_api_server_that_goes_away_takes_no_address_with_it() {
+    let server = cluster();
+    server.put(&service("web", ADDRESS));
+    server.put(&slice("web", "n1", true));
+    let speaker = Speaker::start(&server, &[]);
+    speaker.until_announced("web", ADDRESS).await;
+    server.fail_all(Some(Failure::Unreachable));
+    // The loop turns, and finds no reason to do anything.
+    speaker.interfaces.send_replace(Arc::new(vec![interface("eth0"), interface("eth1")]));
+    until("the interfaces are seen", || speaker.interfaces.receiver_count(), |count| *count > 0).await;
+    assert!(speaker.announces("web", ADDRESS));
+    assert!(speaker.health.readyz().ok && speaker.health.healthz().ok);
+    server.fail_all(None);
+    server.edit::<EndpointSlice>(Some("default"), "web-x", &json!({ "endpoints": [] }));
+    speaker.until_silent("web", ADDRESS).await;
+}
+
+#[tokio::test]
+async fn a_broken_pool_is_reported_by_name_and_the_others_serve_on() {
+    let server = cluster();
+    server.put(&service("web", ADDRESS));
+    server.put(&slice("web", "n1", true));
+    server.put(&pool("broken", &["10.0.0.9-10.0.0.2"]));
+    let speaker = Speaker::start(&server, &[]);
+    speaker.until_announced("web", ADDRESS).await;
+    let summary = || {
+        let state = server.get::<ConfigurationState>(Some(NAMESPACE), "speaker-n1");
+        state.and_then(|state| state.status?.error_summary).unwrap_or_default()
+    };
+    until("the refusal", summary, |seen| seen.contains("\"broken\"")).await;
+    assert!(speaker.metrics.encode().contains("metallb_k8s_client_config_stale_bool 1"));
+    server.remove::<IPAddressPool>(Some(NAMESPACE), "broken");
+    let metrics = || speaker.metrics.encode();
+    until("the metric", metrics, |seen| seen.contains("metallb_k8s_client_config_stale_bool 0")).await;
+    println!(
+        "YY {:?} {:?}",
+        server.take_requests(),
+        server.get::<ConfigurationState>(Some(NAMESPACE), "speaker-n1")
+    );
+    until("the refusal is gone", summary, String::is_empty).await;
+    assert!(speaker.metrics.encode().contains("metallb_k8s_client_config_stale_bool 0"));
+    assert!(speaker.metrics.encode().contains("metallb_k8s_client_config_loaded_bool 1"));
+}
+
+#[tokio::test]
+async fn a_pool_edit_that_orphans_an_announced_address_does_not_withdraw_it() {
+    let server = cluster();
+    server.put(&service("web", ADDRESS));
+    server.put(&slice("web", "n1", true));
+    let speaker = Speaker::start(&server, &[]);
+    speaker.until_announced("web", ADDRESS).await;
+    server.edit::<IPAddressPool>(
+        Some(NAMESPACE),
+        "pool",
+        &json!({ "spec": { "addresses": ["192.0.2.0/28"] } }),
+    );
+    // A Service that is announced by the new pool shows that the edit was seen.
+    server.put(&service("later", "192.0.2.9"));
+    server.put(&slice("later", "n1", true));
+    speaker.until_announced("later", "192.0.2.9").await;
+    assert!(speaker.announces("web", ADDRESS));
+    let moved = json!({ "loadBalancer": { "ingress": [{ "ip": "192.0.2.10" }] } });
+    server.set_status::<Service>(Some("default"), "web", &moved);
+    speaker.until_announced("web", "192.0.2.10").await;
+    assert!(!speaker.announces("web", ADDRESS));
+}
+
+#[tokio::test]
+async fn an_advertisement_for_interfaces_this_node_lacks_is_complained_about() {
+    let server = cluster();
+    server.put(&advertisement(json!({ "interfaces": ["eth7"] })));
+    server.put(&service("web", ADDRESS));
+    server.put(&slice("web", "n1", true));
+    let speaker = Speaker::start(&server, &[]);
+    let expected = format!(
+        "the interfaces specified by LB IP \"{ADDRESS}\" doesn't exist in assigned node \"n1\" with protocol \"layer2\""
+    );
+    until(
+        "the event",
+        || speaker.events(),
+        |seen| *seen == [("announceFailed".to_owned(), expected.clone())],
+    )
+    .await;
+    assert!(!speaker.announces("web", ADDRESS));
+    speaker.interfaces.send_replace(Arc::new(vec![interface("eth7")]));
+    speaker.until_announced("web", ADDRESS).await;
+    let named = ("n1".to_owned(), "web".to_owned(), vec!["eth7".to_owned()]);
+    until("the status object", || statuses(&server), |seen| *seen == [named.clone()]).await;
+}
+
+#[tokio::test]
+async fn a_speaker_counts_while_its_pod_is_ready() {
+    let server = cluster();
+    server.put(&pod("n1", false));
+    server.put(&service("web", ADDRESS));
+    server.put(&slice("web", "n1", true));
+    let speaker = Speaker::start(&server, &["--ml-labels=component=speaker", "--ml-bindaddr=::1"]);
+    until("readiness", || speaker.health.readyz().ok, |ok| *ok).await;
+    assert!(!speaker.announces("web", ADDRESS));
+    server.put(&pod("n1", true));
+    speaker.until_announced("web", ADDRESS).await;
+    server.set_status::<Pod>(Some(NAMESPACE), "speaker-n1", &json!({ "conditions": [] }));
+    speaker.until_silent("web", ADDRESS).await;
+}
+
+#[tokio::test]
+async fn a_request_to_stop_ends_the_owner_and_all_answers() {
+    let server = cluster();
+    let mut speaker = Speaker::start(&server, &[]);
+    until("readiness", || speaker.health.readyz().ok, |ok| *ok).await;
+    speaker.shutdown.request();
+    let task = speaker.task.take().unwrap();
+    tokio::time::timeout(Duration::from_secs(2), task).await.expect("still running").unwrap();
+}
+
+/// Looking only at what changed comes to the same plan as looking at everything.
+#[tokio::test]
+async fn partial_looks_add_up_to_the_whole_plan() {
+    let server = cluster();
+    server.put(&node("n2"));
+    let (speaker, mut owner) = Speaker::build(&server, &[]);
+    let count = |owner: &Owner| owner.view.snapshot().map_or(0, |snapshot| snapshot.services.len());
+    let changes: [&dyn Fn(); 8] = [
+        &|| (1..40).for_each(|n| server.put(&service(&format!("s{n}"), &format!("192.0.2.{n}")))),
+        &|| {
+            (1..40).for_each(|n| {
+                server.put(&slice(&format!("s{n}"), if n % 2 == 0 { "n1" } else { "n2" }, n % 3 != 0))
+            })
+        },
+        &|| {
+            server.edit::<Service>(
+                Some("default"),
+                "s4",
+                &json!({ "spec": { "externalTrafficPolicy": "Local" } }),
+            )
+        },
+        &|| server.remove::<Service>(Some("default"), "s6"),
+        &|| server.remove::<EndpointSlice>(Some("default"), "s8-x"),
+        &|| {
+            server.edit::<L2Advertisement>(
+                Some(NAMESPACE),
+                "all",
+                &json!({ "spec": { "interfaces": ["eth0"] } }),
+            )
+        },
+        &|| server.remove::<Node>(None, "n2"),
+        &|| server.put(&pool("pool", &["192.0.2.0/27"])),
+    ];
+    for change in changes {
+        change();
+        // The changes arrive one by one: each is looked at as it comes.
+        let mut quiet = 0;
+        while quiet < 20 || !owner.stores.watches.all_synced() {
+            let changed = owner.stores.watches.changed();
+            match tokio::time::timeout(Duration::from_millis(5), changed).await {
+                Ok(()) if owner.stores.watches.all_synced() => assert!(owner.pass().await),
+                Ok(()) => {}
+                Err(_) => quiet += 1,
+            }
+        }
+        let mut afresh = Installed::default();
+        let whole = plan(owner.view.snapshot().unwrap());
+        afresh.diff(&whole);
+        let announced = |installed: &Installed| {
+            installed.announced().map(|(key, how)| (key.clone(), how.clone())).collect::<Vec<_>>()
+        };
+        let held: Vec<_> = announced(&owner.installed)
+            .into_iter()
+            .filter(|(key, _)| !matches!(whole.get(key), Some(Verdict::Orphan(_))))
+            .collect();
+        assert_eq!(held, announced(&afresh));
+    }
+    assert_eq!(count(&owner), 38);
+    drop(speaker);
+    owner.executor.stop();
+}

@@ -1,0 +1,133 @@
+//! Contract 02 §5.2 against an API server.
+
+use super::*;
+use crate::testing::{NAMESPACE, object, pod, statuses};
+use metallb_testkit::{ApiServer, Failure};
+
+fn key(name: &str) -> ServiceKey {
+    ServiceKey { namespace: "default".to_owned(), name: name.to_owned() }
+}
+
+fn writer(server: &ApiServer) -> StatusWriter {
+    let settings = StatusSettings {
+        namespace: NAMESPACE.to_owned(),
+        node: "n1".to_owned(),
+        pod: "speaker-n1".to_owned(),
+    };
+    StatusWriter::start(server.client(NAMESPACE), settings)
+}
+
+fn server() -> ApiServer {
+    let server = ApiServer::default();
+    server.put(&pod("n1", true));
+    server
+}
+
+/// An object another speaker, or an earlier life of this one, left behind.
+fn leftover(server: &ApiServer, name: &str, node: &str, service: &str) {
+    let labels = json!({
+        LABEL_ANNOUNCING_NODE: node, LABEL_SERVICE_NAME: service, LABEL_SERVICE_NAMESPACE: "default",
+    });
+    let left: ServiceL2Status = object(json!({
+        "apiVersion": "metallb.io/v1beta1", "kind": "ServiceL2Status",
+        "metadata": { "name": name, "namespace": NAMESPACE, "labels": labels }, "spec": {},
+        "status": { "node": node, "serviceName": service, "serviceNamespace": "default" },
+    }));
+    server.put(&left);
+}
+
+async fn until_statuses(server: &ApiServer, expected: &[(&str, &str, &[&str])]) {
+    let owned = |(node, service, interfaces): &(&str, &str, &[&str])| {
+        let interfaces: Vec<String> = interfaces.iter().map(|name| (*name).to_owned()).collect();
+        ((*node).to_owned(), (*service).to_owned(), interfaces)
+    };
+    let expected: Vec<_> = expected.iter().map(owned).collect();
+    crate::testing::until("status objects", || statuses(server), |seen| *seen == expected).await;
+}
+
+#[tokio::test]
+async fn an_announced_service_has_one_object_that_belongs_to_the_pod_until_it_is_withdrawn() {
+    let server = server();
+    let writer = writer(&server);
+    writer.complete();
+    writer.announced(key("web"), vec!["eth0".to_owned()]);
+    until_statuses(&server, &[("n1", "web", &["eth0"])]).await;
+    let name = steps::object_name("n1", &key("web"));
+    let object: ServiceL2Status = server.get(Some(NAMESPACE), &name).unwrap();
+    let owner = object.metadata.owner_references.unwrap().remove(0);
+    assert_eq!((owner.kind.as_str(), owner.name.as_str(), owner.controller), ("Pod", "speaker-n1", None));
+    let labels = object.metadata.labels.unwrap();
+    assert_eq!(labels[LABEL_ANNOUNCING_NODE], "n1");
+    assert_eq!(
+        (labels[LABEL_SERVICE_NAMESPACE].as_str(), labels[LABEL_SERVICE_NAME].as_str()),
+        ("default", "web")
+    );
+    writer.announced(key("web"), vec![]);
+    until_statuses(&server, &[("n1", "web", &[])]).await;
+    writer.withdrawn(key("web"));
+    until_statuses(&server, &[]).await;
+}
+
+#[tokio::test]
+async fn a_wish_that_is_fulfilled_already_writes_nothing() {
+    let server = server();
+    leftover(&server, "l2-abc", "n1", "web");
+    server.forbid_writes();
+    let writer = writer(&server);
+    writer.complete();
+    writer.announced(key("web"), vec![]);
+    writer.withdrawn(key("other"));
+    // A write would come before this one's effect is seen.
+    leftover(&server, "l2-def", "n7", "unrelated");
+    until_statuses(&server, &[("n1", "web", &[]), ("n7", "unrelated", &[])]).await;
+    assert_eq!(server.forbidden_writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_takes_over_removes_the_object_of_who_announced_before() {
+    let server = server();
+    leftover(&server, "l2-abc", "n2", "web");
+    let writer = writer(&server);
+    writer.announced(key("web"), vec![]);
+    writer.complete();
+    until_statuses(&server, &[("n1", "web", &[])]).await;
+}
+
+#[tokio::test]
+async fn own_objects_about_services_that_are_gone_are_removed_once_all_services_are_known() {
+    let server = server();
+    leftover(&server, "l2-abc", "n1", "gone");
+    leftover(&server, "l2-def", "n2", "elsewhere");
+    let writer = writer(&server);
+    writer.complete();
+    until_statuses(&server, &[("n2", "elsewhere", &[])]).await;
+}
+
+#[tokio::test]
+async fn a_write_that_fails_is_tried_again() {
+    let server = server();
+    let writer = writer(&server);
+    writer.complete();
+    crate::testing::until("the list", || server.take_requests().len(), |count| *count > 0).await;
+    server.fail_all(Some(Failure::Status(500)));
+    writer.announced(key("web"), vec![]);
+    crate::testing::until(
+        "a failed write",
+        || server.take_requests(),
+        |seen| seen.iter().any(|r| r.verb.writes()),
+    )
+    .await;
+    server.fail_all(None);
+    until_statuses(&server, &[("n1", "web", &[])]).await;
+}
+
+#[tokio::test]
+async fn an_object_somebody_deletes_comes_back() {
+    let server = server();
+    let writer = writer(&server);
+    writer.complete();
+    writer.announced(key("web"), vec![]);
+    until_statuses(&server, &[("n1", "web", &[])]).await;
+    server.remove::<ServiceL2Status>(Some(NAMESPACE), &steps::object_name("n1", &key("web")));
+    until_statuses(&server, &[("n1", "web", &[])]).await;
+}
