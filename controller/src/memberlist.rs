@@ -98,15 +98,63 @@ impl Memberlist {
 
 #[cfg(test)]
 mod tests {
+    use metallb_testkit::ApiServer;
+    use serde_json::json;
+
     use super::*;
 
-    #[test]
-    fn the_key_is_sixteen_bytes_as_unpadded_base64() {
-        let memberlist = Memberlist { namespace: "n".into(), secret: "s".into(), deployment: String::new() };
-        let secret = memberlist.build_secret(None, [0xff; 16]);
-        let ByteString(text) = &secret.data.unwrap()[SECRET_KEY];
-        assert_eq!(text.len(), 22);
-        assert_eq!(STANDARD_NO_PAD.decode(text).unwrap(), [0xff; 16]);
-        assert_eq!(secret.metadata.owner_references, None);
+    fn memberlist(deployment: &str) -> Memberlist {
+        Memberlist { namespace: "n".into(), secret: "s".into(), deployment: deployment.into() }
+    }
+
+    fn secret(server: &ApiServer) -> Secret {
+        server.get(Some("n"), "s").unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_key_is_sixteen_random_bytes_as_unpadded_base64() {
+        let server = ApiServer::default();
+        memberlist("").ensure(server.client("n")).await;
+        let ByteString(text) = &secret(&server).data.unwrap()[SECRET_KEY];
+        assert_eq!((text.len(), STANDARD_NO_PAD.decode(text).unwrap().len()), (22, 16));
+        let other = ApiServer::default();
+        memberlist("").ensure(other.client("n")).await;
+        assert_ne!(secret(&other).data, secret(&server).data);
+    }
+
+    #[tokio::test]
+    async fn the_deployment_owns_it_and_may_be_missing() {
+        let server = ApiServer::default();
+        let deployment = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "controller", "namespace": "n", "uid": "u"},
+        });
+        server.put(&serde_json::from_value::<Deployment>(deployment).unwrap());
+        memberlist("controller").ensure(server.client("n")).await;
+        let owners = secret(&server).metadata.owner_references.unwrap();
+        assert_eq!(
+            (owners[0].kind.as_str(), owners[0].name.as_str(), owners.len()),
+            ("Deployment", "controller", 1)
+        );
+        let without = ApiServer::default();
+        memberlist("gone").ensure(without.client("n")).await;
+        assert_eq!(secret(&without).metadata.owner_references, None);
+    }
+
+    #[tokio::test]
+    async fn an_existing_secret_is_never_changed() {
+        let server = ApiServer::default();
+        memberlist("").ensure(server.client("n")).await;
+        server.forbid_writes();
+        memberlist("").ensure(server.client("n")).await;
+        assert_eq!(server.forbidden_writes(), Vec::<String>::new());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_tried_again() {
+        let server = ApiServer::default();
+        server.fail_nth(0, metallb_testkit::Failure::Unreachable);
+        server.fail_nth(1, metallb_testkit::Failure::Status(500));
+        memberlist("").ensure(server.client("n")).await;
+        assert!(secret(&server).data.is_some());
     }
 }

@@ -9,7 +9,7 @@ use metallb_allocator::{Allocator, Decision};
 use metallb_api::IPAddressPool;
 use metallb_api::names::CONTROLLER_EVENT_SOURCE;
 use metallb_cluster::{Component, ConfigurationReporter, EventSink, Unsynced, Watches};
-use metallb_config::service::ServiceKey;
+use metallb_config::service::{self, ServiceKey};
 use metallb_process::Shutdown;
 use metallb_telemetry::health::{Gate, Health, Heartbeat};
 use metallb_telemetry::metrics::{ClientMetrics, Metrics, RegisterError};
@@ -190,12 +190,18 @@ impl Controller {
     fn conclude(&mut self, ended: Ended) {
         self.metrics.update_errors.inc_by(std::mem::take(&mut self.writer.failures));
         match ended {
-            Ended::Written(write) => {
+            Ended::Outdated(write) if !self.has_landed(&write) => self.look_again(&write.decision.key),
+            Ended::Written(write) | Ended::Outdated(write) => {
                 log_written(&write.decision);
                 tell(&self.events, &write.service, &write.decision);
             }
-            Ended::Outdated(write) => self.look_again(&write.decision.key),
         }
+    }
+
+    /// Whether a write that was said to have failed stands in the Service all the same: its answer was lost.
+    fn has_landed(&self, write: &Write) -> bool {
+        let now = self.services.get(&write.decision.key);
+        now.is_some_and(|service| write.assignment.is_recorded_in(&service::parse(service)))
     }
 
     fn look_again(&mut self, key: &ServiceKey) {

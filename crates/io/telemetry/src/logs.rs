@@ -53,14 +53,15 @@ impl FromStr for Level {
 }
 
 impl Level {
-    /// Our own lines at this level; libraries' from `warn` up, or all of theirs with `all`.
+    /// Our own lines at this level; libraries' from `warn` up, or all of theirs with `all`. The API client's are
+    /// left out: it logs every failed try as an error, which whoever tries again tells once and better.
     fn filter(self) -> EnvFilter {
         let directives = match self {
             Self::All => "debug",
-            Self::Debug => "warn,metallb=debug",
-            Self::Info => "warn,metallb=info",
-            Self::Warn => "warn",
-            Self::Error => "error",
+            Self::Debug => "warn,kube_client=off,metallb=debug",
+            Self::Info => "warn,kube_client=off,metallb=info",
+            Self::Warn => "warn,kube_client=off",
+            Self::Error => "error,kube_client=off",
             Self::None => "off",
         };
         // EnvFilter matches targets by prefix: `metallb` covers every metallb_* crate.
@@ -205,14 +206,15 @@ mod tests {
             tracing::info!("i");
             tracing::warn!("w");
             tracing::error!("e");
-            tracing::info!(target: "kube_client", "library info");
-            tracing::debug!(target: "kube_client", "library debug");
+            tracing::warn!(target: "hyper", "library warning");
+            tracing::debug!(target: "hyper", "library debug");
+            tracing::error!(target: "kube_client::client::builder", "a try failed");
         };
         for (level, lines) in [
-            (Level::All, 6),
-            (Level::Debug, 4),
-            (Level::Info, 3),
-            (Level::Warn, 2),
+            (Level::All, 7),
+            (Level::Debug, 5),
+            (Level::Info, 4),
+            (Level::Warn, 3),
             (Level::Error, 1),
             (Level::None, 0),
         ] {

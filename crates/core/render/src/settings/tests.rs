@@ -131,10 +131,14 @@ fn empty_names_and_maps_mean_not_set() {
 
 #[test]
 fn amounts_may_be_numbers() {
-    let spec = read_spec(json!({"speakerConfig": {"resources": {"limits": {"cpu": 1, "memory": "1Gi"}}}})).unwrap();
+    let spec =
+        read_spec(json!({"speakerConfig": {"resources": {"limits": {"cpu": 1, "memory": "1Gi"}}}})).unwrap();
     let limits = spec.speaker_config.unwrap().resources.unwrap().limits.unwrap();
     let texts: Vec<_> = limits.into_iter().map(|(name, amount)| (name, amount.0)).collect();
-    assert_eq!(texts, [("cpu", "1"), ("memory", "1Gi")].map(|(name, text)| (name.to_owned(), text.to_owned())));
+    assert_eq!(
+        texts,
+        [("cpu", "1"), ("memory", "1Gi")].map(|(name, text)| (name.to_owned(), text.to_owned()))
+    );
 }
 
 #[test]
