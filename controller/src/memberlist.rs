@@ -10,6 +10,8 @@ use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 use metallb_cluster::Pace;
 
+use crate::telling::brief;
+
 /// Key of the Secret's data.
 const SECRET_KEY: &str = "secretkey";
 
@@ -29,7 +31,7 @@ impl Memberlist {
         for pause in Pace::default() {
             let error = match self.create_if_missing(&client).await {
                 Ok(()) => return,
-                Err(error) => error.to_string(),
+                Err(error) => brief(&error),
             };
             if error != last_error {
                 tracing::error!(op = "createMemberlistSecret", secret = self.secret, error, "trying again");
@@ -46,12 +48,17 @@ impl Memberlist {
         if !api.list(&by_name).await?.items.is_empty() {
             return Ok(());
         }
+        // Without an owner the Secret outlives an uninstallation, which harms nobody.
         let owner = self.owner(client).await;
-        match api.create(&PostParams::default(), &self.build_secret(owner, rand::random())).await {
+        let secret = self.build_secret(owner.as_ref().ok().cloned().flatten(), rand::random());
+        match api.create(&PostParams::default(), &secret).await {
             Ok(_) => {
+                let without_owner = owner.err().map(|error| brief(&error));
+                let secret = self.secret.as_str();
                 tracing::info!(
                     op = "createMemberlistSecret",
-                    secret = self.secret,
+                    secret,
+                    without_owner,
                     "memberlist secret created"
                 );
                 Ok(())
@@ -62,23 +69,19 @@ impl Memberlist {
         }
     }
 
-    /// Without an owner the Secret outlives an uninstallation, which harms nobody.
-    async fn owner(&self, client: &Client) -> Option<OwnerReference> {
+    async fn owner(&self, client: &Client) -> Result<Option<OwnerReference>, kube::Error> {
         if self.deployment.is_empty() {
-            return None;
+            return Ok(None);
         }
         let api: Api<Deployment> = Api::namespaced(client.clone(), &self.namespace);
-        let read = api.get(&self.deployment).await;
-        let found = read.inspect_err(|error| {
-            tracing::warn!(deployment = self.deployment, %error, "own deployment not readable, the memberlist secret gets no owner");
-        });
-        Some(OwnerReference {
+        let uid = api.get(&self.deployment).await?.metadata.uid;
+        Ok(uid.map(|uid| OwnerReference {
             api_version: "apps/v1".to_owned(),
             kind: "Deployment".to_owned(),
             name: self.deployment.clone(),
-            uid: found.ok()?.metadata.uid?,
+            uid,
             ..OwnerReference::default()
-        })
+        }))
     }
 
     fn build_secret(&self, owner: Option<OwnerReference>, key: [u8; 16]) -> Secret {

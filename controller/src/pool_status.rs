@@ -12,6 +12,8 @@ use metallb_cluster::{Pace, Store};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::telling::brief;
+
 /// Changes of this long a time become one write for each pool.
 const GATHER: Duration = Duration::from_millis(200);
 
@@ -96,7 +98,7 @@ impl Statuses {
             // The pool is gone, or another version is about to be seen, which asks for another look.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => true,
             Err(error) => {
-                tracing::warn!(pool = name, %error, "pool status not written, trying again");
+                tracing::warn!(pool = name, error = brief(&error), "pool status not written, trying again");
                 false
             }
         }

@@ -5,7 +5,7 @@ use kube::Resource;
 use metallb_allocator::{Decision, Event, EventReason};
 use metallb_api::IPAddressPool;
 use metallb_cluster::{EventSink, EventType};
-use metallb_config::Refusal;
+use metallb_config::{Quoted, Refusal};
 
 /// Tells what was decided about a Service: to its user as events, to the admin as log lines.
 pub(crate) fn tell(events: &EventSink, service: &Service, decision: &Decision) {
@@ -54,8 +54,8 @@ pub(crate) fn log_written(decision: &Decision) {
             tracing::info!(event = "clearAssignment", %service, reason, "removed loadbalancer from service");
         }
         Some(assignment) => {
-            let (ips, pool) = (&assignment.addresses, assignment.pool.as_deref());
-            tracing::info!(event = "serviceUpdated", %service, reason, ?ips, pool, "updated service object");
+            let (ips, pool) = (Quoted(&assignment.addresses), assignment.pool.as_deref());
+            tracing::info!(event = "serviceUpdated", %service, reason, %ips, pool, "updated service object");
         }
         None => {}
     }
@@ -72,4 +72,12 @@ pub(crate) fn tell_refusal(events: &EventSink, refusal: &Refusal, pool: Option<&
         reason: "ConfigurationError".to_owned(),
         message: error,
     });
+}
+
+/// What the API server said, without the structure it came in.
+pub(crate) fn brief(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => metallb_telemetry::logs::chain(other),
+    }
 }

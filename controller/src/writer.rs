@@ -12,6 +12,7 @@ use metallb_config::service::ServiceKey;
 use tokio::task::JoinSet;
 
 use crate::record::build_recorded;
+use crate::telling::brief;
 
 /// Writes under way at once: enough to keep an API server busy over its latency, few enough that it still answers
 /// others.
@@ -167,7 +168,7 @@ impl Writer {
         self.failures += 1;
         let pause = pace.next().unwrap_or_default();
         tracing::error!(
-            op = "updateServiceStatus", service = %key, %error, pause_ms = pause.as_millis(),
+            op = "updateServiceStatus", service = %key, error = brief(error), pause_ms = pause.as_millis(),
             "service not written, trying again"
         );
         // A newer decision may wait already: then that is what is tried after the pause.

@@ -52,10 +52,8 @@ impl Executor {
             Notice::Skipped { reason } => self.skipped(service, &reason),
             Notice::Orphaned { addresses } => {
                 tracing::warn!(
-                    %service,
-                    ips = ?addresses,
-                    reason = SkipReason::IpNotAllowed.code(),
-                    "no IPAddressPool holds the addresses any more, announcing them until the controller takes them back"
+                    %service, ips = ?addresses, reason = SkipReason::IpNotAllowed.code(),
+                    "no IPAddressPool holds the addresses any more, announcing them until the controller decides"
                 );
             }
         }
@@ -63,10 +61,14 @@ impl Executor {
 
     fn announced(&self, service: &ServiceKey, announcement: &Announcement, is_new: bool) {
         let Announcement { pool, addresses, interfaces, off_subnet, contest: _ } = announcement;
-        tracing::info!(%service, pool, ips = ?addresses, interfaces = ?names(interfaces), protocol = PROTOCOL, "service has IP, announcing");
+        let on = names(interfaces);
+        tracing::info!(%service, pool, ips = ?addresses, interfaces = ?on, protocol = PROTOCOL, "service has IP, announcing");
         for ip in off_subnet {
             let node = self.node.as_str();
-            tracing::warn!(%service, pool, node, %ip, "node has no address in the subnet of the announced address: neighbours may not ask for it on this link");
+            tracing::warn!(
+                %service, pool, node, %ip,
+                "node has no address in the subnet of the announced address: its neighbours may not ask for it"
+            );
         }
         for address in addresses {
             self.gauge(service, *address, true);
@@ -79,7 +81,10 @@ impl Executor {
     }
 
     fn withdrawn(&self, service: &ServiceKey, addresses: &[IpAddr], reason: &SkipReason) {
-        tracing::info!(%service, ips = ?addresses, reason = reason.code(), detail = %reason, protocol = PROTOCOL, "withdrawing service announcement");
+        tracing::info!(
+            %service, ips = ?addresses, reason = reason.code(), detail = %reason, protocol = PROTOCOL,
+            "withdrawing service announcement"
+        );
         for address in addresses {
             self.gauge(service, *address, false);
         }
@@ -106,7 +111,8 @@ impl Executor {
             for ip in addresses {
                 let node = &self.node;
                 let message = format!(
-                    "the interfaces specified by LB IP \"{ip}\" doesn't exist in assigned node \"{node}\" with protocol \"{PROTOCOL}\""
+                    "the interfaces specified by LB IP \"{ip}\" doesn't exist in assigned node \"{node}\" \
+                     with protocol \"{PROTOCOL}\""
                 );
                 self.publish(service, EventType::Warning, "announceFailed", message);
             }

@@ -1,5 +1,6 @@
 //! The command line and environment (contract 02 §1.1), and the settings they amount to.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -44,7 +45,7 @@ pub struct Flags {
     #[arg(long, env = "METALLB_ML_SECRET_KEY_PATH", default_value = "")]
     pub ml_secret_key_path: String,
     /// Whether members are far apart.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     pub ml_wan_config: bool,
     /// Port of the metrics over HTTPS; 0 serves none.
     #[arg(long, default_value_t = 9120)]
@@ -62,7 +63,7 @@ pub struct Flags {
     #[arg(long, default_value = "")]
     pub lb_class: String,
     /// Announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers as well.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     pub ignore_exclude_lb: bool,
     /// Milliseconds by which BGP configuration is held back.
     #[arg(long, env = "METALLB_BGP_DEBOUNCE_TIMEOUT", default_value = "")]
@@ -71,7 +72,7 @@ pub struct Flags {
     #[arg(long, env = "FRRK8S_NAMESPACE", default_value = "")]
     pub frrk8s_namespace: String,
     /// Pass passwords to frr-k8s by the name of their Secret.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     pub frrk8s_secret_passthrough: bool,
     /// VersionTLS12 or VersionTLS13.
     #[arg(long, default_value = "VersionTLS13")]
@@ -163,9 +164,7 @@ pub enum FlagError {
         source: std::io::Error,
     },
     /// Not a positive number.
-    #[error(
-        "invalid --bgp-debounce-timeout (METALLB_BGP_DEBOUNCE_TIMEOUT) {0:?}: give a positive number of milliseconds"
-    )]
+    #[error("invalid --bgp-debounce-timeout (METALLB_BGP_DEBOUNCE_TIMEOUT) {0:?}: give milliseconds above 0")]
     Debounce(String),
     /// METALLB_BGP_TYPE is unknown.
     #[error("unsupported BGP implementation type: {0}")]
@@ -181,6 +180,16 @@ pub enum FlagError {
     /// A TLS flag is wrong.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+impl fmt::Display for BgpType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "native",
+            Self::Frr => "frr",
+            Self::FrrK8s => "frr-k8s",
+        })
+    }
 }
 
 impl Flags {

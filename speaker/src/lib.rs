@@ -16,4 +16,5 @@ mod stores;
 mod testing;
 
 pub use exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
+pub use owner::Lost;
 pub use run::{RunError, run};

@@ -12,6 +12,7 @@ use metallb_config::ServiceKey;
 use metallb_process::Shutdown;
 use metallb_telemetry::health::{Gate, Heartbeat};
 use metallb_telemetry::metrics::ClientMetrics;
+use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -24,6 +25,17 @@ pub(crate) use view::{View, ViewSettings};
 const BEAT: Duration = Duration::from_secs(5);
 /// A loop that did not turn for this long hangs.
 pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+
+/// A part of the speaker that must not end has ended.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum Lost {
+    /// Nobody answers ARP and NDP any more.
+    #[error("the layer 2 thread ended by itself")]
+    Layer2,
+    /// Nobody follows the interfaces any more.
+    #[error("the watch of interfaces ended by itself")]
+    Interfaces,
+}
 
 /// Owns the state and everything it acts through.
 #[derive(Debug)]
@@ -42,24 +54,28 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// Works until it is asked to stop, then ends all answers.
-    pub(crate) async fn run(mut self, shutdown: Shutdown) {
+    ///
+    /// # Errors
+    /// When a part of the speaker ended by itself: it can't do its work any more and should be started anew.
+    pub(crate) async fn run(mut self, shutdown: Shutdown) -> Result<(), Lost> {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        let outcome = loop {
             tokio::select! {
-                () = shutdown.requested() => break,
+                () = shutdown.requested() => break Ok(()),
                 () = self.stores.watches.changed() => {}
-                changed = self.interfaces.changed() => if changed.is_err() { break },
+                changed = self.interfaces.changed() => if changed.is_err() { break Err(Lost::Interfaces) },
                 _ = beat.tick() => {}
             }
             self.heartbeat.beat();
             if !self.stores.watches.all_synced() {
                 self.ready.close(self.stores.why_waiting());
             } else if !self.pass().await {
-                break;
+                break Err(Lost::Layer2);
             }
-        }
+        };
         self.executor.stop();
+        outcome
     }
 
     /// Looks at what changed since the last time and makes it true. False when nothing can be made true any more.

@@ -21,14 +21,14 @@ use tokio::task::JoinSet;
 
 use crate::exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
 use crate::executor::Executor;
-use crate::flags::{BgpType, Settings};
+use crate::flags::Settings;
 use crate::interfaces::{InterfaceWatch, Interfaces};
 use crate::layer2::Layer2;
-use crate::owner::{LONGEST_SILENCE, Owner, View, ViewSettings};
+use crate::owner::{LONGEST_SILENCE, Lost, Owner, View, ViewSettings};
 use crate::status::{StatusSettings, StatusWriter};
 use crate::stores::Stores;
 
-/// The speaker can't start.
+/// The speaker can't start or go on.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// Signals can't be listened for.
@@ -49,6 +49,9 @@ pub enum RunError {
     /// The kernel does not tell about interfaces.
     #[error(transparent)]
     Links(#[from] LinkError),
+    /// A part of the speaker ended.
+    #[error(transparent)]
+    Lost(#[from] Lost),
     /// A metric exists twice.
     #[error(transparent)]
     Metrics(#[from] RegisterError),
@@ -57,7 +60,7 @@ pub enum RunError {
 /// Runs the speaker until it is asked to stop.
 ///
 /// # Errors
-/// When it can't start. An API server that can't be reached is no such case: it is tried for as long as it takes.
+/// When it can't start, or a part of it ends by itself. An API server that can't be reached is no such case: it is tried for as long as it takes.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     let shutdown = Shutdown::on_signals().map_err(RunError::Signals)?;
     let namespace = metallb_process::namespace(&settings.namespace)?;
@@ -71,7 +74,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let mut helpers = JoinSet::new();
     helpers.spawn(interface_watch.run());
     serve(&mut helpers, &settings, (&health, &metrics), &client);
-    owner.run(shutdown).await;
+    owner.run(shutdown).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -126,17 +129,11 @@ fn log_start(settings: &Settings, namespace: &str) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), node = settings.node, namespace, "speaker starts");
     if settings.members.is_none() {
         tracing::info!(
-            "not following the other speakers: no labels (METALLB_ML_LABELS) or no address (METALLB_ML_BIND_ADDR) given"
+            "not following the other speakers: METALLB_ML_LABELS or METALLB_ML_BIND_ADDR is not set"
         );
         tracing::info!("every node of the cluster counts as one with a live speaker");
     }
-    match settings.bgp {
-        BgpType::Native => tracing::info!("BGP is not implemented yet: only layer 2 is announced"),
-        BgpType::Frr | BgpType::FrrK8s => tracing::info!(
-            bgp_type = ?settings.bgp,
-            "the built-in engine serves every BGP implementation type; BGP is not implemented yet: only layer 2 is announced"
-        ),
-    }
+    tracing::info!(bgp_type = %settings.bgp, "BGP is not served yet, whatever its type: only layer 2 is announced");
 }
 
 fn serve(

@@ -103,7 +103,7 @@ async fn own_pod(client: &Client, settings: &StatusSettings) -> Option<OwnerRefe
                     pod,
                     namespace,
                     error,
-                    "own pod not readable, status objects will outlive it: check METALLB_POD_NAME and the pods rights"
+                    "own pod not readable, status objects will outlive it: check METALLB_POD_NAME and the role"
                 );
                 return None;
             }

@@ -25,7 +25,7 @@ struct Speaker {
     metrics: Metrics,
     interfaces: watch::Sender<Interfaces>,
     shutdown: Shutdown,
-    task: Option<tokio::task::JoinHandle<()>>,
+    task: Option<tokio::task::JoinHandle<Result<(), Lost>>>,
 }
 
 fn settings(more: &[&str]) -> Settings {
@@ -270,7 +270,16 @@ async fn a_request_to_stop_ends_the_owner_and_all_answers() {
     until("readiness", || speaker.health.readyz().ok, |ok| *ok).await;
     speaker.shutdown.request();
     let task = speaker.task.take().unwrap();
-    tokio::time::timeout(Duration::from_secs(2), task).await.expect("still running").unwrap();
+    tokio::time::timeout(Duration::from_secs(2), task).await.expect("still running").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_speaker_that_lost_a_part_of_itself_ends_with_the_reason() {
+    let mut speaker = Speaker::start(&cluster(), &[]);
+    drop(speaker.interfaces);
+    let task = speaker.task.take().unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(2), task).await.expect("still running").unwrap();
+    assert!(ended.is_err());
 }
 
 /// Looking only at what changed comes to the same plan as looking at everything.

@@ -90,6 +90,7 @@ impl View {
             self.refusals = Some(refusals);
         }
         let inputs = self.inputs(parsed.config, stores, interfaces);
+        log_changes(current, &inputs);
         (self.snapshot.as_ref().map(|snapshot| snapshot.world.inputs()) != Some(&inputs)).then_some(inputs)
     }
 
@@ -104,6 +105,24 @@ impl View {
             speakers: speakers(stores),
             interfaces: own_interfaces(interfaces),
         }
+    }
+}
+
+/// Tells of what an admin would look for when nothing is announced.
+fn log_changes(before: Option<&Inputs>, now: &Inputs) {
+    if before.map(|before| &before.speakers) != Some(&now.speakers) {
+        match &now.speakers {
+            Speakers::EveryNode => {}
+            Speakers::On(nodes) => tracing::info!(?nodes, "node event - forcing sync"),
+        }
+    }
+    let is_known = |inputs: &Inputs| inputs.nodes.contains_key(&inputs.me);
+    if !is_known(now) && before.is_none_or(is_known) {
+        let node = now.me.as_str();
+        tracing::warn!(
+            node,
+            "the cluster has no node of this name, nothing is announced: check METALLB_NODE_NAME"
+        );
     }
 }
 

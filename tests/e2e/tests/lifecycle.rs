@@ -21,12 +21,12 @@ fn main() -> ExitCode {
         prepare,
         vec![
             ("a MetalLB resource with another name is refused on itself", wrong_name),
-            ("a missing CRD is named by readiness and stops no process", missing_crd),
             ("operands that are deleted or edited are repaired", drift),
             ("deleting the MetalLB resource removes the workloads", removal),
             ("applying it again brings the same addresses back", return_of_addresses),
             ("restarting the controller with 200 assigned Services writes to none of them", silent_restart),
             ("a controller that starts without an API server serves once it is back", late_apiserver),
+            ("a missing CRD is named by readiness and stops no process", missing_crd),
         ],
     )
 }
@@ -98,7 +98,8 @@ fn removal(cluster: &Cluster) -> Result<()> {
     let address = cluster.wait_addresses("keeper-a", 1)?[0];
     lan::fetch(&cluster.bed, address)?;
     cluster.kubectl(&["delete", "metallb", "metallb", "-n", NAMESPACE])?;
-    wait::until("no operand left", REACTION, || {
+    // Kubernetes' garbage collector takes up to 30 s to learn of a kind that is new.
+    wait::until("no operand left", STARTUP, || {
         let kinds = "deployments,daemonsets,pods,configmaps,roles,rolebindings,serviceaccounts,networkpolicies";
         let left = cluster.get(&[kinds, "-n", NAMESPACE])?;
         let names = items(&left).iter().map(|item| format!("{}/{}", text(&item["kind"]), text(&item["metadata"]["name"])));

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use metallb_config::service::{FamilyError, IngressEntry, ServiceKey, families_of};
-use metallb_config::{Config, Quoted, ServiceView};
+use metallb_config::service::ServiceKey;
+use metallb_config::{Config, ServiceView};
 
-use crate::book::{Book, Hold};
-use crate::decide::{Current, Verdict, decide};
+use crate::book::Book;
+use crate::decide::{Verdict, decide};
 use crate::decision::{Assignment, Decision, Reason};
 use crate::event::Event;
+use crate::known::Known;
 use crate::usage::PoolUsage;
 
 #[cfg(test)]
@@ -36,20 +37,6 @@ pub struct Allocator {
     waiting: BTreeSet<ServiceKey>,
     /// Whether addresses or ports were freed since those who wait were last asked.
     freed: bool,
-}
-
-/// A Service in our care.
-#[derive(Debug)]
-struct Known {
-    view: Arc<ServiceView>,
-    current: Current,
-    /// Recorded addresses it is to give up. Nobody gets them before the Service is seen without them: otherwise two
-    /// Services had them for a moment, or for good if this process ended in between.
-    lingering: Vec<IpAddr>,
-    /// What was last decided to be written into this version of the Service.
-    issued: Option<Assignment>,
-    /// The lasting trouble the user was last told about.
-    told: Option<Event>,
 }
 
 /// What one settlement found about a Service, before it is compared with what is recorded.
@@ -96,12 +83,7 @@ impl Allocator {
         let key = view.key.clone();
         self.dirty.insert(key.clone());
         if let Some(known) = self.known.get_mut(&key).filter(|known| known.claims_the_same(&view)) {
-            self.book.release(&key, &known.lingering);
-            self.freed |= !known.lingering.is_empty();
-            known.lingering.clear();
-            known.view = view;
-            known.issued = None;
-            known.claim(&mut self.book);
+            self.freed |= known.renew(view, &mut self.book);
             return;
         }
         let told = self.known.get_mut(&key).and_then(|known| known.told.take());
@@ -178,9 +160,7 @@ impl Allocator {
         let unadopted = std::mem::take(&mut self.unadopted);
         for key in self.in_order(unadopted) {
             if let Some(known) = self.known.get_mut(&key) {
-                known.current = adopt(&self.book, &known.view);
-                known.lingering = known.current.given_up().to_vec();
-                known.claim(&mut self.book);
+                known.adopt(&mut self.book);
             }
         }
     }
@@ -231,71 +211,7 @@ impl Allocator {
     }
 }
 
-impl Known {
-    fn unadopted(view: Arc<ServiceView>, told: Option<Event>) -> Self {
-        Self { view, current: Current::Nothing, lingering: Vec::new(), issued: None, told }
-    }
-
-    /// Every address the book has under its name.
-    fn claims(&self) -> Vec<IpAddr> {
-        self.current.held().iter().chain(&self.lingering).copied().collect()
-    }
-
-    /// Enters all its claims into the book.
-    fn claim(&self, book: &mut Book) {
-        book.claim(&self.view, self.current.held(), Hold::Firm);
-        book.claim(&self.view, &self.lingering, Hold::Lingering);
-    }
-
-    /// Holds this from now on. Whether something was freed for others.
-    fn hold(&mut self, book: &mut Book, assignment: Assignment) -> bool {
-        let recorded = self.view.recorded_ips();
-        let given_up = self.claims().into_iter().filter(|address| !assignment.addresses.contains(address));
-        let (lingering, free): (Vec<_>, Vec<_>) = given_up.partition(|address| recorded.contains(address));
-        book.release(&self.view.key, &free);
-        self.lingering = lingering;
-        self.current =
-            if assignment.addresses.is_empty() { Current::Nothing } else { Current::Held(assignment) };
-        self.claim(book);
-        !free.is_empty()
-    }
-
-    /// Whether a newer version records just what is held, under the same conditions.
-    fn claims_the_same(&self, newer: &ServiceView) -> bool {
-        let held = self.current.held();
-        let same_addresses = !held.is_empty() && newer.recorded_ips() == held;
-        same_addresses && newer.ports == self.view.ports && newer.sharing_key == self.view.sharing_key
-    }
-}
-
 /// Not a load balancer, and nothing of ours in it.
 fn is_none_of_ours(view: &ServiceView) -> bool {
     !view.is_load_balancer && view.ingress.is_empty() && view.recorded_pool.is_none()
-}
-
-/// What the recorded addresses are worth.
-fn adopt(book: &Book, view: &ServiceView) -> Current {
-    let recorded = view.recorded_ips();
-    if let Err(error) = understand(view, &recorded) {
-        return Current::Malformed(recorded, error);
-    }
-    match book.agree_to_adopt(view, &recorded) {
-        Ok(()) if recorded.is_empty() => Current::Nothing,
-        Ok(()) => Current::Held(Assignment { addresses: recorded, pool: view.recorded_pool.clone() }),
-        Err(refused) => Current::Contested(recorded, refused),
-    }
-}
-
-/// Whether the entries are addresses, of one family each. Entries without any address are somebody else's.
-fn understand(view: &ServiceView, recorded: &[IpAddr]) -> Result<(), FamilyError> {
-    let text = |entry: &IngressEntry| match entry {
-        IngressEntry::Address(address) => Some(address.to_string()),
-        IngressEntry::Unparsable(text) => Some(text.clone()),
-        IngressEntry::Other => None,
-    };
-    let texts: Vec<String> = view.ingress.iter().filter_map(text).collect();
-    if texts.len() != recorded.len() {
-        return Err(FamilyError::NoAddress { list: Quoted(&texts).to_string() });
-    }
-    if recorded.is_empty() { Ok(()) } else { families_of(recorded).map(|_| ()) }
 }

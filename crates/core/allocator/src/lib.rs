@@ -10,6 +10,7 @@ mod decide;
 mod decision;
 mod event;
 mod free;
+mod known;
 mod refusal;
 mod usage;
 

@@ -37,3 +37,34 @@ impl NodeView {
         self.labels.contains_key(LABEL_EXCLUDE_BALANCERS)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_the_network_condition_and_the_exclude_label_matter() {
+        for (conditions, labels, unavailable, excluded) in [
+            (json!([]), json!({}), false, false),
+            (json!([{ "type": "Ready", "status": "False" }]), json!({}), false, false),
+            (json!([{ "type": "NetworkUnavailable", "status": "False" }]), json!({}), false, false),
+            (json!([{ "type": "NetworkUnavailable", "status": "Unknown" }]), json!({}), false, false),
+            (json!([{ "type": "NetworkUnavailable", "status": "True" }]), json!({}), true, false),
+            (json!([]), json!({ LABEL_EXCLUDE_BALANCERS: "" }), false, true),
+            (json!([]), json!({ LABEL_EXCLUDE_BALANCERS: "false" }), false, true),
+        ] {
+            let object = json!({
+                "metadata": { "name": "n1", "labels": labels },
+                "spec": { "unschedulable": true, "taints": [{ "key": "a", "effect": "NoExecute" }] },
+                "status": { "conditions": conditions },
+            });
+            let view = NodeView::parse(&serde_json::from_value(object).unwrap());
+            assert_eq!(
+                (view.network_unavailable, view.is_excluded()),
+                (unavailable, excluded),
+                "{conditions} {labels}"
+            );
+        }
+    }
+}

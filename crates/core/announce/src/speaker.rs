@@ -22,3 +22,29 @@ impl SpeakerPod {
         Self { node, is_live }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(metadata: Value, node: Value, ready: &str) -> SpeakerPod {
+        let object = json!({
+            "metadata": metadata,
+            "spec": { "nodeName": node, "containers": [] },
+            "status": { "conditions": [{ "type": "Initialized", "status": "True" }, { "type": "Ready", "status": ready }] },
+        });
+        SpeakerPod::parse(&serde_json::from_value(object).unwrap())
+    }
+
+    #[test]
+    fn a_pod_counts_while_it_is_ready_on_a_node_and_not_being_deleted() {
+        let live = pod(json!({}), json!("n1"), "True");
+        assert_eq!(live, SpeakerPod { node: "n1".to_owned(), is_live: true });
+        assert!(!pod(json!({}), json!("n1"), "False").is_live);
+        assert!(!pod(json!({}), json!(null), "True").is_live);
+        let ending = json!({ "deletionTimestamp": "2026-01-01T00:00:00Z" });
+        assert!(!pod(ending, json!("n1"), "True").is_live);
+        assert!(!SpeakerPod::parse(&Pod::default()).is_live);
+    }
+}

@@ -1,17 +1,25 @@
 //! Programs the kernel runs on each frame, so that only what may need an answer wakes the process.
 //!
-//! Offsets count from the Ethernet header. A tag of another VLAN, like any frame for another station, makes
-//! the kernel classify a frame as "other host", which both programs refuse.
+//! Offsets count from the Ethernet header. Besides its bytes a frame is judged by what the kernel says of it: a frame
+//! for another station or of an unknown VLAN is "other host", and one of a known VLAN belongs to the VLAN's own
+//! interface although it arrived through its parent, whose socket sees it as well.
 
 use socket2::SockFilter;
 
 /// How the kernel classified a frame, as offset of a load.
+const PACKET_TYPE: u32 = ancillary(libc::SKF_AD_PKTTYPE);
+/// The interface a frame belongs to, as offset of a load.
+const INTERFACE: u32 = ancillary(libc::SKF_AD_IFINDEX);
+
 #[expect(
     clippy::cast_sign_loss,
     reason = "the kernel defines ancillary offsets as negative numbers seen unsigned"
 )]
-const PACKET_TYPE: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE) as u32;
+const fn ancillary(field: libc::c_int) -> u32 {
+    (libc::SKF_AD_OFF + field) as u32
+}
 
+const LOAD_WORD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
 const LOAD_BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
 const LOAD_HALF: u32 = libc::BPF_LD | libc::BPF_H | libc::BPF_ABS;
 const JUMP_IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
@@ -33,23 +41,29 @@ const fn half(offset: u32, value: u32) -> Condition {
     Condition { load: LOAD_HALF, offset, value }
 }
 
-/// ARP requests to everybody or to this station.
-pub(crate) fn arp_requests() -> Vec<SockFilter> {
-    program(u32::from(libc::PACKET_BROADCAST), &[half(20, 1)])
+const fn on_interface(index: u32) -> Condition {
+    Condition { load: LOAD_WORD, offset: INTERFACE, value: index }
 }
 
-/// Neighbour solicitations from this link, to a group or to this station.
-pub(crate) fn neighbour_solicitations() -> Vec<SockFilter> {
-    program(u32::from(libc::PACKET_MULTICAST), &[byte(20, 58), byte(21, 255), byte(54, 135), byte(55, 0)])
+/// ARP requests on the interface, to everybody or to this station.
+pub(crate) fn arp_requests(index: u32) -> Vec<SockFilter> {
+    program(u32::from(libc::PACKET_BROADCAST), &[on_interface(index), half(20, 1)])
+}
+
+/// Neighbour solicitations from the interface's link, to a group or to this station.
+pub(crate) fn neighbour_solicitations(index: u32) -> Vec<SockFilter> {
+    let fields = [on_interface(index), byte(20, 58), byte(21, 255), byte(54, 135), byte(55, 0)];
+    program(u32::from(libc::PACKET_MULTICAST), &fields)
 }
 
 /// Passes frames whose packet type is at most `type_at_most` (types count from "this host" over "broadcast" and
 /// "multicast" to "other host") and that meet all conditions.
 fn program(type_at_most: u32, conditions: &[Condition]) -> Vec<SockFilter> {
     let checks = conditions.len() + 1;
-    let mut program = Vec::new();
-    program.push(instruction(LOAD_BYTE, (0, 0), PACKET_TYPE));
-    program.push(instruction(JUMP_IF_GREATER, (to_refusal(checks, 0), 0), type_at_most));
+    let mut program = vec![
+        instruction(LOAD_WORD, (0, 0), PACKET_TYPE),
+        instruction(JUMP_IF_GREATER, (to_refusal(checks, 0), 0), type_at_most),
+    ];
     for (position, condition) in conditions.iter().enumerate() {
         program.push(instruction(condition.load, (0, 0), condition.offset));
         program.push(instruction(JUMP_IF_EQUAL, (0, to_refusal(checks, position + 1)), condition.value));

@@ -59,8 +59,8 @@ impl PacketSocket {
     /// When the kernel refuses.
     pub fn open(protocol: Protocol, index: u32) -> Result<Self, SocketError> {
         let (ethertype, filter) = match protocol {
-            Protocol::Arp => (libc::ETH_P_ARP, filter::arp_requests()),
-            Protocol::Ndp => (libc::ETH_P_IPV6, filter::neighbour_solicitations()),
+            Protocol::Arp => (libc::ETH_P_ARP, filter::arp_requests(index)),
+            Protocol::Ndp => (libc::ETH_P_IPV6, filter::neighbour_solicitations(index)),
         };
         let bind = |source| SocketError::Bind { index, source };
         let ethertype = u16::try_from(ethertype).map_err(|error| bind(io::Error::other(error)))?;

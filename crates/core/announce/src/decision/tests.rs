@@ -1,6 +1,7 @@
 //! Contract 02 §2.1 (the gate), §2.2 (the election) and §2.4 (the interfaces), row by row.
 
 use super::*;
+use crate::node::NodeView;
 use crate::testing::*;
 use crate::world::{Inputs, Speakers};
 use metallb_api::names;
@@ -285,8 +286,6 @@ prop_compose! {
         configured(base, &[pool("pool", &["172.30.0.0/24", "fd00:30::/64"])], &advertisements)
     }
 }
-
-use crate::node::NodeView;
 
 proptest! {
     /// All nodes elect alike, and whenever there is a candidate exactly one of them announces.

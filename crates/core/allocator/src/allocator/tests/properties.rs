@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use metallb_config::service::{ClusterFamily, Families, FamilyPolicy};
+use metallb_config::service::{ClusterFamily, Families, FamilyPolicy, families_of};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -296,7 +296,7 @@ fn name(service: usize) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_history_leads_to_two_holders_or_a_change_without_reason(steps in prop::collection::vec(step(), 1..60)) {

@@ -1,0 +1,110 @@
+//! One Service in the allocator's care: what it has, and what it was told.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use metallb_config::service::{FamilyError, IngressEntry, families_of};
+use metallb_config::{Quoted, ServiceView};
+
+use crate::book::{Book, Hold};
+use crate::decide::Current;
+use crate::decision::Assignment;
+use crate::event::Event;
+
+/// A Service in our care.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) view: Arc<ServiceView>,
+    pub(crate) current: Current,
+    /// Recorded addresses it is to give up. Nobody gets them before the Service is seen without them: otherwise two
+    /// Services had them for a moment, or for good if this process ended in between.
+    pub(crate) lingering: Vec<IpAddr>,
+    /// What was last decided to be written into this version of the Service.
+    pub(crate) issued: Option<Assignment>,
+    /// The lasting trouble the user was last told about.
+    pub(crate) told: Option<Event>,
+}
+
+impl Known {
+    pub(crate) fn unadopted(view: Arc<ServiceView>, told: Option<Event>) -> Self {
+        Self { view, current: Current::Nothing, lingering: Vec::new(), issued: None, told }
+    }
+
+    /// Every address the book has under its name.
+    pub(crate) fn claims(&self) -> Vec<IpAddr> {
+        self.current.held().iter().chain(&self.lingering).copied().collect()
+    }
+
+    /// Takes up what is recorded, as far as others leave it.
+    pub(crate) fn adopt(&mut self, book: &mut Book) {
+        self.current = assess(book, &self.view);
+        self.lingering = self.current.given_up().to_vec();
+        self.claim(book);
+    }
+
+    /// A newer version that [claims the same](Self::claims_the_same). Whether something was freed for others.
+    pub(crate) fn renew(&mut self, view: Arc<ServiceView>, book: &mut Book) -> bool {
+        let free = std::mem::take(&mut self.lingering);
+        book.release(&view.key, &free);
+        self.view = view;
+        self.issued = None;
+        self.claim(book);
+        !free.is_empty()
+    }
+
+    /// Enters all its claims into the book.
+    pub(crate) fn claim(&self, book: &mut Book) {
+        book.claim(&self.view, self.current.held(), Hold::Firm);
+        book.claim(&self.view, &self.lingering, Hold::Lingering);
+    }
+
+    /// Holds this from now on. Whether something was freed for others.
+    pub(crate) fn hold(&mut self, book: &mut Book, assignment: Assignment) -> bool {
+        let recorded = self.view.recorded_ips();
+        let given_up = self.claims().into_iter().filter(|address| !assignment.addresses.contains(address));
+        let (lingering, free): (Vec<_>, Vec<_>) = given_up.partition(|address| recorded.contains(address));
+        book.release(&self.view.key, &free);
+        self.lingering = lingering;
+        self.current =
+            if assignment.addresses.is_empty() { Current::Nothing } else { Current::Held(assignment) };
+        self.claim(book);
+        !free.is_empty()
+    }
+
+    /// Whether a newer version records just what is held, under the same conditions.
+    pub(crate) fn claims_the_same(&self, newer: &ServiceView) -> bool {
+        let held = self.current.held();
+        let same_addresses = !held.is_empty() && newer.recorded_ips() == held;
+        same_addresses && newer.ports == self.view.ports && newer.sharing_key == self.view.sharing_key
+    }
+}
+
+/// What the recorded addresses are worth.
+fn assess(book: &Book, view: &ServiceView) -> Current {
+    let recorded = view.recorded_ips();
+    if let Err(error) = understand(view, &recorded) {
+        return Current::Malformed(recorded, error);
+    }
+    match book.agree_to_adopt(view, &recorded) {
+        Ok(()) if recorded.is_empty() => Current::Nothing,
+        Ok(()) => Current::Held(Assignment { addresses: recorded, pool: view.recorded_pool.clone() }),
+        Err(refused) => Current::Contested(recorded, refused),
+    }
+}
+
+/// Whether the entries are addresses, of one family each. Entries without any address are somebody else's.
+fn understand(view: &ServiceView, recorded: &[IpAddr]) -> Result<(), FamilyError> {
+    if view.ingress.iter().any(|entry| matches!(entry, IngressEntry::Unparsable(_))) {
+        let texts: Vec<String> = view.ingress.iter().filter_map(text).collect();
+        return Err(FamilyError::NoAddress { list: Quoted(&texts).to_string() });
+    }
+    if recorded.is_empty() { Ok(()) } else { families_of(recorded).map(|_| ()) }
+}
+
+fn text(entry: &IngressEntry) -> Option<String> {
+    match entry {
+        IngressEntry::Address(address) => Some(address.to_string()),
+        IngressEntry::Unparsable(text) => Some(text.clone()),
+        IngressEntry::Other => None,
+    }
+}
