@@ -127,6 +127,7 @@ impl Writer {
     }
 
     async fn report(&mut self, live: Option<&ConfigurationState>, errors: &[String]) -> Result<(), kube::Error> {
+        self.said.hear(live);
         if self.said.is_said(live, errors) {
             return Ok(());
         }
@@ -137,8 +138,8 @@ impl Writer {
             self.api.patch(&name, &params, &Patch::Apply(self.said.bare_object())).await?;
         }
         let patch = Patch::Apply(self.said.with_status(live, errors));
-        self.api.patch_status(&name, &params, &patch).await?;
-        self.said.written = Some((errors.to_vec(), version(live)));
+        let written = self.api.patch_status(&name, &params, &patch).await?;
+        self.said.written = Some((errors.to_vec(), version(Some(&written))));
         Ok(())
     }
 }
@@ -151,8 +152,9 @@ async fn pause(length: Option<Duration>) {
     }
 }
 
-fn version(live: Option<&ConfigurationState>) -> Option<String> {
-    live.and_then(|object| object.metadata.resource_version.clone())
+/// The version of an object. Versions of one object grow (KEP-5504); none is older than any.
+fn version(object: Option<&ConfigurationState>) -> Option<u64> {
+    object?.metadata.resource_version.as_ref()?.parse().ok()
 }
 
 /// What the object says and should say: decisions without I/O.
@@ -160,14 +162,22 @@ fn version(live: Option<&ConfigurationState>) -> Option<String> {
 struct Said {
     component: Component,
     owner: Option<OwnerReference>,
-    /// The verdict last written, and the version of the object it replaced: until the watch
-    /// shows another version, what we see is only old news.
-    written: Option<(Vec<String>, Option<String>)>,
+    /// The verdict last written, and the version of the object that came of it, until the watch shows
+    /// that version: what it shows before is old news.
+    written: Option<(Vec<String>, Option<u64>)>,
 }
 
 impl Said {
+    /// Takes note of what the watch shows.
+    fn hear(&mut self, live: Option<&ConfigurationState>) {
+        let arrived = |since| live.is_some() && version(live) >= since;
+        if self.written.as_ref().is_some_and(|(_, since)| arrived(*since)) {
+            self.written = None;
+        }
+    }
+
     fn is_said(&self, live: Option<&ConfigurationState>, errors: &[String]) -> bool {
-        if self.written.as_ref().is_some_and(|(said, over)| said == errors && *over == version(live)) {
+        if self.written.as_ref().is_some_and(|(said, _)| said == errors) {
             return true;
         }
         let Some(status) = live.and_then(|object| object.status.as_ref()) else { return false };
@@ -270,12 +280,20 @@ mod tests {
     #[test]
     fn a_write_is_not_repeated_before_its_echo_arrives() {
         let mut said = controller();
-        let old = live(said.status(None, &["first".to_owned()]));
-        said.written = Some((vec![], version(Some(&old))));
-        assert!(said.is_said(Some(&old), &[]));
-        let mut edited = old.clone();
-        edited.metadata.resource_version = Some("9".to_owned());
+        let at = |version: &str| {
+            let mut object = live(said.status(None, &["first".to_owned()]));
+            object.metadata.resource_version = Some(version.to_owned());
+            object
+        };
+        let (before, between, edited) = (at("6"), at("7"), at("9"));
+        said.written = Some((vec![], Some(8)));
+        for old_news in [None, Some(&before), Some(&between)] {
+            said.hear(old_news);
+            assert!(said.is_said(old_news, &[]));
+        }
+        said.hear(Some(&edited));
         assert!(!said.is_said(Some(&edited), &[]));
+        assert!(!said.is_said(None, &[]), "a deleted object is made again");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! allows no other kind. Repeats are counted on the first one instead of piling up.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Event as ApiEvent, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -11,11 +13,13 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 
-/// Events waiting to be sent. When the API server is that far behind, further ones are dropped:
-/// telling must never hold up doing.
+/// How many events are sent at once. Those about one object are sent in order, by the same lane.
+const LANES: usize = 16;
+/// Events waiting in one lane: thousands of Services may get their addresses in the same second. When the API
+/// server is further behind than that, further ones are dropped: telling must never hold up doing.
 const WAITING: usize = 1024;
-/// Events remembered for counting repeats; beyond it counting starts over.
-const REMEMBERED: usize = 4096;
+/// Events a lane remembers for counting repeats; beyond it counting starts over.
+const REMEMBERED: usize = 1024;
 
 /// How serious an event is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -48,33 +52,45 @@ pub struct Event {
     pub message: String,
 }
 
-/// Takes events and sends them in the background. Clones share the queue; the sending task
-/// ends when the last clone is dropped.
+/// Takes events and sends them in the background. Clones share the lanes; the sending tasks
+/// end when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct EventSink {
-    queue: mpsc::Sender<Event>,
+    lanes: Arc<[mpsc::Sender<Event>]>,
 }
 
 impl EventSink {
     /// Starts sending as `component` (the daemon) on `host` (its node; may be empty).
     #[must_use]
     pub fn new(client: Client, component: &'static str, host: &str) -> Self {
-        let (queue, waiting) = mpsc::channel(WAITING);
         let source = EventSource {
             component: Some(component.to_owned()),
             host: (!host.is_empty()).then(|| host.to_owned()),
         };
-        tokio::spawn(Sender { client, source, sent: HashMap::new() }.run(waiting));
-        Self { queue }
+        let lane = |_| {
+            let (queue, waiting) = mpsc::channel(WAITING);
+            let sender = Sender { client: client.clone(), source: source.clone(), sent: HashMap::new() };
+            tokio::spawn(sender.run(waiting));
+            queue
+        };
+        Self { lanes: (0..LANES).map(lane).collect() }
     }
 
     /// Sends an event when its turn comes; never waits.
     pub fn publish(&self, event: Event) {
-        if let Err(lost) = self.queue.try_send(event) {
+        let Some(lane) = self.lanes.get(lane_of(&event.about, self.lanes.len())) else { return };
+        if let Err(lost) = lane.try_send(event) {
             let (mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) = lost;
             tracing::warn!(reason = event.reason, message = event.message, "event dropped, too many are waiting");
         }
     }
+}
+
+/// The lane of all events about an object.
+fn lane_of(about: &ObjectReference, lanes: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    (&about.kind, &about.namespace, &about.name).hash(&mut hasher);
+    usize::try_from(hasher.finish()).unwrap_or_default().checked_rem(lanes).unwrap_or_default()
 }
 
 /// What makes two events the same.

@@ -79,3 +79,25 @@ async fn an_expired_event_is_created_anew() {
     let methods: Vec<Method> = calls.lock().unwrap().iter().map(|(method, _, _)| method.clone()).collect();
     assert_eq!(methods, [Method::POST, Method::PATCH, Method::POST]);
 }
+
+#[tokio::test]
+async fn a_crowd_of_events_is_sent_whole_and_in_order_for_each_object() {
+    let calls = Calls::default();
+    let sink = EventSink::new(server(calls.clone(), true), "metallb-controller", "");
+    for number in 0..5_000 {
+        let mut event = event("Assigned IP");
+        event.about.name = Some(format!("web-{}", number / 2));
+        event.message = if number % 2 == 0 { "first" } else { "second" }.to_owned();
+        sink.publish(event);
+    }
+    while calls.lock().unwrap().len() < 5_000 {
+        tokio::task::yield_now().await;
+    }
+    let mut said: HashMap<String, Vec<String>> = HashMap::new();
+    for (_, _, event) in calls.lock().unwrap().iter() {
+        let name = event["involvedObject"]["name"].as_str().unwrap();
+        said.entry(name.to_owned()).or_default().push(event["message"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(said.len(), 2_500);
+    assert!(said.values().all(|messages| messages == &["first", "second"]));
+}
