@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use metallb_testbed::Bed;
 use metallb_testbed::wait::{self, Seen, seen};
 use serde_json::Value;
@@ -29,7 +29,8 @@ impl Cluster {
     pub fn with_operator(bed: Bed) -> Result<Self> {
         for image in ["controller", "speaker", "operator"] {
             let archive = repository().join("artifacts/images").join(format!("{image}.tar"));
-            bed.load_image(&archive).with_context(|| format!("loading {} (built by `make images`)", archive.display()))?;
+            bed.load_image(&archive)
+                .with_context(|| format!("loading {} (built by `make images`)", archive.display()))?;
         }
         let manifest = std::fs::read_to_string(repository().join("bundle/install.yaml"))?;
         let cluster = Self { bed };
@@ -102,6 +103,20 @@ impl Cluster {
         })
     }
 
+    /// Waits until a Service has one address.
+    pub fn wait_address(&self, service: &str) -> Result<IpAddr> {
+        let found = self.wait_addresses(service, 1)?;
+        found.first().copied().context("waited for one address")
+    }
+
+    /// The one address of a Service.
+    pub fn address(&self, service: &str) -> Result<IpAddr> {
+        match self.addresses(service)?.as_slice() {
+            [address] => Ok(*address),
+            other => bail!("Service {service} has {other:?}, one address is due"),
+        }
+    }
+
     /// Waits for an event with this reason on an object, and returns its message.
     pub fn wait_event(&self, namespace: &str, object: &str, reason: &str) -> Result<String> {
         wait::until(&format!("event {reason} on {object}"), REACTION, || {
@@ -111,7 +126,10 @@ impl Cluster {
             let wanted = found.iter().find(|event| event["reason"] == reason);
             Ok(match wanted.and_then(|event| event["message"].as_str()) {
                 Some(message) => Seen::Done(message.to_owned()),
-                None => Seen::NotYet(format!("{:?}", found.iter().map(|event| &event["reason"]).collect::<Vec<_>>())),
+                None => Seen::NotYet(format!(
+                    "{:?}",
+                    found.iter().map(|event| &event["reason"]).collect::<Vec<_>>()
+                )),
             })
         })
     }

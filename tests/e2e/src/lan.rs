@@ -78,7 +78,10 @@ pub fn fetch_once(bed: &Bed, address: IpAddr) -> Result<Answer> {
     let body = bed.run(CLIENT, &["curl", "-sS", "--fail", "-g", "-m2", &url])?.stdout;
     let (pod, source) = body.trim().split_once(' ').with_context(|| format!("{url} said {body:?}"))?;
     let source = source.trim_matches(['[', ']']).trim_start_matches("::ffff:");
-    Ok(Answer { pod: pod.to_owned(), source: source.parse().with_context(|| format!("{url} said {body:?}"))? })
+    Ok(Answer {
+        pod: pod.to_owned(),
+        source: source.parse().with_context(|| format!("{url} said {body:?}"))?,
+    })
 }
 
 /// The looking machine's own address, of the family of `like`.

@@ -3,7 +3,10 @@
 //! Must not know: our own crates other than the test bed. What it sees is what a user sees:
 //! objects through kubectl, packets on the wire.
 
-#![expect(clippy::indexing_slicing, reason = "only JSON values are indexed: a missing field is null, never a panic")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "only JSON values are indexed: a missing field is null, never a panic"
+)]
 
 pub mod cluster;
 pub mod lan;

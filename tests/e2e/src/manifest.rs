@@ -6,7 +6,9 @@ pub const NAMESPACE: &str = "metallb-system";
 /// The `MetalLB` resource of this name.
 #[must_use]
 pub fn metallb(name: &str) -> String {
-    format!("apiVersion: metallb.io/v1beta1\nkind: MetalLB\nmetadata: {{name: {name}, namespace: {NAMESPACE}}}\n")
+    format!(
+        "apiVersion: metallb.io/v1beta1\nkind: MetalLB\nmetadata: {{name: {name}, namespace: {NAMESPACE}}}\n"
+    )
 }
 
 /// A pool with these addresses (a YAML list), and an advertisement of the same name.

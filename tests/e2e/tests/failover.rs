@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use metallb_e2e::cluster::{REACTION, STARTUP};
 use metallb_e2e::manifest::{self, NAMESPACE, Service};
 use metallb_e2e::{Cluster, lan, suite};
@@ -21,7 +21,10 @@ fn main() -> ExitCode {
         vec![
             ("deleting the announcing speaker's pod moves the address", speaker_pod_deleted),
             ("unplugging the announcing node moves the address", node_unplugged),
-            ("an interface that goes away falls silent and is announced on when it comes back", interface_comes_and_goes),
+            (
+                "an interface that goes away falls silent and is announced on when it comes back",
+                interface_comes_and_goes,
+            ),
             ("a speaker that loses the API server goes on answering", api_lost),
         ],
     )
@@ -37,8 +40,12 @@ fn prepare(bed: metallb_testbed::Bed) -> Result<Cluster> {
     Ok(cluster)
 }
 
-fn both(cluster: &Cluster) -> Result<Vec<IpAddr>> {
-    cluster.addresses("web")
+/// The IPv4 and the IPv6 address of the Service.
+fn both(cluster: &Cluster) -> Result<(IpAddr, IpAddr)> {
+    match cluster.addresses("web")?.as_slice() {
+        [four, six] => Ok((*four, *six)),
+        other => bail!("two addresses are due, the Service has {other:?}"),
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the time is what this test reports")]
@@ -47,39 +54,39 @@ fn report(what: &str, time: Duration) {
 }
 
 fn speaker_pod_deleted(cluster: &Cluster) -> Result<()> {
-    let addresses = both(cluster)?;
-    let owner = lan::wait_owner(&cluster.bed, addresses[0], None, REACTION)?;
+    let (four, six) = both(cluster)?;
+    let owner = lan::wait_owner(&cluster.bed, four, None, REACTION)?;
     let pod = cluster.speaker_on(&owner)?;
     let start = Instant::now();
     cluster.kubectl(&["delete", "pod", "-n", NAMESPACE, &pod, "--wait=false"])?;
-    let next = lan::wait_owner(&cluster.bed, addresses[0], Some(&owner), MOVED)?;
+    let next = lan::wait_owner(&cluster.bed, four, Some(&owner), MOVED)?;
     report(&format!("speaker pod deleted on {owner}, {next} answers after"), start.elapsed());
-    lan::fetch(&cluster.bed, addresses[0])?;
+    lan::fetch(&cluster.bed, four)?;
     cluster.wait_available()?;
-    lan::fetch(&cluster.bed, addresses[1])?;
+    lan::fetch(&cluster.bed, six)?;
     Ok(())
 }
 
 fn node_unplugged(cluster: &Cluster) -> Result<()> {
-    let addresses = both(cluster)?;
-    let owner = lan::wait_owner(&cluster.bed, addresses[0], None, REACTION)?;
+    let (four, six) = both(cluster)?;
+    let owner = lan::wait_owner(&cluster.bed, four, None, REACTION)?;
     let start = Instant::now();
     cluster.bed.unplug(&owner)?;
-    for address in &addresses {
-        let next = lan::wait_owner(&cluster.bed, *address, Some(&owner), MOVED)?;
+    for address in [four, six] {
+        let next = lan::wait_owner(&cluster.bed, address, Some(&owner), MOVED)?;
         report(&format!("{owner} unplugged, {next} answers for {address} after"), start.elapsed());
         lan::forget_neighbours(&cluster.bed)?;
-        lan::fetch(&cluster.bed, *address)?;
+        lan::fetch(&cluster.bed, address)?;
     }
     cluster.bed.plug(&owner)?;
-    lan::wait_owner(&cluster.bed, addresses[0], None, STARTUP)?;
+    lan::wait_owner(&cluster.bed, four, None, STARTUP)?;
     cluster.wait_available()
 }
 
 fn interface_comes_and_goes(cluster: &Cluster) -> Result<()> {
     cluster.apply(EXTRA_LINK)?;
     cluster.apply(&Service::named("extra").annotated("{metallb.io/address-pool: extra}").yaml())?;
-    let address = cluster.wait_addresses("extra", 1)?[0];
+    let address = cluster.wait_address("extra")?;
     let why = cluster.wait_event("default", "extra", "announceFailed")?;
     ensure!(why.contains("doesn't exist in assigned node \"n1\""), "{why}");
     for _ in 0..2 {
@@ -115,17 +122,17 @@ spec:
 ";
 
 fn api_lost(cluster: &Cluster) -> Result<()> {
-    let addresses = both(cluster)?;
-    let owner = lan::wait_owner(&cluster.bed, addresses[0], None, REACTION)?;
+    let (four, six) = both(cluster)?;
+    let owner = lan::wait_owner(&cluster.bed, four, None, REACTION)?;
     cluster.bed.stop_api()?;
     for _ in 0..5 {
-        let now = lan::wait_owner(&cluster.bed, addresses[0], None, Duration::from_secs(1))?;
+        let now = lan::wait_owner(&cluster.bed, four, None, Duration::from_secs(1))?;
         ensure!(now == owner, "{now} answers without the API server, {owner} did before");
-        lan::fetch_once(&cluster.bed, addresses[1])?;
+        lan::fetch_once(&cluster.bed, six)?;
     }
     cluster.bed.start_api_again()?;
     cluster.wait_available()?;
-    lan::wait_owner(&cluster.bed, addresses[0], None, REACTION)?;
-    ensure!(both(cluster)? == addresses, "the addresses changed while the API server was away");
+    lan::wait_owner(&cluster.bed, four, None, REACTION)?;
+    ensure!(both(cluster)? == (four, six), "the addresses changed while the API server was away");
     Ok(())
 }

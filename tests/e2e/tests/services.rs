@@ -1,5 +1,10 @@
 //! A Service gets addresses and is reached from outside the cluster, through real pods and packets.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "only JSON values are indexed: a missing field is null, never a panic"
+)]
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -54,7 +59,10 @@ fn serve(cluster: &Cluster, service: &Service<'_>, addresses: usize) -> Result<V
 
 fn ipv4(cluster: &Cluster) -> Result<()> {
     let found = serve(cluster, &Service::named("four"), 1)?;
-    ensure!(found == ["172.30.0.100".parse::<IpAddr>()?], "the lowest address of the pool is due, got {found:?}");
+    ensure!(
+        found == ["172.30.0.100".parse::<IpAddr>()?],
+        "the lowest address of the pool is due, got {found:?}"
+    );
     Ok(())
 }
 
@@ -66,13 +74,17 @@ fn ipv6(cluster: &Cluster) -> Result<()> {
 
 fn dual_stack(cluster: &Cluster) -> Result<()> {
     let found = serve(cluster, &Service::named("both").families("RequireDualStack", "[IPv4, IPv6]"), 2)?;
-    ensure!(found[0].is_ipv4() && found[1].is_ipv6(), "IPv4 comes first: {found:?}");
+    let families: Vec<bool> = found.iter().map(IpAddr::is_ipv4).collect();
+    ensure!(families == [true, false], "IPv4 comes first: {found:?}");
     Ok(())
 }
 
 fn nothing_is_shared(cluster: &Cluster) -> Result<()> {
-    let all: Vec<IpAddr> =
-        ["four", "six", "both"].iter().map(|name| cluster.addresses(name)).collect::<Result<Vec<_>>>()?.concat();
+    let all: Vec<IpAddr> = ["four", "six", "both"]
+        .iter()
+        .map(|name| cluster.addresses(name))
+        .collect::<Result<Vec<_>>>()?
+        .concat();
     let distinct: BTreeSet<&IpAddr> = all.iter().collect();
     ensure!(all.len() == 4 && distinct.len() == 4, "{all:?}");
     Ok(())
@@ -81,10 +93,12 @@ fn nothing_is_shared(cluster: &Cluster) -> Result<()> {
 fn sharing_on_request(cluster: &Cluster) -> Result<()> {
     let annotations = "{metallb.io/allow-shared-ip: tenants, metallb.io/loadBalancerIPs: 172.30.0.140}";
     cluster.apply(&Service::named("share-a").annotated(annotations).yaml())?;
-    cluster.apply(&Service::named("share-b").annotated(annotations).yaml().replace("port: 80", "port: 81"))?;
+    cluster
+        .apply(&Service::named("share-b").annotated(annotations).yaml().replace("port: 80", "port: 81"))?;
     let both = (cluster.wait_addresses("share-a", 1)?, cluster.wait_addresses("share-b", 1)?);
     ensure!(both.0 == both.1, "{both:?}");
-    cluster.apply(&Service::named("share-c").annotated("{metallb.io/loadBalancerIPs: 172.30.0.140}").yaml())?;
+    cluster
+        .apply(&Service::named("share-c").annotated("{metallb.io/loadBalancerIPs: 172.30.0.140}").yaml())?;
     let why = cluster.wait_event("default", "share-c", "AllocationFailed")?;
     ensure!(why.contains("can't change sharing key for \"default/share-c\""), "{why}");
     cluster.kubectl(&["delete", "service", "-n", "default", "share-a", "share-b", "share-c"])?;
@@ -105,7 +119,8 @@ fn events_tell(cluster: &Cluster) -> Result<()> {
 fn status_names_the_owner(cluster: &Cluster) -> Result<()> {
     let owner = lan::wait_owner(&cluster.bed, "172.30.0.100".parse()?, None, REACTION)?;
     wait::until("one ServiceL2Status of four with its owner", REACTION, || {
-        let list = cluster.get(&["servicel2statuses", "-n", NAMESPACE, "-l", "metallb.io/service-name=four"])?;
+        let list =
+            cluster.get(&["servicel2statuses", "-n", NAMESPACE, "-l", "metallb.io/service-name=four"])?;
         let nodes: Vec<String> = items(&list).iter().map(|item| text(&item["status"]["node"])).collect();
         Ok(seen(nodes == [owner.clone()], format!("{nodes:?}, owner {owner}")))
     })
@@ -115,7 +130,7 @@ fn local_keeps_the_source(cluster: &Cluster) -> Result<()> {
     for (name, families) in [("local-four", "[IPv4]"), ("local-six", "[IPv6]")] {
         let service = Service::named(name).families("SingleStack", families).local();
         cluster.apply(&service.yaml())?;
-        let address = cluster.wait_addresses(name, 1)?[0];
+        let address = cluster.wait_address(name)?;
         let answer = lan::fetch(&cluster.bed, address)?;
         let client = lan::own_address(&cluster.bed, address)?;
         ensure!(answer.source == client, "asked from {client}, the pod saw {answer:?}");
@@ -124,7 +139,7 @@ fn local_keeps_the_source(cluster: &Cluster) -> Result<()> {
 }
 
 fn local_follows_endpoints(cluster: &Cluster) -> Result<()> {
-    let address = cluster.addresses("local-four")?[0];
+    let address = cluster.address("local-four")?;
     cluster.kubectl(&["scale", "deployment", "web", "-n", "default", "--replicas=1"])?;
     cluster.wait_web()?;
     for _ in 0..2 {
@@ -156,7 +171,8 @@ fn only_web_node(cluster: &Cluster) -> Result<String> {
 }
 
 fn deletion_is_prompt(cluster: &Cluster) -> Result<()> {
-    for (name, address) in [("four", cluster.addresses("four")?[0]), ("six", cluster.addresses("six")?[0])] {
+    for name in ["four", "six"] {
+        let address = cluster.address(name)?;
         lan::wait_owner(&cluster.bed, address, None, REACTION)?;
         cluster.kubectl(&["delete", "service", "-n", "default", name])?;
         lan::wait_silence(&cluster.bed, address, Duration::from_secs(1))?;
@@ -169,7 +185,9 @@ fn broken_pool(cluster: &Cluster) -> Result<()> {
     wait::until("a ConfigurationState that names the pool and its fault", REACTION, || {
         let state = cluster.get(&["configurationstate", "controller", "-n", NAMESPACE])?;
         let summary = text(&state["status"]["errorSummary"]);
-        let says = summary.contains("broken") && summary.contains("172.30.0.250") && state["status"]["result"] == "Invalid";
+        let says = summary.contains("broken")
+            && summary.contains("172.30.0.250")
+            && state["status"]["result"] == "Invalid";
         Ok(seen(says, &state["status"]))
     })?;
     serve(cluster, &Service::named("after-broken"), 1)?;
@@ -192,7 +210,9 @@ fn metrics_need_a_token(cluster: &Cluster) -> Result<()> {
     let token = cluster.kubectl(&["create", "token", "scraper", "-n", "default"])?;
     let bearer = format!("Authorization: Bearer {}", token.trim());
     let url = format!("https://{}:9120/metrics", cluster.bed.v4("n1")?);
-    let ask = |header: &str| cluster.bed.run(lan::CLIENT, &["curl", "-sk", "-m5", "-w", "%{http_code}", "-H", header, &url]);
+    let ask = |header: &str| {
+        cluster.bed.run(lan::CLIENT, &["curl", "-sk", "-m5", "-w", "%{http_code}", "-H", header, &url])
+    };
     let without = ask("Accept: text/plain")?.stdout;
     ensure!(without.ends_with("401"), "{without}");
     let with = ask(&bearer)?.stdout;

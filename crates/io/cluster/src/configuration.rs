@@ -87,7 +87,10 @@ async fn own_pod((client, namespace, pod): (Client, String, String)) -> Option<O
         return None;
     }
     let read = crate::owner::pod_owner(&client, &namespace, &pod).await;
-    read.inspect_err(|error| tracing::warn!(pod, %error, "own pod not readable, ConfigurationState gets no owner")).ok()
+    read.inspect_err(
+        |error| tracing::warn!(pod, %error, "own pod not readable, ConfigurationState gets no owner"),
+    )
+    .ok()
 }
 
 /// The task: follows the object and what should stand in it.
@@ -126,7 +129,11 @@ impl Writer {
         }
     }
 
-    async fn report(&mut self, live: Option<&ConfigurationState>, errors: &[String]) -> Result<(), kube::Error> {
+    async fn report(
+        &mut self,
+        live: Option<&ConfigurationState>,
+        errors: &[String],
+    ) -> Result<(), kube::Error> {
         self.said.hear(live);
         if self.said.is_said(live, errors) {
             return Ok(());
@@ -304,7 +311,10 @@ mod tests {
         old.conditions.as_mut().unwrap()[0].last_transition_time = long_ago.clone();
         let old = live(old);
         let same = said.condition(Some(&old), &["second".to_owned()]);
-        assert_eq!((same.last_transition_time, same.message.as_str()), (long_ago.clone(), "configuration error: second"));
+        assert_eq!(
+            (same.last_transition_time, same.message.as_str()),
+            (long_ago.clone(), "configuration error: second")
+        );
         assert_ne!(said.condition(Some(&old), &[]).last_transition_time, long_ago);
     }
 

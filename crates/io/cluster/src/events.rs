@@ -81,7 +81,11 @@ impl EventSink {
         let Some(lane) = self.lanes.get(lane_of(&event.about, self.lanes.len())) else { return };
         if let Err(lost) = lane.try_send(event) {
             let (mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) = lost;
-            tracing::warn!(reason = event.reason, message = event.message, "event dropped, too many are waiting");
+            tracing::warn!(
+                reason = event.reason,
+                message = event.message,
+                "event dropped, too many are waiting"
+            );
         }
     }
 }
@@ -143,7 +147,8 @@ impl Sender {
 
 fn key(event: &Event) -> Key {
     let about = &event.about;
-    let parts = [&about.kind, &about.namespace, &about.name, &about.uid].map(|part| part.clone().unwrap_or_default());
+    let parts =
+        [&about.kind, &about.namespace, &about.name, &about.uid].map(|part| part.clone().unwrap_or_default());
     (parts.join("/"), event.kind, event.reason.clone(), event.message.clone())
 }
 

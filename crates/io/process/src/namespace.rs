@@ -26,7 +26,8 @@ fn namespace_or_file(given: &str, file: &Path) -> Result<String, NamespaceError>
     if !given.is_empty() {
         return Ok(given.to_owned());
     }
-    std::fs::read_to_string(file).map_err(|source| NamespaceError { path: file.display().to_string(), source })
+    std::fs::read_to_string(file)
+        .map_err(|source| NamespaceError { path: file.display().to_string(), source })
 }
 
 #[cfg(test)]

@@ -29,7 +29,12 @@ pub enum Verdict {
 ///
 /// # Errors
 /// When the certificate is unusable; never once it serves.
-pub async fn metrics<E, A, F>(address: SocketAddr, tls: TlsSettings, encode: E, authorize: A) -> Result<(), TlsError>
+pub async fn metrics<E, A, F>(
+    address: SocketAddr,
+    tls: TlsSettings,
+    encode: E,
+    authorize: A,
+) -> Result<(), TlsError>
 where
     E: Fn() -> String + Send + Sync + 'static,
     A: Fn(Option<String>) -> F + Send + Sync + 'static,

@@ -25,7 +25,12 @@ impl TlsSettings {
     ///
     /// # Errors
     /// When a value is unknown, doubled or contradicts another; the message starts with the flag's name.
-    pub fn parse(min_version: &str, cipher_suites: &str, curves: &str, cert_dir: &str) -> Result<Self, TlsError> {
+    pub fn parse(
+        min_version: &str,
+        cipher_suites: &str,
+        curves: &str,
+        cert_dir: &str,
+    ) -> Result<Self, TlsError> {
         let versions = grammar::versions(min_version)?;
         let mut provider = ring::default_provider();
         grammar::restrict_suites(&mut provider, cipher_suites, versions)?;

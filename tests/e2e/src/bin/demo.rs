@@ -42,12 +42,15 @@ fn show(cluster: &Cluster, addresses: &[IpAddr]) -> Result<()> {
     cluster.wait_event("default", SERVICE, "nodeAssigned")?;
     let selector = format!("metallb.io/service-name={SERVICE}");
     for status in items(&cluster.get(&["servicel2statuses", "-n", NAMESPACE, "-l", &selector])?) {
-        println!("  node {}", text(&status["status"]["node"]));
+        println!("  node {}", text(status.pointer("/status/node").unwrap_or_default()));
     }
     step("the neighbour entries of that machine: the MAC addresses are those of the node");
     for address in addresses {
         lan::wait_owner(&cluster.bed, *address, None, REACTION)?;
-        print!("{}", cluster.bed.run(lan::CLIENT, &["ip", "neigh", "show", "to", &address.to_string()])?.stdout);
+        print!(
+            "{}",
+            cluster.bed.run(lan::CLIENT, &["ip", "neigh", "show", "to", &address.to_string()])?.stdout
+        );
     }
     step("what the user sees: kubectl describe service");
     let described = cluster.kubectl(&["describe", "service", SERVICE, "-n", "default"])?;

@@ -19,7 +19,10 @@ fn server(calls: Calls, known: bool) -> Client {
             let missing = head.method == Method::PATCH && !known;
             calls.lock().unwrap().push((head.method, head.uri.path().to_owned(), sent.clone()));
             let (code, answer) = if missing {
-                (404, serde_json::json!({"status": "Failure", "code": 404, "message": "gone", "reason": "NotFound"}))
+                (
+                    404,
+                    serde_json::json!({"status": "Failure", "code": 404, "message": "gone", "reason": "NotFound"}),
+                )
             } else {
                 (200, serde_json::json!({"metadata": {}, "involvedObject": {}}))
             };

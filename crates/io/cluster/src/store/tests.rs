@@ -45,7 +45,11 @@ async fn a_store_is_synced_after_its_first_list_and_holds_no_bookkeeping() {
 #[tokio::test]
 async fn a_missing_kind_is_named_as_the_reason_for_waiting() {
     let mut watches = Watches::default();
-    let store = watches.add::<ConfigMap>(Api::all(server(404)), watcher::Config::default(), "ipaddresspools.metallb.io");
+    let store = watches.add::<ConfigMap>(
+        Api::all(server(404)),
+        watcher::Config::default(),
+        "ipaddresspools.metallb.io",
+    );
     watches.changed().await;
     let waiting = watches.unsynced();
     assert!(!store.is_synced());
@@ -90,7 +94,8 @@ async fn where_only_listing_is_allowed_the_list_is_polled() {
     });
     tokio::time::pause();
     let mut watches = Watches::default();
-    let store = watches.add::<ConfigMap>(Api::all(Client::new(service, "n")), watcher::Config::default(), "pods");
+    let store =
+        watches.add::<ConfigMap>(Api::all(Client::new(service, "n")), watcher::Config::default(), "pods");
     while lists.load(std::sync::atomic::Ordering::SeqCst) < 3 {
         watches.changed().await;
     }

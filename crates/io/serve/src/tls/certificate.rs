@@ -36,7 +36,11 @@ struct Current {
 impl Resolver {
     pub(super) fn new(folder: Option<PathBuf>, provider: Arc<CryptoProvider>) -> Result<Self, TlsError> {
         let key = Arc::new(self_signed(&provider)?);
-        let resolver = Self { folder, provider, current: Mutex::new(Current { key, written: None, looked: Instant::now() }) };
+        let resolver = Self {
+            folder,
+            provider,
+            current: Mutex::new(Current { key, written: None, looked: Instant::now() }),
+        };
         resolver.look(Instant::now());
         Ok(resolver)
     }
@@ -47,7 +51,9 @@ impl Resolver {
         let Some(folder) = &self.folder else { return };
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.looked = now;
-        let Ok(written) = fs::metadata(folder.join("tls.crt")).and_then(|file| file.modified()) else { return };
+        let Ok(written) = fs::metadata(folder.join("tls.crt")).and_then(|file| file.modified()) else {
+            return;
+        };
         if current.written == Some(written) {
             return;
         }
@@ -57,7 +63,9 @@ impl Resolver {
                 current.written = Some(written);
                 tracing::info!(folder = %folder.display(), "certificate read");
             }
-            Err(error) => tracing::warn!(folder = %folder.display(), error, "certificate unusable, keeping the one in use"),
+            Err(error) => {
+                tracing::warn!(folder = %folder.display(), error, "certificate unusable, keeping the one in use")
+            }
         }
     }
 }
@@ -78,7 +86,8 @@ fn read(folder: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, String
     let chain = CertificateDer::pem_file_iter(&certificate)
         .and_then(Iterator::collect)
         .map_err(|error| format!("{}: {error}", certificate.display()))?;
-    let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| format!("{}: {error}", key.display()))?;
+    let private =
+        PrivateKeyDer::from_pem_file(&key).map_err(|error| format!("{}: {error}", key.display()))?;
     CertifiedKey::from_der(chain, private, provider).map_err(|error| format!("{}: {error}", key.display()))
 }
 

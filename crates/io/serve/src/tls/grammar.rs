@@ -61,7 +61,9 @@ pub(super) fn restrict_suites(
     if !versions.contains(&&TLS12) {
         return Err(TlsError::SuitesWithTls13);
     }
-    if let Some(unknown) = names.iter().find(|name| !provider.cipher_suites.iter().any(|s| iana(*s) == **name)) {
+    if let Some(unknown) =
+        names.iter().find(|name| !provider.cipher_suites.iter().any(|s| iana(*s) == **name))
+    {
         return Err(TlsError::Suite((*unknown).to_owned()));
     }
     provider.cipher_suites.retain(|s| s.version() == &TLS13 || names.contains(&iana(*s).as_str()));
@@ -78,7 +80,8 @@ pub(super) fn restrict_curves(provider: &mut CryptoProvider, numbers: &str) -> R
     let mut chosen = Vec::new();
     let mut seen = Vec::new();
     for item in items(numbers) {
-        let number = item.parse().ok().filter(|n| *n != 0).ok_or_else(|| TlsError::CurveSyntax(item.to_owned()))?;
+        let number =
+            item.parse().ok().filter(|n| *n != 0).ok_or_else(|| TlsError::CurveSyntax(item.to_owned()))?;
         if seen.contains(&number) {
             return Err(TlsError::CurveTwice(number));
         }

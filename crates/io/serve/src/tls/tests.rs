@@ -9,7 +9,11 @@ fn flags_of_the_contract_are_understood() {
     for (min, suites, curves) in [
         ("", "", ""),
         ("VersionTLS13", "", "29"),
-        ("VersionTLS12", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "23,24,29"),
+        (
+            "VersionTLS12",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+            "23,24,29",
+        ),
     ] {
         let settings = parse(min, suites, curves).unwrap();
         assert!(settings.server_config().is_ok(), "{min} {suites} {curves}");
@@ -20,7 +24,12 @@ fn flags_of_the_contract_are_understood() {
 fn a_wrong_flag_is_refused_under_its_own_name() {
     for (min, suites, curves, expected) in [
         ("VersionTLS10", "", "", "parsing tls-min-version: "),
-        ("", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "", "cipher suites cannot be configured with TLS 1.3"),
+        (
+            "",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            "",
+            "cipher suites cannot be configured with TLS 1.3",
+        ),
         ("VersionTLS12", "TLS_RSA_WITH_RC4_128_SHA", "", "parsing tls-cipher-suites: "),
         ("", "", "x", "parsing tls-curve-preferences: "),
         ("", "", "0", "parsing tls-curve-preferences: "),

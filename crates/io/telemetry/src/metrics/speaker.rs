@@ -27,9 +27,15 @@ impl SpeakerMetrics {
         let counter = |name: &str, help: &str| layer2_counter(registry, name, help);
         Ok(Self {
             announced,
-            requests_received: counter("requests_received", "ARP requests and neighbour solicitations received for announced addresses.")?,
+            requests_received: counter(
+                "requests_received",
+                "ARP requests and neighbour solicitations received for announced addresses.",
+            )?,
             responses_sent: counter("responses_sent", "Answers to such requests.")?,
-            gratuitous_sent: counter("gratuitous_sent", "Gratuitous ARP and unsolicited neighbour advertisement frames sent.")?,
+            gratuitous_sent: counter(
+                "gratuitous_sent",
+                "Gratuitous ARP and unsolicited neighbour advertisement frames sent.",
+            )?,
         })
     }
 }
