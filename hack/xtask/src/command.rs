@@ -43,6 +43,15 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Print the install manifest with images of your own registry, for `kubectl apply -f -`
+    Manifest {
+        /// Where the images are: `<registry>/controller`, `<registry>/speaker`, `<registry>/operator`
+        #[arg(long)]
+        registry: String,
+        /// Tag of the images
+        #[arg(long)]
+        tag: String,
+    },
     /// Write everything below bundle/
     Bundle {
         /// Write nothing; fail if a file is out of date
@@ -63,6 +72,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
         Task::Hygiene => report("hygiene", &hygiene::check(workspace.root())?),
         Task::Crds { check } => {
             report("generated", &manifests::crds()?.run(workspace.root(), Mode::of(check))?)
+        }
+        Task::Manifest { registry, tag } => {
+            print!("{}", manifests::install(registry.trim_end_matches('/'), &tag)?);
+            Ok(())
         }
         Task::Bundle { check } => {
             report("generated", &manifests::bundle()?.run(workspace.root(), Mode::of(check))?)

@@ -14,7 +14,7 @@ use metallb_oci::{Digest, write_archive};
 
 use crate::workspace::Workspace;
 
-pub(crate) use product::reference;
+pub(crate) use product::REPOSITORY as DEVELOPMENT_REGISTRY;
 use product::{PRODUCTS, Product};
 
 /// Tag of images nobody released.

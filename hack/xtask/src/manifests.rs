@@ -28,20 +28,26 @@ pub(crate) fn crds() -> anyhow::Result<Generated> {
 /// Everything below `bundle/`: the definitions, and one manifest that installs all.
 pub(crate) fn bundle() -> anyhow::Result<Generated> {
     let mut bundle = crds()?;
-    let mut manifest = HEADER.to_owned();
-    for object in install_objects()? {
-        manifest.push_str("---\n");
-        manifest.push_str(&yaml(&object)?);
-    }
     let folder = PathBuf::from("bundle");
+    let manifest = install(images::DEVELOPMENT_REGISTRY, images::DEVELOPMENT)?;
     bundle.files.insert(folder.join("install.yaml"), manifest);
     bundle.folders.push(folder);
     Ok(bundle)
 }
 
-fn install_objects() -> anyhow::Result<Vec<Value>> {
+/// The manifest that installs the operator, its images and those of its operands taken from `registry`.
+pub(crate) fn install(registry: &str, tag: &str) -> anyhow::Result<String> {
+    let mut manifest = HEADER.to_owned();
+    for object in install_objects(registry, tag)? {
+        manifest.push_str("---\n");
+        manifest.push_str(&yaml(&object)?);
+    }
+    Ok(manifest)
+}
+
+fn install_objects(registry: &str, tag: &str) -> anyhow::Result<Vec<Value>> {
     let crds = metallb_api::crds().into_iter().map(serde_json::to_value).collect::<Result<_, _>>();
-    let image = |name| images::reference(name, images::DEVELOPMENT);
+    let image = |name: &str| format!("{registry}/{name}:{tag}");
     let images = InstallImages {
         operator: image("operator"),
         controller: image("controller"),

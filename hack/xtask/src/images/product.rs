@@ -9,7 +9,7 @@ use metallb_oci::{Content, File, Image};
 use crate::shell;
 
 /// Where the images are said to come from; no registry has this name, so nothing is ever pulled.
-const REPOSITORY: &str = "localhost/metallb-rs";
+pub(crate) const REPOSITORY: &str = "localhost/metallb-rs";
 
 /// One image.
 pub(super) struct Product {
@@ -80,7 +80,7 @@ impl Product {
 }
 
 /// The full name of an image.
-pub(crate) fn reference(name: &str, tag: &str) -> String {
+pub(super) fn reference(name: &str, tag: &str) -> String {
     format!("{REPOSITORY}/{name}:{tag}")
 }
 

@@ -17,6 +17,15 @@ fn the_bundle_is_up_to_date() {
 }
 
 #[test]
+fn every_image_of_a_manifest_comes_from_the_registry_asked_for() {
+    let manifest = super::install("registry.example/metallb", "v1").unwrap();
+    for name in ["controller", "speaker", "operator"] {
+        assert!(manifest.contains(&format!("registry.example/metallb/{name}:v1\n")), "{name}");
+    }
+    assert!(!manifest.contains("localhost/"), "an image of the development registry is left");
+}
+
+#[test]
 fn a_definition_survives_the_way_through_yaml() {
     let files = crds().unwrap().files;
     for (written, crd) in files.values().zip(metallb_api::crds()) {
