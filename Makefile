@@ -2,26 +2,24 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt deps testbed testbed-down images bundle unit e2e
+.PHONY: help demo test check check-static fmt deps testbed testbed-down images bundle unit e2e
 
 CARGO ?= cargo
-# Tests that need a cluster or root; the inner loop leaves them out.
-PURE := --workspace --exclude metallb-e2e --exclude metallb-linux
+TESTBED := $(CARGO) run --quiet --package metallb-testbed --
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
 
 demo: deps ## A cluster, the operator, a Service, a curl: see it work (root)
-	@$(CARGO) run --quiet --package metallb-testbed -- build
+	@$(TESTBED) build
 	@$(CARGO) xtask images
 	@$(CARGO) run --quiet --package metallb-e2e --bin demo
 
 test: deps check-static unit e2e ## Everything: lints, unit, component and end-to-end tests (root)
 
 check: check-static ## Fast inner loop: format, lints, unit tests (no root, no cluster)
-	$(CARGO) test --quiet $(PURE)
+	$(CARGO) test --quiet --workspace --exclude metallb-e2e --lib --bins
 
-.PHONY: check-static
 check-static:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
@@ -33,7 +31,7 @@ unit:
 	$(CARGO) test --workspace --exclude metallb-e2e
 
 e2e: images
-	$(CARGO) run --quiet --package metallb-testbed -- build
+	$(TESTBED) build
 	$(CARGO) test --package metallb-e2e
 
 fmt: ## Format the code
@@ -43,11 +41,11 @@ deps: ## Install what the tests need from Debian's packages (root)
 	@hack/install.sh
 
 testbed: deps ## Start the test bed: a three-node cluster in network namespaces (root)
-	@$(CARGO) run --quiet --package metallb-testbed -- build
-	@$(CARGO) run --quiet --package metallb-testbed -- up
+	@$(TESTBED) build
+	@$(TESTBED) up
 
 testbed-down: ## Stop the test bed; nothing is left behind (root)
-	@$(CARGO) run --quiet --package metallb-testbed -- down
+	@$(TESTBED) down
 
 images: ## Build the container images into artifacts/images
 	$(CARGO) xtask images

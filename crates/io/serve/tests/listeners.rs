@@ -1,5 +1,7 @@
 //! The listeners as a kubelet and a scraper see them, over real sockets on loopback.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop where it is")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
