@@ -16,7 +16,6 @@ packages="
 	iputils-arping
 	iputils-ping
 	libc6-dev
-	lld
 	ndisc6
 	nftables
 	procps

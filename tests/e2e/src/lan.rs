@@ -23,10 +23,12 @@ pub struct Answer {
 /// it names the hardware address of whoever answered within a second.
 pub fn ask(bed: &Bed, address: IpAddr) -> Result<String> {
     let ask = match address {
-        IpAddr::V4(v4) => format!("arping -c1 -w1 -I eth0 {v4} || true"),
-        IpAddr::V6(v6) => format!("ndisc6 -1 -r1 -w1000 {v6} eth0 || true"),
+        IpAddr::V4(v4) => format!("arping -c1 -w1 -I eth0 {v4}"),
+        IpAddr::V6(v6) => format!("ndisc6 -1 -r1 -w1000 {v6} eth0"),
     };
-    Ok(bed.run(CLIENT, &["sh", "-c", &ask])?.stdout.to_ascii_lowercase())
+    // Both end with a failure when nobody answers, and with 127 when they are missing.
+    let said = bed.run(CLIENT, &["sh", "-c", &format!("{ask} || [ $? -le 2 ]")])?.stdout;
+    Ok(said.to_ascii_lowercase())
 }
 
 /// The node that answers for the address, if one does within a second.

@@ -1,9 +1,11 @@
 //! One bed for the tests of a file: up, tests in order, down. What failed is kept to be looked at.
 
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use libtest_mimic::{Arguments, Trial};
 use metallb_testbed::{Bed, Options};
 
@@ -14,7 +16,7 @@ pub type Test<T> = (&'static str, fn(&T) -> Result<()>);
 
 /// Runs the tests of a file on a bed of its own, named `name`; `prepare` makes of the bed what the tests need.
 ///
-/// When a test fails, logs, events and objects of the bed are collected under `artifacts/` first.
+/// For each test that fails, logs, events and objects of the bed are collected under `artifacts/failures/` first.
 /// With `METALLB_KEEP_BED=1` the bed stays up.
 pub fn run<T: Send + Sync + 'static>(
     name: &'static str,
@@ -24,39 +26,64 @@ pub fn run<T: Send + Sync + 'static>(
     let mut arguments = Arguments::from_args();
     // The tests share a cluster and build on what the earlier ones left.
     arguments.test_threads = Some(1);
-    let shared: Arc<OnceLock<T>> = Arc::default();
+    let shared = Arc::new(Shared { name, prepare, prepared: OnceLock::new() });
     let trial = |(sentence, body): Test<T>| {
         let shared = shared.clone();
-        Trial::test(sentence, move || checked(name, &shared, prepare, body))
+        Trial::test(sentence, move || {
+            shared.test(sentence, body).map_err(|error| format!("{error:#}").into())
+        })
     };
-    let listing = arguments.list;
-    let conclusion = libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect());
-    if !listing && let Err(error) = finish(name) {
+    let trials = tests.into_iter().map(trial).collect();
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials).exit_code();
+    }
+    let failures = failures_of(name);
+    if let Err(error) = clear(&failures) {
+        report(&format!("clearing {} failed: {error:#}", failures.display()));
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Err(error) = finish(name) {
         report(&format!("taking bed {name} down failed: {error:#}"));
         return ExitCode::FAILURE;
     }
     conclusion.exit_code()
 }
 
-fn checked<T>(
-    name: &str,
-    shared: &OnceLock<T>,
+/// What the tests of a file have in common.
+struct Shared<T> {
+    name: &'static str,
     prepare: fn(Bed) -> Result<T>,
-    body: fn(&T) -> Result<()>,
-) -> Result<(), libtest_mimic::Failed> {
-    let prepared = match shared.get() {
-        Some(prepared) => prepared,
-        None => {
-            let bed = Bed::up(Options::named(name))?;
-            let made = prepare(bed).inspect_err(|_| collect(name))?;
-            shared.get_or_init(|| made)
-        }
-    };
-    body(prepared).inspect_err(|_| collect(name)).map_err(|error| format!("{error:#}").into())
+    /// Made by the first test. When that fails it fails once: the others say so at once.
+    prepared: OnceLock<Result<T, String>>,
 }
 
-fn collect(name: &str) {
-    let folder = repository().join("artifacts").join("failures").join(name);
+impl<T> Shared<T> {
+    fn test(&self, sentence: &str, body: fn(&T) -> Result<()>) -> Result<()> {
+        let prepared = self.prepared.get_or_init(|| {
+            let made = Bed::up(Options::named(self.name)).and_then(self.prepare);
+            made.inspect_err(|_| collect(self.name, "bring-up")).map_err(|error| format!("{error:#}"))
+        });
+        match prepared {
+            Ok(prepared) => body(prepared).inspect_err(|_| collect(self.name, sentence)),
+            Err(error) => bail!("the bed is not as the tests need it: {error}"),
+        }
+    }
+}
+
+fn failures_of(name: &str) -> PathBuf {
+    repository().join("artifacts/failures").join(name)
+}
+
+fn clear(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn collect(name: &str, sentence: &str) {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let folder = failures_of(name).join(sentence.chars().map(plain).collect::<String>());
     match Bed::attach(Options::named(name)).and_then(|bed| bed.collect(&folder)) {
         Ok(()) => report(&format!("logs, events and objects are in {}", folder.display())),
         Err(error) => report(&format!("collecting from bed {name} failed: {error:#}")),

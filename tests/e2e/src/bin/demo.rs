@@ -8,6 +8,7 @@ use anyhow::Result;
 use metallb_e2e::cluster::{REACTION, items, text};
 use metallb_e2e::manifest::{self, NAMESPACE, Service};
 use metallb_e2e::{Cluster, lan};
+use metallb_testbed::wait::{self, Seen};
 use metallb_testbed::{Bed, Options};
 
 const SERVICE: &str = "hello";
@@ -39,23 +40,28 @@ fn show(cluster: &Cluster, addresses: &[IpAddr]) -> Result<()> {
         println!("  {address}: pod {} answered, it saw {}", answer.pod, answer.source);
     }
     step("who announces it: kubectl get servicel2statuses");
-    cluster.wait_event("default", SERVICE, "nodeAssigned")?;
-    let selector = format!("metallb.io/service-name={SERVICE}");
-    for status in items(&cluster.get(&["servicel2statuses", "-n", NAMESPACE, "-l", &selector])?) {
-        println!("  node {}", text(status.pointer("/status/node").unwrap_or_default()));
-    }
-    step("the neighbour entries of that machine: the MAC addresses are those of the node");
+    println!("  node {}", announcer(cluster)?);
+    step("the neighbour entries of that machine: the hardware address is that node's");
     for address in addresses {
-        lan::wait_owner(&cluster.bed, *address, None, REACTION)?;
-        print!(
-            "{}",
-            cluster.bed.run(lan::CLIENT, &["ip", "neigh", "show", "to", &address.to_string()])?.stdout
-        );
+        let node = lan::wait_owner(&cluster.bed, *address, None, REACTION)?;
+        let entry =
+            cluster.bed.run(lan::CLIENT, &["ip", "neigh", "show", "to", &address.to_string()])?.stdout;
+        println!("  {}  (eth0 of {node}: {})", entry.trim(), cluster.bed.mac(&node)?);
     }
     step("what the user sees: kubectl describe service");
     let described = cluster.kubectl(&["describe", "service", SERVICE, "-n", "default"])?;
     println!("{described}");
     Ok(())
+}
+
+/// The node that the Service's status object names.
+fn announcer(cluster: &Cluster) -> Result<String> {
+    let selector = format!("metallb.io/service-name={SERVICE}");
+    wait::until("a ServiceL2Status of the Service", REACTION, || {
+        let found = cluster.get(&["servicel2statuses", "-n", NAMESPACE, "-l", &selector])?;
+        let node = items(&found).first().and_then(|status| status.pointer("/status/node")).map(text);
+        Ok(node.map_or_else(|| Seen::NotYet("none".to_owned()), Seen::Done))
+    })
 }
 
 fn step(what: &str) {
@@ -67,7 +73,9 @@ const LOOK_AROUND: &str = "
   testbed() { cargo run --quiet --package metallb-testbed -- \"$@\"; }
   testbed kubectl get pods -A -o wide          any kubectl command
   testbed in client curl http://172.30.0.100   any command on a machine: client, router, cp, n1, n2, n3
-  testbed fault --help                         break something, and watch the address move
+  testbed fault unplug n1                      pull a cable (of the node that announces) …
+  testbed in client arping -c3 -I eth0 172.30.0.100   … and see who answers now
+  testbed fault heal                           put everything back; `testbed fault --help` has more
 
 ==> clean up
   make testbed-down
