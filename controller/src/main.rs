@@ -2,20 +2,22 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Parser;
 use metallb_controller::Flags;
-use metallb_process::go_style;
 use metallb_telemetry::logs;
 
-fn main() -> anyhow::Result<ExitCode> {
-    let flags = match Flags::try_parse_from(go_style(std::env::args_os())) {
-        Ok(flags) => flags,
-        Err(usage) => {
-            usage.print().context("printing usage")?;
-            return Ok(ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2)));
+fn main() -> ExitCode {
+    match start(Flags::parse_from(metallb_process::go_style(std::env::args_os()))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            logs::init(logs::Level::Error);
+            tracing::error!(error = format!("{error:#}"), "controller ends");
+            ExitCode::FAILURE
         }
-    };
+    }
+}
+
+fn start(flags: Flags) -> anyhow::Result<()> {
     let settings = flags.validate()?;
     logs::init(settings.log_level);
     // Fails only if a provider is installed already, which is as good.
@@ -24,5 +26,5 @@ fn main() -> anyhow::Result<ExitCode> {
     runtime.block_on(metallb_controller::run(settings))?;
     // Whatever still runs is abandoned: its work is found and done by the next start.
     runtime.shutdown_background();
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The bed itself: its machines and what runs on them.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -14,6 +15,7 @@ use crate::daemon::Daemon;
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::pki::{ADMIN, Pki};
+use crate::preflight;
 use crate::progress::Progress;
 
 mod down;
@@ -41,10 +43,15 @@ pub struct Bed {
 impl Bed {
     /// The bed that runs under this name, also one that did not come up whole: it can be looked at.
     pub fn attach(options: Options) -> Result<Bed> {
+        preflight::need_root()?;
         options.check()?;
         let record = options.state.join(RECORD);
-        let text = fs::read_to_string(&record)
-            .with_context(|| format!("bed {:?} is not up: run `testbed --name {0} up`", options.name))?;
+        let text = match fs::read_to_string(&record) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                bail!("bed {0} is not up: run `testbed --name {0} up`", options.name)
+            }
+            read => read.with_context(|| format!("cannot read {}", record.display()))?,
+        };
         let record = Record::parse(&text)
             .with_context(|| format!("{} is damaged: run down, then up", record.display()))?;
         Bed::new(Options { nodes: record.nodes, ..options }, record)
@@ -188,12 +195,17 @@ pub(crate) fn joined<T>(result: thread::Result<T>) -> T {
 }
 
 /// Keeps two commands from changing one bed at the same time. The lock lies on the state folder
-/// itself, so that it leaves nothing behind.
+/// itself, so that it leaves nothing behind; whoever holds it must keep the folder, and may only empty
+/// it. Removing it gives the lock up: the next command makes and locks another folder.
 fn lock(options: &Options, progress: Progress) -> Result<File> {
     let folder = &options.state;
     loop {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let lock = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
+        let lock = match File::open(folder) {
+            // A `down` removed it since we made it.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            opened => opened.with_context(|| format!("cannot open {}", folder.display()))?,
+        };
         if lock.try_lock().is_err() {
             progress.step(&format!("waiting for another command that changes bed {}", options.name));
             lock.lock().with_context(|| format!("cannot lock {}", folder.display()))?;

@@ -47,18 +47,44 @@ pub fn build(options: &Options) -> Result<()> {
 }
 
 fn kubernetes(cache: &Path, progress: Progress) -> Result<PathBuf> {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("kube");
-    let manifest = fs::read_to_string(module.join("go.mod"))
-        .with_context(|| format!("cannot read the Go module {}", module.display()))?;
+    let Source { module, manifest } = Source::read()?;
     let version = kubernetes_version(&manifest)?;
-    let name = format!("kubernetes-{version}-{}", module_key(&module)?);
-    cache::entry(cache, &name, |out| {
+    cache::entry(cache, &entry_name(&module, version)?, |out| {
         check_go(&manifest)?;
         progress.step(&format!("building Kubernetes {version}: some minutes, once"));
         go_build(&module, version, out)?;
         progress.step("Kubernetes built");
         Ok(())
     })
+}
+
+/// Why Kubernetes can't be built, if it has yet to be.
+pub(crate) fn missing_go(cache: &Path) -> Option<String> {
+    let check = || {
+        let Source { module, manifest } = Source::read()?;
+        let entry = cache.join(entry_name(&module, kubernetes_version(&manifest)?)?);
+        if entry.is_dir() { Ok(()) } else { check_go(&manifest) }
+    };
+    check().err().map(|error| format!("{error:#}"))
+}
+
+/// Our Go module, and what its `go.mod` says.
+struct Source {
+    module: PathBuf,
+    manifest: String,
+}
+
+impl Source {
+    fn read() -> Result<Source> {
+        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("kube");
+        let manifest = fs::read_to_string(module.join("go.mod"))
+            .with_context(|| format!("cannot read the Go module {}", module.display()))?;
+        Ok(Source { module, manifest })
+    }
+}
+
+fn entry_name(module: &Path, version: &str) -> Result<String> {
+    Ok(format!("kubernetes-{version}-{}", module_key(module)?))
 }
 
 /// The version the module pins is the one its executables report.

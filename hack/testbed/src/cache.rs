@@ -50,7 +50,10 @@ pub(crate) fn entry(cache: &Path, entry: &str, fill: impl FnOnce(&Path) -> Resul
         fs::remove_dir_all(&draft)?;
     }
     fs::create_dir(&draft)?;
-    fill(&draft)?;
+    if let Err(error) = fill(&draft) {
+        let _next_time = fs::remove_dir_all(&draft);
+        return Err(error);
+    }
     fs::rename(&draft, &done)?;
     Ok(done)
 }
@@ -82,6 +85,7 @@ mod tests {
     fn an_entry_is_made_once_and_a_failed_one_not_at_all() {
         let cache = env::temp_dir().join(format!("testbed-cache-test-{}", std::process::id()));
         assert!(entry(&cache, "a", |_| bail!("no")).is_err());
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 0, "a draft is left");
         let made = entry(&cache, "a", |dir| Ok(fs::write(dir.join("x"), "1")?)).unwrap();
         let again = entry(&cache, "a", |_| bail!("made twice")).unwrap();
         assert_eq!(fs::read_to_string(again.join("x")).unwrap(), "1");

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use nix::sys::signal::Signal;
 
 use crate::daemon::Daemon;
-use crate::{Bed, Options, down};
+use crate::{Bed, Options, down, preflight};
 
 /// A real Kubernetes cluster, of real nodes, in namespaces of this machine.
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check that this host has all a bed needs: a line for each thing that is missing.
+    Check,
     /// Build Kubernetes and the images into the cache, unless they are there.
     Build,
     /// Bring the bed up; harmless if it is up.
@@ -98,6 +100,7 @@ enum Fault {
 pub fn run(cli: Cli) -> Result<ExitCode> {
     let options = Options::named(&cli.name);
     match cli.command {
+        Command::Check => preflight::check(&options).map(drop)?,
         Command::Build => crate::build(&options)?,
         Command::Up { nodes } => Bed::up(options.with_nodes(nodes)).map(drop)?,
         Command::Down => down(&options)?,

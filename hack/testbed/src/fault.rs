@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -66,12 +66,21 @@ impl Bed {
 
     /// Pulls a machine's cable out of the switch: it loses its carrier.
     pub fn unplug(&self, machine: &str) -> Result<()> {
-        wire::set_plugged(&self.switch(), self.place(machine)?, false)
+        self.set_plugged(machine, false)
     }
 
     /// Puts the cable back.
     pub fn plug(&self, machine: &str) -> Result<()> {
-        wire::set_plugged(&self.switch(), self.place(machine)?, true)
+        self.set_plugged(machine, true)
+    }
+
+    /// A machine that is off has no cable: its next start lays a new one, plugged in.
+    fn set_plugged(&self, machine: &str, plugged: bool) -> Result<()> {
+        let place = self.place(machine)?;
+        if self.machine(place).init().is_none() {
+            bail!("{place} is off: power it on before you plug or unplug it");
+        }
+        wire::set_plugged(&self.switch(), place, plugged)
     }
 
     /// Drops all between a node, its pods included, and the API server; all else passes.

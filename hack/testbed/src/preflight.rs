@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
 
+use crate::build;
 use crate::cgroup::Tree;
 use crate::command::{self, Input, PATH};
 use crate::images::BUSYBOX;
@@ -51,41 +52,90 @@ const CAPABILITIES: [(u32, &str); 8] = [
     (27, "MKNOD"),
 ];
 
-/// What is tried in namespaces of its own, and what its failure means.
-const TRIALS: [(&str, &str); 7] = [
-    ("true", "namespaces: this process may not make them; run outside of a container or in a privileged one"),
-    ("ip link add veth0 type veth peer name veth1", "network: the kernel has no veth; load the module veth"),
-    ("ip link add br0 type bridge", "network: the kernel has no bridge; load the module bridge"),
-    ("test -e /proc/sys/net/bridge", "network: no bridge filter; load the module br_netfilter"),
-    ("test -e /proc/net/if_inet6", "network: the kernel has IPv6 switched off; switch it on"),
-    ("nft add table bridge a", "network: the kernel has no nftables for bridges; load nf_tables_bridge"),
-    (
-        "nft -f - <<X\ntable inet a {\nchain c {\ntype nat hook postrouting priority 0\nmasquerade\n}\n}\nX",
-        "network: the kernel has no nftables masquerading; load the module nft_masq",
-    ),
+/// What the kernel must be able to do, tried in namespaces of its own.
+struct Trial {
+    script: &'static str,
+    /// Loaded if the trial fails, and only then: a module such as `br_netfilter` changes the host.
+    module: Option<&'static str>,
+    /// What it means if the trial fails then, too.
+    failure: &'static str,
+}
+
+const TRIALS: [Trial; 7] = [
+    Trial {
+        script: "true",
+        module: None,
+        failure: "namespaces: this process may not make them; run outside of a container or in a privileged one",
+    },
+    Trial {
+        script: "ip link add veth0 type veth peer name veth1",
+        module: Some("veth"),
+        failure: "network: the kernel has no veth; load the module veth",
+    },
+    Trial {
+        script: "ip link add br0 type bridge",
+        module: Some("bridge"),
+        failure: "network: the kernel has no bridge; load the module bridge",
+    },
+    Trial {
+        script: "test -e /proc/sys/net/bridge",
+        module: Some("br_netfilter"),
+        failure: "network: no bridge filter; load the module br_netfilter",
+    },
+    Trial {
+        script: "test -e /proc/net/if_inet6",
+        module: None,
+        failure: "network: the kernel has IPv6 switched off; switch it on",
+    },
+    Trial {
+        script: "nft add table bridge a",
+        module: Some("nf_tables"),
+        failure: "network: the kernel has no nftables for bridges; use one with NF_TABLES_BRIDGE",
+    },
+    Trial {
+        script: "nft -f - <<X\ntable inet a {\nchain c {\ntype nat hook postrouting priority 0\nmasquerade\n}\n}\nX",
+        module: Some("nft_masq"),
+        failure: "network: the kernel has no nftables masquerading; load the module nft_masq",
+    },
 ];
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Fails with all that is missing, a line each.
-pub(crate) fn check(options: &Options, tree: &Tree) -> Result<()> {
+const NEEDS_ROOT: &str = "root is needed: run the same command with sudo";
+
+/// For whoever is about to touch a bed: without root, nothing about it can even be seen truly.
+pub(crate) fn need_root() -> Result<()> {
     if !geteuid().is_root() {
-        bail!("the test bed needs root; run it with sudo");
+        bail!(NEEDS_ROOT);
     }
-    let mut missing = missing_capabilities(&fs::read_to_string("/proc/self/status")?);
+    Ok(())
+}
+
+/// Fails with all that is missing, a line each. Leaves nothing but modules it had to load.
+pub(crate) fn check(options: &Options) -> Result<Tree> {
+    let tree = Tree::of_host().and_then(|tree| tree.check().map(|()| tree));
+    let mut missing = missing_rights()?;
     missing.extend(missing_tools());
+    missing.extend(build::missing_go(&options.cache));
     missing.extend(hidden_folders(options));
-    missing.extend(tree.check().err().map(|error| format!("{error:#}")));
+    missing.extend(tree.as_ref().err().map(|error| format!("{error:#}")));
     // Trials need the tools, so they wait until those are there.
     if missing.is_empty() {
-        load_modules();
-        missing.extend(failed_trials());
-        missing.extend(overlay_trial(options));
+        missing.extend(TRIALS.iter().filter_map(failure));
+        missing.extend(overlay_failure(options));
     }
     if !missing.is_empty() {
         bail!("the test bed can't start here:\n{}", missing.join("\n"));
     }
-    Ok(())
+    tree
+}
+
+fn missing_rights() -> Result<Vec<String>> {
+    if need_root().is_err() {
+        return Ok(vec![NEEDS_ROOT.to_owned()]);
+    }
+    let status = fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
+    Ok(missing_capabilities(&status))
 }
 
 fn missing_capabilities(status: &str) -> Vec<String> {
@@ -131,15 +181,20 @@ fn hidden_folders(options: &Options) -> Vec<String> {
         .collect()
 }
 
-/// Best effort: where modules can't be loaded they may be built in, and the trials tell.
-fn load_modules() {
-    let mut command = command::clean("modprobe");
-    command.args(["--all", "--quiet", "overlay", "bridge", "br_netfilter", "veth", "nf_tables"]);
-    let _best_effort = command::finish("modprobe", command, Input::Nothing, DEADLINE);
+fn failure(trial: &Trial) -> Option<String> {
+    let works = works(|| succeeds(trial.script), || trial.module.is_some_and(load));
+    (!works).then(|| trial.failure.to_owned())
 }
 
-fn failed_trials() -> Vec<String> {
-    TRIALS.iter().filter(|(trial, _)| !succeeds(trial)).map(|(_, meaning)| (*meaning).to_owned()).collect()
+/// Whether the feature is there, or is once its module was loaded.
+fn works(trial: impl Fn() -> bool, load: impl FnOnce() -> bool) -> bool {
+    trial() || load() && trial()
+}
+
+fn load(module: &str) -> bool {
+    let mut command = command::clean("modprobe");
+    command.args(["--quiet", module]);
+    command::finish("modprobe", command, Input::Nothing, DEADLINE).is_ok_and(|output| output.status.success())
 }
 
 /// In new namespaces, so that a trial leaves nothing.
@@ -149,17 +204,21 @@ fn succeeds(script: &str) -> bool {
     command::finish(script, command, Input::Nothing, DEADLINE).is_ok_and(|output| output.status.success())
 }
 
-/// containerd stacks image layers on the state folder's file system, which some refuse.
-fn overlay_trial(options: &Options) -> Option<String> {
-    let folder = options.state.join("overlay-trial");
+/// containerd stacks image layers on the state folder's file system, which some refuse. Tried beside
+/// the state folder, where no other command on this bed interferes.
+fn overlay_failure(options: &Options) -> Option<String> {
+    let beds = options.state.parent().unwrap_or(&options.state);
+    let folder = beds.join(format!(".overlay-trial-{}", std::process::id()));
     let script = format!(
         "set -e\ncd '{}'\nmkdir -p lower upper work merged\n\
          mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged",
         folder.display()
     );
     let made = fs::create_dir_all(&folder).is_ok();
-    let works = made && succeeds(&script);
+    let works = made && works(|| succeeds(&script), || load("overlay"));
     let _left = fs::remove_dir_all(&folder);
+    // Refused when it holds beds, or anything else.
+    let _kept = fs::remove_dir(beds);
     (!works).then(|| {
         format!("{} can't carry an overlay; put TESTBED_STATE on ext4 or xfs", options.state.display())
     })
@@ -192,5 +251,20 @@ mod tests {
         assert!(hidden_folders(&at("/srv/x/tb")).is_empty());
         assert_eq!(hidden_folders(&at("/var/tmp/x/tb")).len(), 1);
         assert_eq!(hidden_folders(&at("/run/tb")).len(), 1);
+    }
+
+    #[test]
+    fn a_module_is_loaded_only_if_its_feature_is_missing() {
+        assert!(works(|| true, || unreachable!("loaded without need")));
+        let loaded = std::cell::Cell::new(false);
+        assert!(works(
+            || loaded.get(),
+            || {
+                loaded.set(true);
+                true
+            }
+        ));
+        assert!(!works(|| false, || true));
+        assert!(!works(|| false, || false));
     }
 }

@@ -3,8 +3,10 @@
 //! The rules are those of `docs/architecture.md`. Each finding names the crate, the edge and the rule.
 
 mod edges;
+mod foreign;
 mod place;
 mod purity;
+mod rules;
 
 use std::collections::BTreeMap;
 

@@ -57,6 +57,8 @@ pub(crate) struct Edge {
     pub(crate) to: String,
     /// Part of what is built from the package, not only of its tests or its build script.
     pub(crate) normal: bool,
+    /// A dev-dependency and nothing else.
+    pub(crate) tests_only: bool,
 }
 
 #[derive(Deserialize)]
@@ -153,6 +155,7 @@ fn edges(dependencies: Vec<Dependency>) -> Vec<Edge> {
     let edge = |dependency: Dependency| Edge {
         to: dependency.pkg,
         normal: dependency.dep_kinds.iter().any(|kind| kind.kind.is_none()),
+        tests_only: dependency.dep_kinds.iter().all(|kind| kind.kind.as_deref() == Some("dev")),
     };
     dependencies.into_iter().map(edge).collect()
 }

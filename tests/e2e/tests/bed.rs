@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Command, ExitCode};
-use std::sync::{Arc, OnceLock};
+use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
+use metallb_e2e::cluster::repository;
 use metallb_testbed::wait::{self, seen};
 use metallb_testbed::{Bed, Daemon, Options, Process, Signal, State};
 use serde_json::Value;
@@ -64,11 +65,50 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // What a bed leaves can only be told while no other comes or goes.
     arguments.test_threads = Some(1);
+    let listing = arguments.list;
     let conclusion = libtest_mimic::run(&arguments, trials());
-    if conclusion.num_failed == 0 && metallb_testbed::down(&options(FAULTY)).is_err() {
+    if !listing && let Err(error) = finish() {
+        report(&format!("taking the beds down failed: {error:#}"));
         return ExitCode::FAILURE;
     }
     conclusion.exit_code()
+}
+
+/// Every bed of this file.
+const BEDS: [&str; 7] = ["bed-alone", "bed-one", "bed-two", "bed-crash", "bed-victim", "bed-twice", FAULTY];
+
+/// The beds of this file that are up.
+fn beds() -> impl Iterator<Item = Bed> {
+    BEDS.iter().filter_map(|name| Bed::attach(options(name)).ok())
+}
+
+/// After a failure: what the beds can tell, before anything changes it.
+fn collect() {
+    for bed in beds() {
+        let folder = repository().join("artifacts/failures/bed").join(bed.name());
+        match bed.collect(&folder) {
+            Ok(()) => report(&format!("logs, events and objects are in {}", folder.display())),
+            Err(error) => report(&format!("collecting from bed {} failed: {error:#}", bed.name())),
+        }
+    }
+}
+
+/// Takes down what the tests left, unless it is to be looked at: then it says what is left.
+fn finish() -> Result<()> {
+    let keep = std::env::var_os("METALLB_KEEP_BED").is_some();
+    for bed in beds() {
+        if keep {
+            report(&format!("bed {0} is kept: `testbed --name {0} down` ends it", bed.name()));
+        } else {
+            bed.down()?;
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "a test harness talks to whoever runs it")]
+fn report(line: &str) {
+    eprintln!("{line}");
 }
 
 /// A sentence and what proves it, on beds of its own.
@@ -77,9 +117,10 @@ type Alone = (&'static str, fn() -> Result<()>);
 type Faulty = (&'static str, fn(&Bed) -> Result<()>);
 
 fn trials() -> Vec<Trial> {
-    let alone: [Alone; 4] = [
+    let alone: [Alone; 5] = [
         ("a bed is usable in time and leaves nothing", usable_in_time_and_gone),
         ("two beds run side by side", two_beds),
+        ("commands on one bed wait for each other", one_bed_at_once),
         ("a bed comes up again after its switch was killed", crash_of_the_switch),
         ("a bed comes up again after bringing it up was killed half way", crash_of_bringing_up),
     ];
@@ -98,15 +139,17 @@ fn trials() -> Vec<Trial> {
     let bed: Arc<OnceLock<Bed>> = Arc::default();
     let shared = on_one_bed.into_iter().map(|(sentence, body)| {
         let bed = bed.clone();
-        Trial::test(sentence, move || Ok(on_shared(&bed, body).map_err(|error| format!("{error:#}"))?))
+        Trial::test(sentence, move || checked(|| on_shared(&bed, body)))
     });
-    let alone = alone.into_iter().map(|(sentence, body)| {
-        Trial::test(sentence, move || Ok(body().map_err(|error| format!("{error:#}"))?))
-    });
+    let alone = alone.into_iter().map(|(sentence, body)| Trial::test(sentence, move || checked(body)));
     alone.chain(shared).collect()
 }
 
-/// The bed that suffers the faults. It stays when a test fails, to be looked at.
+fn checked(body: impl FnOnce() -> Result<()>) -> Result<(), Failed> {
+    body().inspect_err(|_| collect()).map_err(|error| format!("{error:#}").into())
+}
+
+/// The bed that suffers the faults.
 const FAULTY: &str = "bed-faults";
 
 fn on_shared(shared: &OnceLock<Bed>, body: fn(&Bed) -> Result<()>) -> Result<()> {
@@ -138,18 +181,35 @@ struct Host {
     shared: Shared,
 }
 
-/// What all beds on the host change together: somebody else's bed keeps it changed.
+/// What all beds on the host change together.
 #[derive(Debug)]
 struct Shared {
     settings: Vec<String>,
     mount_points: Vec<bool>,
-    others: bool,
+    /// The control groups of beds that are not of this file.
+    others: BTreeSet<String>,
 }
 
 impl PartialEq for Shared {
+    /// Somebody else's bed keeps the host changed: then it can't be told what ours left.
     fn eq(&self, other: &Shared) -> bool {
         let same = self.settings == other.settings && self.mount_points == other.mount_points;
-        same || self.others || other.others
+        same || self.is_held_by_others() || other.is_held_by_others()
+    }
+}
+
+impl Shared {
+    fn is_held_by_others(&self) -> bool {
+        static SAID: Once = Once::new();
+        if !self.others.is_empty() {
+            SAID.call_once(|| {
+                report(&format!(
+                    "NOT CHECKED: whether kernel settings and mount points are restored, while {:?} run",
+                    self.others
+                ));
+            });
+        }
+        !self.others.is_empty()
     }
 }
 
@@ -171,7 +231,7 @@ impl Host {
             shared: Shared {
                 settings: SETTINGS.map(setting).to_vec(),
                 mount_points: MOUNT_POINTS.map(|path| Path::new(path).exists()).to_vec(),
-                others: !others.is_empty(),
+                others,
             },
         })
     }
@@ -239,8 +299,43 @@ fn two_beds() -> Result<()> {
     wait_node(&two, "n1", true)?;
     // The kernel settings stay as long as a bed needs them.
     let now = Host::now()?.shared;
-    ensure!(now.others || now != before.shared, "restored too soon: {now:?}");
+    ensure!(now.is_held_by_others() || now != before.shared, "restored too soon: {now:?}");
     down_without_trace(&two, &before)
+}
+
+/// Brings a bed up in a process of its own.
+fn bring_up(name: &str) -> Result<Child> {
+    Ok(Command::new(std::env::current_exe()?).args([VICTIM, name]).spawn()?)
+}
+
+fn one_bed_at_once() -> Result<()> {
+    let before = Host::now()?;
+    let options = options("bed-twice");
+    let (mut one, mut two) = (bring_up("bed-twice")?, bring_up("bed-twice")?);
+    let ended = [one.wait()?, two.wait()?];
+    ensure!(ended.iter().all(ExitStatus::success), "two at once ended with {ended:?}");
+    let bed = Bed::attach(options.clone())?;
+    let lost: Vec<_> =
+        bed.status().into_iter().filter(|part| !matches!(part.state, State::Runs(_))).collect();
+    ensure!(lost.is_empty(), "{lost:?}");
+    let names = bed.processes().into_iter().filter_map(|process| daemon_name(process.pid));
+    let servers = names.filter(|name| name == "kube-apiserver").count();
+    ensure!(servers == 1, "{servers} API servers");
+    down_without_trace(&bed, &before)?;
+
+    let mut one = bring_up("bed-twice")?;
+    wait::until("machines", SOON, || Ok(seen(bed.state().join("machines/n1").exists(), "not there yet")))?;
+    metallb_testbed::down(&options)?;
+    let ended = one.wait()?;
+    ensure!(ended.success(), "taken down before it was up: {ended:?}");
+    ensure!(Host::now()? == before, "it left {:?} instead of {before:?}", Host::now()?);
+    Ok(())
+}
+
+/// What a process of the cluster runs as: all daemons are one program, the first argument chooses.
+fn daemon_name(pid: i32) -> Option<String> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    line.split(|byte| *byte == 0).nth(1).map(|name| String::from_utf8_lossy(name).into_owned())
 }
 
 fn crash_of_the_switch() -> Result<()> {
@@ -264,7 +359,7 @@ fn crash_of_bringing_up() -> Result<()> {
     let before = Host::now()?;
     let folder = options("bed-victim").state.join("machines");
     for stage in ["switch", "n3/init.stat", "n1/root/var/log/testbed/kubelet.log"] {
-        let mut victim = Command::new(std::env::current_exe()?).args([VICTIM, "bed-victim"]).spawn()?;
+        let mut victim = bring_up("bed-victim")?;
         wait::until(stage, SOON, || Ok(seen(folder.join(stage).exists(), "not there yet")))?;
         victim.kill()?;
         victim.wait()?;

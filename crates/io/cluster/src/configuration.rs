@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::pace::Pace;
-use crate::store::Watches;
+use crate::store::{Changes, Watches};
 
 /// Longest message a condition may carry (bytes), by the schema.
 const LONGEST_MESSAGE: usize = 32_768;
@@ -116,6 +116,10 @@ impl Writer {
             let errors = wanted.borrow_and_update().clone();
             let (Some(errors), true) = (errors, store.is_synced()) else { continue };
             let live = store.all().pop();
+            if store.take_changes() != Changes::default() && live.is_none() {
+                // Gone, perhaps before we saw it: it has to be made again, whatever we wrote.
+                self.said.written = None;
+            }
             again = match self.report(live.as_deref(), &errors).await {
                 Ok(()) => {
                     pace.reset();
@@ -252,13 +256,7 @@ fn now() -> Time {
 }
 
 fn shorten(mut message: String) -> String {
-    if message.len() > LONGEST_MESSAGE {
-        let mut end = LONGEST_MESSAGE;
-        while !message.is_char_boundary(end) {
-            end = end.saturating_sub(1);
-        }
-        message.truncate(end);
-    }
+    message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
     message
 }
 

@@ -20,6 +20,8 @@ const LANES: usize = 16;
 const WAITING: usize = 1024;
 /// Events a lane remembers for counting repeats; beyond it counting starts over.
 const REMEMBERED: usize = 1024;
+/// Longest message, in bytes: what a user writes into an annotation may be a hundred times longer, and ends up here.
+const LONGEST_MESSAGE: usize = 1024;
 
 /// How serious an event is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -76,8 +78,9 @@ impl EventSink {
         Self { lanes: (0..LANES).map(lane).collect() }
     }
 
-    /// Sends an event when its turn comes; never waits.
-    pub fn publish(&self, event: Event) {
+    /// Sends an event when its turn comes; never waits. A message is cut after 1024 bytes.
+    pub fn publish(&self, mut event: Event) {
+        shorten(&mut event.message);
         let Some(lane) = self.lanes.get(lane_of(&event.about, self.lanes.len())) else { return };
         if let Err(lost) = lane.try_send(event) {
             let (mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) = lost;
@@ -92,13 +95,25 @@ impl EventSink {
 
 /// The lane of all events about an object.
 fn lane_of(about: &ObjectReference, lanes: usize) -> usize {
-    let mut hasher = DefaultHasher::new();
-    (&about.kind, &about.namespace, &about.name).hash(&mut hasher);
-    usize::try_from(hasher.finish()).unwrap_or_default().checked_rem(lanes).unwrap_or_default()
+    let object = hash(&(&about.kind, &about.namespace, &about.name));
+    usize::try_from(object).unwrap_or_default().checked_rem(lanes).unwrap_or_default()
 }
 
-/// What makes two events the same.
-type Key = (String, EventType, String, String);
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn shorten(message: &mut String) {
+    if message.len() > LONGEST_MESSAGE {
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE.saturating_sub('…'.len_utf8())));
+        message.push('…');
+    }
+}
+
+/// What makes two events the same, as a hash: a rare collision counts one event on another.
+type Key = u64;
 
 struct Sender {
     client: Client,
@@ -146,10 +161,8 @@ impl Sender {
 }
 
 fn key(event: &Event) -> Key {
-    let about = &event.about;
-    let parts =
-        [&about.kind, &about.namespace, &about.name, &about.uid].map(|part| part.clone().unwrap_or_default());
-    (parts.join("/"), event.kind, event.reason.clone(), event.message.clone())
+    let ObjectReference { kind, namespace, name, uid, .. } = &event.about;
+    hash(&(kind, namespace, name, uid, event.kind, &event.reason, &event.message))
 }
 
 /// Events of cluster-scoped objects live in `default`, as Kubernetes has it.

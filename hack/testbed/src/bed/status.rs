@@ -30,6 +30,19 @@ pub enum State {
     Gone,
 }
 
+impl Part {
+    /// As part of a sentence.
+    pub(super) fn in_words(&self) -> String {
+        let daemon = self.daemon.map(|daemon| format!(" {daemon}")).unwrap_or_default();
+        let state = match self.state {
+            State::Runs(_) => "runs",
+            State::Frozen => "is frozen",
+            State::Gone => "does not run",
+        };
+        format!("{}{daemon} {state}", self.machine)
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.daemon.map(|daemon| daemon.to_string()).unwrap_or_default();

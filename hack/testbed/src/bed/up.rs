@@ -8,10 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{Bed, RECORD, Record, USABLE, joined, lock};
+use super::{Bed, Part, RECORD, Record, USABLE, joined, lock};
 use crate::address::Place;
 use crate::build::Executables;
-use crate::cgroup::Tree;
 use crate::config::{self, CONTAINERD_SOCKET};
 use crate::daemon::Daemon;
 use crate::machine::{MACHINE_INIT, Machine, Mould};
@@ -20,7 +19,7 @@ use crate::progress::Progress;
 use crate::wait::{self, Seen};
 use crate::{host, images, preflight, wire};
 
-/// Generous: the whole takes some 6 s on an idle machine.
+/// Generous: the whole takes 4 to 8 s.
 const DEADLINE: Duration = Duration::from_secs(120);
 const CONTAINERD_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -31,14 +30,18 @@ impl Bed {
     /// A usable bed: the one that runs already, if it is whole, or else a new one. What a crash left is
     /// cleared away first. Should it fail, what runs is left to be looked at, until [`Bed::down`].
     pub fn up(options: Options) -> Result<Bed> {
+        preflight::need_root()?;
         options.check()?;
         let progress = Progress::new(options.quiet);
-        let tree = Tree::of_host()?;
-        preflight::check(&options, &tree)?;
+        let tree = preflight::check(&options)?;
         let _lock = lock(&options, progress)?;
-        if let Some(bed) = whole(&options)? {
-            progress.step(&format!("bed {} is up already", bed.name()));
-            return Ok(bed);
+        match found(&options)? {
+            Found::Whole(bed) => {
+                progress.step(&format!("bed {} is up already", bed.name()));
+                return Ok(*bed);
+            }
+            Found::Broken(why) => progress.step(&format!("{why}: starting bed {} anew", options.name)),
+            Found::Nothing => {}
         }
         super::down::clear(&options, &tree)?;
         let executables = Executables::cached(&options.cache, progress)?;
@@ -234,21 +237,50 @@ fn is_ready(node: &Value) -> bool {
         .any(|condition| has(condition, "type", "Ready") && has(condition, "status", "True"))
 }
 
-/// The running bed, if everything it should run is running.
-fn whole(options: &Options) -> Result<Option<Bed>> {
-    if !options.state.join(USABLE).exists() {
-        return Ok(None);
+/// What an earlier `up` left.
+enum Found {
+    /// Everything that should run is running.
+    Whole(Box<Bed>),
+    /// Not so, and why.
+    Broken(String),
+    /// No bed was begun.
+    Nothing,
+}
+
+fn found(options: &Options) -> Result<Found> {
+    if !options.state.join(RECORD).exists() {
+        return Ok(Found::Nothing);
     }
-    let Ok(bed) = Bed::attach(options.clone()) else { return Ok(None) };
-    if bed.defects().is_empty() && bed.nodes() != options.nodes {
+    let Ok(bed) = Bed::attach(options.clone()) else {
+        return Ok(Found::Broken(format!("{RECORD} is damaged")));
+    };
+    let defects = bed.defects();
+    if !defects.is_empty() {
+        return Ok(Found::Broken(named(&defects)));
+    }
+    if !options.state.join(USABLE).exists() {
+        return Ok(Found::Broken("the last start did not finish".to_owned()));
+    }
+    if bed.nodes() != options.nodes {
         bail!("bed {} runs with {} nodes, not {}: run down first", bed.name(), bed.nodes(), options.nodes);
     }
-    Ok(Some(bed).filter(|bed| bed.defects().is_empty()))
+    Ok(Found::Whole(Box::new(bed)))
+}
+
+/// The first few of what does not run, for one line.
+fn named(defects: &[Part]) -> String {
+    const SHOWN: usize = 3;
+    let mut names: Vec<String> = defects.iter().take(SHOWN).map(Part::in_words).collect();
+    if defects.len() > SHOWN {
+        names.push(format!("{} more", defects.len() - SHOWN));
+    }
+    names.join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bed::State;
     use serde_json::json;
 
     #[test]
@@ -262,5 +294,15 @@ mod tests {
             json!({"items": [node("n1", "True"), node("n2", "Unknown"), {"metadata": {"name": "n3"}}]});
         assert_eq!(ready_nodes(&list), ["n1"]);
         assert!(ready_nodes(&json!({"code": 403})).is_empty());
+    }
+
+    #[test]
+    fn what_does_not_run_is_named_in_one_line() {
+        let part = |machine: &str, daemon, state| Part { machine: machine.to_owned(), daemon, state };
+        let kubelet = part("n1", Some(Daemon::Kubelet), State::Gone);
+        assert_eq!(named(std::slice::from_ref(&kubelet)), "n1 kubelet does not run");
+        let node = part("n2", None, State::Frozen);
+        let rest = [kubelet.clone(), node, kubelet.clone(), kubelet.clone(), kubelet];
+        assert_eq!(named(&rest), "n1 kubelet does not run, n2 is frozen, n1 kubelet does not run, 2 more");
     }
 }

@@ -106,12 +106,16 @@ fn missing_controllers(has: &str) -> Vec<&'static str> {
     NEEDED.into_iter().filter(|needed| !has.split_ascii_whitespace().any(|has| has == *needed)).collect()
 }
 
-/// Enables what the group itself was given. One write each: a refused one does not spoil the others.
+/// Enables what the group itself was given. One write each, so that a refused one does not spoil the
+/// others; only a refusal of what is needed counts.
 fn enable_controllers(dir: &Path) -> Result<()> {
     let has = fs::read_to_string(dir.join("cgroup.controllers")).unwrap_or_default();
     let given = has.split_ascii_whitespace().filter(|c| NEEDED.contains(c) || WELCOME.contains(c));
     for controller in given {
-        write(&dir.join("cgroup.subtree_control"), &format!("+{controller}"))?;
+        let enabled = write(&dir.join("cgroup.subtree_control"), &format!("+{controller}"));
+        if NEEDED.contains(&controller) {
+            enabled?;
+        }
     }
     Ok(())
 }
@@ -122,4 +126,25 @@ fn thaw_tree(dir: &Path) -> Result<()> {
         write(&state, "0")?;
     }
     subdirectories(dir).iter().try_for_each(|below| thaw_tree(below))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_needed_controller_that_is_refused_is_an_error() {
+        let dir = std::env::temp_dir().join(format!("testbed-v2-test-{}", std::process::id()));
+        // A folder in the place of the file: every write is refused.
+        fs::create_dir_all(dir.join("cgroup.subtree_control")).unwrap();
+        let enable = |has: &str| {
+            fs::write(dir.join("cgroup.controllers"), has).unwrap();
+            enable_controllers(&dir)
+        };
+        assert!(enable("io hugetlb\n").is_ok());
+        assert!(enable("rdma\n").is_ok());
+        let error = enable("io memory\n").unwrap_err().to_string();
+        assert!(error.contains("+memory"), "{error}");
+        fs::remove_dir_all(dir).unwrap();
+    }
 }

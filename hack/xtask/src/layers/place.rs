@@ -3,25 +3,29 @@
 use crate::workspace::{Package, Workspace};
 
 /// Core crates in the order in which one may depend on another.
-pub(super) const CORE: &[&str] = &["api", "net", "config", "allocator", "announce", "l2", "render"];
+const CORE: &[&str] = &["api", "net", "config", "allocator", "announce", "l2", "render"];
+
+/// How many of them, from the start, know no other crate of the project. They are all an adapter may know.
+const GROUND: usize = 2;
 
 const BINARIES: &[&str] = &["controller", "speaker", "operator"];
+const TOOLS: &[&str] = &["oci", "testbed", "xtask"];
 
 /// A layer of the project.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Place {
-    /// Decisions; with the position in [`CORE`].
+    /// Decisions; with the position in the order of core crates.
     Core(usize),
     /// Adapters.
     Io,
     /// Helpers of tests.
     Testkit,
-    /// What runs in a pod.
-    Binary,
-    /// Tests that cross crates.
-    Tests,
-    /// Tools of the project.
-    Hack,
+    /// What runs in a pod, by name.
+    Binary(&'static str),
+    /// Tests of the installed project.
+    EndToEnd,
+    /// Tools of the project, by name.
+    Tool(&'static str),
 }
 
 /// The layer of a member; nothing if its folder belongs to none.
@@ -32,9 +36,18 @@ pub(super) fn of(workspace: &Workspace, package: &Package) -> Option<Place> {
         ["crates", "core", noun] => CORE.iter().position(|known| known == noun).map(Place::Core),
         ["crates", "io", _] => Some(Place::Io),
         ["crates", "testkit"] => Some(Place::Testkit),
-        ["tests", _] => Some(Place::Tests),
-        ["hack", _] => Some(Place::Hack),
-        [binary] if BINARIES.contains(binary) => Some(Place::Binary),
+        ["tests", "e2e"] => Some(Place::EndToEnd),
+        ["hack", tool] => known(TOOLS, tool).map(Place::Tool),
+        [binary] => known(BINARIES, binary).map(Place::Binary),
         _ => None,
     }
+}
+
+fn known(names: &[&'static str], name: &str) -> Option<&'static str> {
+    names.iter().copied().find(|known| *known == name)
+}
+
+/// Whether the core crate at this position knows no other one.
+pub(super) fn is_ground(position: usize) -> bool {
+    position < GROUND
 }

@@ -9,44 +9,81 @@ use crate::rust_source::{code, paths, without_tests};
 
 use super::Sources;
 
-/// Beginnings of paths, and what to do instead.
-const FORBIDDEN: &[(&str, &str)] = &[
-    ("std::net::Tcp", "sockets belong to crates/io"),
-    ("std::net::Udp", "sockets belong to crates/io"),
+const LOCKS: &str = "one task owns the state";
+const SOCKETS: &str = "sockets belong to crates/io";
+const TIME: &str = "time is an input: take `now` as a value";
+
+/// Modules, and what to do instead.
+const MODULES: &[(&str, &str)] = &[
     ("std::os", "the system belongs to crates/io"),
+    ("std::io", "reading and writing belong to crates/io, and so do their errors"),
     ("std::fs", "files belong to crates/io"),
     ("std::env", "the environment is an input: take it as a value"),
     ("std::process", "processes belong to crates/io"),
     ("std::thread", "core is synchronous; its caller owns the threads"),
-    ("std::time::SystemTime", "time is an input: take `now` as a value"),
-    ("std::sync::Mutex", "one task owns the state"),
-    ("std::sync::RwLock", "one task owns the state"),
 ];
+
+/// Names, wherever they stand in a path: their module may have been imported, or renamed.
+const NAMES: &[(&str, &str)] = &[
+    ("TcpListener", SOCKETS),
+    ("TcpStream", SOCKETS),
+    ("UdpSocket", SOCKETS),
+    ("ToSocketAddrs", "resolving names asks the network, which belongs to crates/io"),
+    ("SystemTime", TIME),
+    ("RandomState", "core throws no dice: order by value, or take the seed as a value"),
+    ("Condvar", LOCKS),
+    ("Mutex", LOCKS),
+    ("RwLock", LOCKS),
+    ("mpsc", "core is synchronous: return values instead of sending them"),
+];
+
+/// Functions and methods that read the clock.
+const CLOCKS: &[&str] = &["::now", "::elapsed"];
+
+/// What `use std as x`, `use std::*` and `use std::{self as x}` leave: the module's paths would no longer show.
+const HIDDEN: &[&str] = &["std", "std::", "std::self"];
 
 /// Breaches in the sources of one crate.
 pub(super) fn check(package: &str, sources: &Sources) -> Vec<String> {
     let broken = sources.iter().flat_map(|(file, source)| {
-        let paths = paths(&without_tests(&code(source)));
-        let broken = paths.iter().filter_map(|path| Some((path.clone(), why_not(path)?))).collect::<Vec<_>>();
+        let code = without_tests(&code(source));
+        let paths = paths(&code).into_iter();
+        let mut broken: Vec<_> = paths.filter_map(|path| why_not(&path).map(|why| (path, why))).collect();
+        if calls_elapsed(&code) {
+            broken.push((".elapsed()".to_owned(), TIME));
+        }
         broken.into_iter().map(move |(path, why)| format!("{package} must not name {path} in {file}: {why}"))
     });
     broken.collect()
 }
 
+/// Whether a method of that name is called: `Instant` and `SystemTime` read the clock in it.
+fn calls_elapsed(code: &str) -> bool {
+    let calls = |after: &str| {
+        let rest = after.trim_start().strip_prefix("elapsed");
+        rest.is_some_and(|rest| rest.trim_start().starts_with('('))
+    };
+    code.split('.').skip(1).any(calls)
+}
+
 fn why_not(path: &str) -> Option<&'static str> {
-    if path.ends_with("::now") {
-        return Some("time is an input: take `now` as a value");
+    if CLOCKS.iter().any(|clock| path.ends_with(clock)) {
+        return Some(TIME);
+    }
+    if HIDDEN.contains(&path) {
+        return Some("name what you use of the standard library, so that this check can see it");
     }
     if path == "async" {
         return Some("core is synchronous; async belongs to crates/io and the binaries");
     }
-    FORBIDDEN.iter().find(|(start, _)| begins_with(path, start)).map(|(_, why)| *why)
+    let name = NAMES.iter().find(|(name, _)| path.split("::").any(|part| part == *name));
+    let module = || MODULES.iter().find(|(module, _)| is_in(path, module));
+    name.or_else(module).map(|(_, why)| *why)
 }
 
-/// Whether `path` begins with `start`, where a module's name counts as a whole.
-fn begins_with(path: &str, start: &str) -> bool {
-    let in_type = start.ends_with("Tcp") || start.ends_with("Udp");
-    path.strip_prefix(start).is_some_and(|rest| in_type || rest.is_empty() || rest.starts_with("::"))
+/// Whether `path` names `module` or something in it.
+fn is_in(path: &str, module: &str) -> bool {
+    path.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 /// The Rust files below `folder` that are not tests; both are named as seen from `root`.

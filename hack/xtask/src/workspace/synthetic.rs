@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use super::Workspace;
 
-/// Folder of a package and what it depends on, `dev:` before what only its tests need.
+/// Folder of a package and what it depends on, `dev:` before what only its tests need, `build:` before what only
+/// its build script needs.
 ///
 /// A name with a slash is a member in that folder, called `metallb-<last part>`; others come from elsewhere.
 pub(crate) fn workspace(packages: &[(&str, &[&str])]) -> Workspace {
     let mut known: Vec<&str> = packages.iter().map(|(place, _)| *place).collect();
     for dependency in packages.iter().flat_map(|(_, dependencies)| dependencies.iter()) {
-        known.push(dependency.trim_start_matches("dev:"));
+        known.push(kind_and_place(dependency).1);
     }
     known.sort_unstable();
     known.dedup();
@@ -42,10 +43,14 @@ fn package(place: &str) -> Value {
     })
 }
 
+fn kind_and_place(dependency: &str) -> (Option<&str>, &str) {
+    dependency.split_once(':').map_or((None, dependency), |(kind, place)| (Some(kind), place))
+}
+
 fn node(place: &str, dependencies: &[&str]) -> Value {
-    let dependency = |to: &&str| match to.strip_prefix("dev:") {
-        Some(to) => json!({ "pkg": to, "dep_kinds": [{ "kind": "dev" }] }),
-        None => json!({ "pkg": to, "dep_kinds": [{ "kind": null }] }),
+    let dependency = |to: &&str| {
+        let (kind, to) = kind_and_place(to);
+        json!({ "pkg": to, "dep_kinds": [{ "kind": kind }] })
     };
     json!({ "id": place, "deps": dependencies.iter().map(dependency).collect::<Vec<_>>() })
 }

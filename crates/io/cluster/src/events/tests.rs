@@ -104,3 +104,13 @@ async fn a_crowd_of_events_is_sent_whole_and_in_order_for_each_object() {
     assert_eq!(said.len(), 2_500);
     assert!(said.values().all(|messages| messages == &["first", "second"]));
 }
+
+#[test]
+fn a_long_message_is_cut_at_a_character() {
+    let mut message = "ü".repeat(100_000);
+    shorten(&mut message);
+    assert!(message.len() <= LONGEST_MESSAGE && message.ends_with("ü…"), "{message}");
+    let mut short = "as it is".to_owned();
+    shorten(&mut short);
+    assert_eq!(short, "as it is");
+}

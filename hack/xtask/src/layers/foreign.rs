@@ -1,0 +1,50 @@
+//! Crates from elsewhere, as core sees them.
+
+/// What core may name. A new line here is a decision: the crate must be pure, small and worth reviewing.
+const FOR_CORE: &[&str] = &[
+    "base64",      // keys in Secrets
+    "ipnet",       // prefixes in the operator's API
+    "k8s-openapi", // Kubernetes' types
+    "kube-core",   // resources as types, without the client
+    "kube-derive", // runs in the compiler
+    "schemars",    // schemas of our resources
+    "serde",
+    "serde_json",
+    "sha2",      // the election's order
+    "thiserror", // runs in the compiler
+];
+
+/// Crates that touch the world: clients, runtimes, sockets, files, clocks and dice. Core must not even reach one.
+const WORLD: &[&str] = &[
+    "async-std",
+    "futures",
+    "getrandom",
+    "hyper",
+    "hyper-util",
+    "kube",
+    "kube-client",
+    "kube-runtime",
+    "libc",
+    "mio",
+    "netlink-sys",
+    "nix",
+    "rand",
+    "reqwest",
+    "ring",
+    "rtnetlink",
+    "rustix",
+    "rustls",
+    "socket2",
+    "tokio",
+    "tokio-rustls",
+    "tower",
+    "tracing-subscriber",
+];
+
+pub(super) fn is_for_core(name: &str) -> bool {
+    FOR_CORE.contains(&name)
+}
+
+pub(super) fn touches_the_world(name: &str) -> bool {
+    WORLD.contains(&name)
+}

@@ -1,0 +1,50 @@
+//! Which crate of the project may depend on which: the table of `docs/architecture.md`.
+
+use super::place::{Place, is_ground};
+
+/// Why `here` must not depend on `there`; nothing if it may. Tests may use more than what they test.
+pub(super) fn why_not(here: Place, there: Place, tests_only: bool) -> Option<&'static str> {
+    let allowed = may_use(here, there) || tests_only && tests_may_use(here, there);
+    (!allowed).then(|| reason(here, there))
+}
+
+fn may_use(here: Place, there: Place) -> bool {
+    match (here, there) {
+        (Place::Core(here), Place::Core(there)) => there < here && !is_ground(here),
+        (Place::Io, Place::Core(there)) => is_ground(there),
+        (Place::Testkit | Place::Binary(_), Place::Core(_) | Place::Io)
+        | (Place::Tool("xtask"), Place::Core(_) | Place::Tool("oci"))
+        | (Place::Tool("testbed"), Place::Tool("oci"))
+        | (Place::EndToEnd, Place::Tool("testbed")) => true,
+        _ => false,
+    }
+}
+
+/// What a dev-dependency may name beyond that. The speaker's tests need network namespaces.
+fn tests_may_use(here: Place, there: Place) -> bool {
+    matches!((here, there), (_, Place::Testkit) | (Place::Binary("speaker"), Place::Tool("testbed")))
+}
+
+fn reason(here: Place, there: Place) -> &'static str {
+    match (here, there) {
+        (_, Place::Binary(_)) => "nothing depends on a binary",
+        (_, Place::EndToEnd) => "nothing depends on tests",
+        (_, Place::Testkit) => "the testkit is for tests: a dev-dependency",
+        (Place::Core(_), Place::Core(_)) => {
+            "core crates depend on earlier ones only, in the order of hack/xtask/src/layers/place.rs, \
+             and the first two on none"
+        }
+        (Place::Core(_), Place::Io) => "core does not know its adapters",
+        (Place::Core(_), Place::Tool(_)) => "core depends on core only",
+        (Place::Io, Place::Core(_) | Place::Io) => "an adapter knows core/api and core/net only",
+        (Place::Tool("oci"), _) => "hack/oci packs images and knows nothing of the project",
+        (Place::Tool("testbed"), _) => {
+            "the test bed knows hack/oci only: it installs the project, not links it"
+        }
+        (Place::Tool(_), _) => "xtask knows core and hack/oci only",
+        (Place::EndToEnd, _) => "end-to-end tests know hack/testbed only: they see the project from outside",
+        (Place::Io | Place::Testkit | Place::Binary(_), _) => {
+            "no product code depends on the project's tools"
+        }
+    }
+}
