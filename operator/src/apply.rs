@@ -31,6 +31,8 @@ impl Applied {
 #[error("{}", list(.failures))]
 pub struct ApplyError {
     failures: Vec<Failure>,
+    /// Whether not a single object is as prepared.
+    is_total: bool,
 }
 
 /// One object that is not as prepared.
@@ -52,11 +54,20 @@ fn list(failures: &[Failure]) -> String {
 }
 
 impl ApplyError {
-    /// The most pressing of all failures.
+    /// The most pressing of all failures; who may do nothing at all is cut off.
     #[must_use]
     pub fn disposition(&self) -> Disposition {
+        if self.is_total && self.failures.iter().all(Failure::is_forbidden) {
+            return Disposition::CutOff;
+        }
         let all = self.failures.iter().map(|failure| Disposition::of(&failure.cause));
         all.max().unwrap_or(Disposition::Transient)
+    }
+}
+
+impl Failure {
+    fn is_forbidden(&self) -> bool {
+        matches!(&self.cause, kube::Error::Api(status) if status.code == 403)
     }
 }
 
@@ -81,7 +92,8 @@ impl Prepared {
                 }
             }
         }
-        if failures.is_empty() { Ok(applied) } else { Err(ApplyError { failures }) }
+        let is_total = failures.len() == self.objects.len();
+        if failures.is_empty() { Ok(applied) } else { Err(ApplyError { failures, is_total }) }
     }
 }
 

@@ -9,6 +9,8 @@ use kube::{Client, Resource};
 use metallb_api::MetalLB;
 use serde_json::Value;
 
+use crate::disposition::{Disposition, explain};
+
 /// One resource as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
@@ -30,11 +32,19 @@ pub struct Found {
 
 /// The resources could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("could not read the MetalLB resources of namespace {namespace}: {}", crate::disposition::explain(.cause))]
+#[error("could not read the MetalLB resources of namespace {namespace}: {}", explain(.cause))]
 pub struct DereferenceError {
     namespace: String,
     /// What the API server answered.
     pub cause: kube::Error,
+}
+
+impl DereferenceError {
+    /// Whatever the answer was: who can't see the resources can't work.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        Disposition::CutOff
+    }
 }
 
 /// Where `MetalLB` resources are served.

@@ -9,10 +9,14 @@ pub enum Disposition {
     Bug,
     /// Somebody must change something first; that change is what wakes us.
     Invalid,
+    /// The API server won't have it. The cause may lie outside of what wakes us: try again now and then.
+    Refused,
     /// Try again, ever more slowly.
     Transient,
     /// Somebody was quicker: look again at once.
     Conflict,
+    /// The API server is out of reach, or shut to us: try again, ever more slowly, and say that we can't work.
+    CutOff,
 }
 
 impl Disposition {
@@ -21,12 +25,14 @@ impl Disposition {
     pub fn of(error: &Error) -> Self {
         match error {
             Error::Api(status) => match status.code {
+                401 => Self::CutOff,
                 409 => Self::Conflict,
-                400 | 422 => Self::Invalid,
-                // Forbidden and not found too: rights and CRDs may be on their way.
+                // By the rules of the kind, for lack of rights, or by an admission plugin.
+                400 | 403 | 422 => Self::Refused,
+                // Not found too: CRDs and namespaces may be on their way.
                 _ => Self::Transient,
             },
-            _ => Self::Transient,
+            _ => Self::CutOff,
         }
     }
 }
@@ -49,10 +55,11 @@ mod tests {
     #[test]
     fn answers_are_classed_by_what_helps_against_them() {
         for (code, disposition) in [
+            (401, Disposition::CutOff),
             (409, Disposition::Conflict),
-            (400, Disposition::Invalid),
-            (422, Disposition::Invalid),
-            (403, Disposition::Transient),
+            (400, Disposition::Refused),
+            (403, Disposition::Refused),
+            (422, Disposition::Refused),
             (404, Disposition::Transient),
             (429, Disposition::Transient),
             (500, Disposition::Transient),
@@ -62,6 +69,6 @@ mod tests {
             assert_eq!(Disposition::of(&error), disposition, "{code}");
             assert_eq!(explain(&error), format!("no ({code})"));
         }
-        assert_eq!(Disposition::of(&Error::LinesCodecMaxLineLengthExceeded), Disposition::Transient);
+        assert_eq!(Disposition::of(&Error::LinesCodecMaxLineLengthExceeded), Disposition::CutOff);
     }
 }

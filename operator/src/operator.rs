@@ -76,7 +76,7 @@ impl Operator {
         let found = match dereference(&self.client, &self.environment.namespace).await {
             Ok(found) => found,
             Err(error) => {
-                report.problem(chain(&error), Disposition::of(&error.cause));
+                report.problem(chain(&error), error.disposition());
                 return report;
             }
         };

@@ -5,13 +5,21 @@ use std::time::Duration;
 use kube::core::PartialObjectMeta;
 use metallb_api::MetalLB;
 use metallb_cluster::{Pace, Store, Unsynced, Watches};
-use metallb_telemetry::health::Gate;
+use metallb_telemetry::health::{Gate, Heartbeat};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use crate::disposition::Disposition;
 use crate::operator::{Operator, Report};
 
 #[cfg(test)]
 mod tests;
+
+/// The loop turns at least this often between passes, to show that it is alive.
+const TURN: Duration = Duration::from_secs(5);
+/// A pass that takes longer is cut short: requests have no time limit of their own.
+const LONGEST_PASS: Duration = Duration::from_secs(60);
+/// A loop that did not turn for so long is stuck. Longer than a pass and a turn together.
+pub const STUCK: Duration = Duration::from_secs(90);
 
 /// What the loop looks at.
 pub struct Owner {
@@ -21,38 +29,62 @@ pub struct Owner {
     pub watches: Watches,
     /// Says when the resources have been seen.
     pub resources: Store<PartialObjectMeta<MetalLB>>,
-    /// Opens when the first pass is through.
+    /// Open while the last pass could work with the API server.
     pub ready: Gate,
+    /// Beats with every turn of the loop, at least once in [`STUCK`].
+    pub alive: Heartbeat,
 }
 
 impl Owner {
     /// Makes a pass whenever it is time for one; never returns. Safe to cancel.
     pub async fn run(mut self) {
+        let mut turn = interval(TURN);
+        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut rhythm = Rhythm::default();
         let mut told = Vec::new();
         let mut again = None;
         loop {
-            tokio::select! {
-                () = self.watches.changed() => {}
-                () = pause(again) => {}
-            }
+            let is_due = tokio::select! {
+                () = self.watches.changed() => true,
+                () = until(again) => true,
+                _ = turn.tick() => false,
+            };
+            self.alive.beat();
             if !self.resources.is_synced() {
                 self.ready.close(why_not(&self.watches.unsynced()));
-                continue;
+                again = None;
+            } else if is_due {
+                let report = bounded(self.operator.pass()).await;
+                log(&report, &mut told);
+                show(&report, &self.ready);
+                again = rhythm.next(report.disposition).map(|pause| Instant::now() + pause);
             }
-            let report = self.operator.pass().await;
-            log(&report, &mut told);
-            again = rhythm.next(report.disposition);
-            self.ready.open();
         }
     }
 }
 
-/// Resolves after the pause, or never.
-async fn pause(length: Option<Duration>) {
-    match length {
-        Some(length) => tokio::time::sleep(length).await,
+/// Resolves at the time, or never.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+/// The pass, unless it takes too long. What it wrote until then stays; the next one goes on from there.
+async fn bounded(pass: impl Future<Output = Report>) -> Report {
+    timeout(LONGEST_PASS, pass).await.unwrap_or_else(|_| {
+        let seconds = LONGEST_PASS.as_secs();
+        let problem = format!("the API server answers too slowly: a pass was not through after {seconds} s");
+        Report { problems: vec![problem], disposition: Some(Disposition::CutOff), ..Report::default() }
+    })
+}
+
+/// Ready is who can work. That a resource asks for what can't be is told in its status, not here.
+fn show(report: &Report, ready: &Gate) {
+    match report.disposition {
+        Some(Disposition::CutOff) => ready.close(report.problems.join("; ")),
+        _ => ready.open(),
     }
 }
 
@@ -78,6 +110,7 @@ fn log(report: &Report, told: &mut Vec<String>) {
 #[derive(Debug, Default)]
 struct Rhythm {
     pace: Pace,
+    patience: Patience,
     conflicts: u8,
 }
 
@@ -96,7 +129,31 @@ impl Rhythm {
                 self.conflicts = self.conflicts.saturating_add(1);
                 Some(Duration::ZERO)
             }
-            Some(Disposition::Conflict | Disposition::Transient) => self.pace.next(),
+            Some(Disposition::Conflict | Disposition::Refused) => Some(self.patience.next()),
+            Some(Disposition::Transient | Disposition::CutOff) => self.pace.next(),
         }
+    }
+}
+
+/// Pauses between tries of what was refused: each twice the one before, up to the longest.
+#[derive(Debug)]
+struct Patience(Duration);
+
+/// Somebody may just be about to clear away what is in the way.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// How long somebody may have to wait after clearing it away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(FIRST_PAUSE)
+    }
+}
+
+impl Patience {
+    fn next(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        pause
     }
 }

@@ -14,7 +14,7 @@ use metallb_telemetry::logs::{self, Level};
 
 use crate::flags::Flags;
 use crate::operator::Operator;
-use crate::owner::Owner;
+use crate::owner::{Owner, STUCK};
 use crate::watches::follow;
 
 /// Source component of the operator's events.
@@ -70,7 +70,9 @@ async fn serve(flags: &Flags, environment: Environment) -> anyhow::Result<()> {
     let ready = health.ready_when("MetalLB resources");
     let (watches, resources) = follow(&client, &environment.namespace);
     let events = EventSink::new(client.clone(), EVENT_SOURCE, "");
-    let owner = Owner { operator: Operator { client, environment, events }, watches, resources, ready };
+    let operator = Operator { client, environment, events };
+    let alive = health.alive_within("operator loop", STUCK);
+    let owner = Owner { operator, watches, resources, ready, alive };
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, flags.port));
     let probes = metallb_serve::probes(address, move |probe| {
         let report = match probe {

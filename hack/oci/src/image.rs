@@ -56,14 +56,26 @@ impl Content {
 }
 
 impl Image {
-    /// Refuses names containerd would store but Kubernetes could never ask for.
     pub(crate) fn tag(&self) -> Result<&str, Error> {
-        let refused = || Error::Reference(self.reference.clone());
-        let (name, tag) = self.reference.rsplit_once(':').ok_or_else(refused)?;
-        let plain = |part: &str| {
-            !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-:".contains(c))
-        };
-        let whole = name.contains('/') && name.split('/').all(plain) && plain(tag);
-        if whole { Ok(tag) } else { Err(refused()) }
+        tag_of(&self.reference)
     }
+}
+
+/// The tag of an image reference.
+///
+/// # Errors
+/// When `reference` is not `registry/name:tag`: containerd would store such a name, but Kubernetes could never ask
+/// for it.
+pub fn tag_of(reference: &str) -> Result<&str, Error> {
+    let refused = || Error::Reference(reference.to_owned());
+    let (name, tag) = reference.rsplit_once(':').ok_or_else(refused)?;
+    let (registry, path) = name.split_once('/').ok_or_else(refused)?;
+    let (host, port) = registry.split_once(':').map_or((registry, None), |(host, port)| (host, Some(port)));
+    let digits = |port: &str| !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
+    let whole = is_plain(host) && port.is_none_or(digits) && path.split('/').all(is_plain) && is_plain(tag);
+    if whole { Ok(tag) } else { Err(refused()) }
+}
+
+fn is_plain(part: &str) -> bool {
+    !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }

@@ -9,7 +9,7 @@ mod layer;
 
 pub use archive::write_archive;
 pub use digest::Digest;
-pub use image::{Content, File, Image};
+pub use image::{Content, File, Image, tag_of};
 
 use std::path::PathBuf;
 

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use serde_json::Value;
 
 use crate::archive::build_archive;
-use crate::{Content, Digest, Error, File, Image, write_archive};
+use crate::{Content, Digest, Error, File, Image, tag_of, write_archive};
 
 fn file(path: &str, mode: u32, content: &str) -> File {
     File { path: path.to_owned(), mode, content: Content::Bytes(content.as_bytes().to_vec()) }
@@ -192,9 +192,32 @@ fn two_files_in_one_place_are_refused() {
 
 #[test]
 fn names_without_registry_or_tag_are_refused() {
-    for reference in ["", "thing", "thing:dev", "localhost/thing", "localhost/:dev", "a/b:", "a/b c:dev"] {
+    for reference in [
+        "",
+        "thing",
+        "thing:dev",
+        "localhost/thing",
+        "localhost/:dev",
+        "/b:dev",
+        "a/b:",
+        "a/b c:dev",
+        "a/b:d e",
+        "a/b:c:dev",
+        "a:/b:dev",
+        "a:x/b:dev",
+        "a//b:dev",
+    ] {
         let refused = build_archive(&Image { reference: reference.to_owned(), ..Image::default() });
         assert!(matches!(refused, Err(Error::Reference(_))), "{reference:?}: {refused:?}");
+    }
+}
+
+#[test]
+fn the_tag_is_what_follows_the_name_not_the_port() {
+    for reference in
+        ["localhost/thing:v1", "registry.example:5000/a/thing:v1", "registry.example/a_b/c-d.e:v1"]
+    {
+        assert_eq!(tag_of(reference).unwrap(), "v1");
     }
 }
 

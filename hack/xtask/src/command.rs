@@ -1,10 +1,10 @@
 //! The command line: what the tasks are called, and what they tell the one who runs them.
-#![expect(clippy::print_stdout, reason = "this is what the commands say; everything else returns values")]
 
 use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 
 use crate::generated::Mode;
@@ -73,10 +73,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
         Task::Crds { check } => {
             report("generated", &manifests::crds()?.run(workspace.root(), Mode::of(check))?)
         }
-        Task::Manifest { registry, tag } => {
-            print!("{}", manifests::install(registry.trim_end_matches('/'), &tag)?);
-            Ok(())
-        }
+        Task::Manifest { registry, tag } => say(&manifests::for_registry(&registry, &tag)?),
         Task::Bundle { check } => {
             report("generated", &manifests::bundle()?.run(workspace.root(), Mode::of(check))?)
         }
@@ -91,20 +88,66 @@ fn build_images(
 ) -> anyhow::Result<()> {
     let built = images::build(workspace, &workspace.root().join(out), tag, profile)?;
     for image in &built {
-        println!("{image}");
+        say(&format!("{image}\n"))?;
     }
     let oversized: Vec<String> = built.iter().filter_map(|image| image.oversized(profile)).collect();
     report("size", &oversized)
 }
 
+/// Prints `text` as it is.
+fn say(text: &str) -> anyhow::Result<()> {
+    write_to(&mut io::stdout().lock(), text).context("cannot write to the standard output")
+}
+
+/// A reader that has seen enough and left (`| head`) is no failure.
+fn write_to(out: &mut impl Write, text: &str) -> io::Result<()> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
 /// Prints every finding, and fails if there is one.
 fn report(check: &str, findings: &[String]) -> anyhow::Result<()> {
     for finding in findings {
-        println!("{finding}");
+        say(&format!("{finding}\n"))?;
     }
     if findings.is_empty() {
         Ok(())
     } else {
         bail!("{check} check: {} finding(s), see above", findings.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, ErrorKind, Write};
+
+    use super::write_to;
+
+    /// Fails on the first byte, as a pipe without a reader and a full disk do.
+    struct Failing(ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_left_is_no_failure_and_a_full_disk_is_one() {
+        assert!(write_to(&mut Failing(ErrorKind::BrokenPipe), "text").is_ok());
+        assert!(write_to(&mut Failing(ErrorKind::StorageFull), "text").is_err());
+    }
+
+    #[test]
+    fn what_is_said_is_written_as_it_is() {
+        let mut out = Vec::new();
+        write_to(&mut out, "a\nb").unwrap();
+        assert_eq!(out, b"a\nb");
     }
 }

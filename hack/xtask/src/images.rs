@@ -70,13 +70,27 @@ pub(crate) fn build(
     tag: &str,
     profile: Profile,
 ) -> anyhow::Result<Vec<Built>> {
-    let compiled = binaries::compile(workspace, profile)?;
+    for product in &PRODUCTS {
+        metallb_oci::tag_of(&product::reference(product.name, tag))?; // now, not after minutes of compiling
+    }
+    let commit = || product::revision(workspace.root());
+    let (compiled, revision) = at_one_commit(commit, || binaries::compile(workspace, profile))?;
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-    let revision = product::revision(workspace.root());
     PRODUCTS
         .iter()
         .map(|product| build_one(workspace, &compiled, product, (out, tag, revision.as_deref())))
         .collect()
+}
+
+/// What `work` makes, and the commit it is made from: nothing if the sources changed meanwhile.
+fn at_one_commit<T>(
+    commit: impl Fn() -> Option<String>,
+    work: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<(T, Option<String>)> {
+    let before = commit();
+    let made = work()?;
+    let revision = before.filter(|before| commit().as_ref() == Some(before));
+    Ok((made, revision))
 }
 
 fn build_one(

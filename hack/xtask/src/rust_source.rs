@@ -12,6 +12,10 @@ pub(crate) use lexer::code;
 
 const TEST_ONLY: &str = "#[cfg(test)]";
 
+/// Words that may stand before a path which begins with `::`, and are no part of it.
+const BEFORE_A_PATH: &[&str] =
+    &["as", "dyn", "else", "for", "if", "impl", "in", "match", "mut", "return", "use"];
+
 /// `code` without the items that only tests see.
 pub(crate) fn without_tests(code: &str) -> String {
     let mut kept = String::new();
@@ -67,7 +71,11 @@ fn read_path(chars: &mut Peekable<Chars<'_>>, prefix: &str, found: &mut BTreeSet
         if !read_separator(chars) {
             break;
         }
-        path.push_str("::");
+        if BEFORE_A_PATH.contains(&path.as_str()) {
+            path.clear(); // `use ::std::fs`: the path begins here
+        } else {
+            path.push_str("::");
+        }
     }
     if path.len() > prefix.len() {
         found.insert(path);

@@ -27,7 +27,23 @@ fn a_conflict_is_tried_again_at_once_but_not_for_ever() {
     for _ in 0..CONFLICTS {
         assert_eq!(rhythm.next(Some(Disposition::Conflict)), Some(Duration::ZERO));
     }
-    assert!(rhythm.next(Some(Disposition::Conflict)) > Some(Duration::ZERO));
+    assert_eq!(rhythm.next(Some(Disposition::Conflict)), Some(FIRST_PAUSE));
+}
+
+#[test]
+fn what_was_refused_is_tried_again_now_and_then() {
+    let mut rhythm = Rhythm::default();
+    let pauses: Vec<_> = (0..6).filter_map(|_| rhythm.next(Some(Disposition::Refused))).collect();
+    assert_eq!(pauses, [5, 10, 20, 40, 60, 60].map(Duration::from_secs));
+    rhythm.next(None);
+    assert_eq!(rhythm.next(Some(Disposition::Refused)), Some(FIRST_PAUSE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_without_an_end_is_cut_short() {
+    let report = bounded(std::future::pending()).await;
+    let problem = "the API server answers too slowly: a pass was not through after 60 s";
+    assert_eq!((report.problems, report.disposition), (vec![problem.to_owned()], Some(Disposition::CutOff)));
 }
 
 #[test]

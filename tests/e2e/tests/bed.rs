@@ -59,7 +59,10 @@ fn main() -> ExitCode {
     if let (Some(VICTIM), Some(name)) = (words.next().as_deref(), words.next()) {
         return match Bed::up(options(&name)) {
             Ok(_) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
+            Err(error) => {
+                report(&format!("bed {name}: {error:#}"));
+                ExitCode::FAILURE
+            }
         };
     }
     let mut arguments = Arguments::from_args();
@@ -194,7 +197,8 @@ impl PartialEq for Shared {
     /// Somebody else's bed keeps the host changed: then it can't be told what ours left.
     fn eq(&self, other: &Shared) -> bool {
         let same = self.settings == other.settings && self.mount_points == other.mount_points;
-        same || self.is_held_by_others() || other.is_held_by_others()
+        let held = self.is_held_by_others() || other.is_held_by_others();
+        same || held
     }
 }
 

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
                 interface_comes_and_goes,
             ),
             ("a speaker that loses the API server goes on answering", api_lost),
+            ("a node cut off while the API server restarts is in step again soon after", cut_off_meanwhile),
         ],
     )
 }
@@ -136,3 +137,37 @@ fn api_lost(cluster: &Cluster) -> Result<()> {
     ensure!(both(cluster)? == (four, six), "the addresses changed while the API server was away");
     Ok(())
 }
+
+fn cut_off_meanwhile(cluster: &Cluster) -> Result<()> {
+    // n1 announces this one; what it is told next, it can only hear over a new connection.
+    cluster.apply(N1_ONLY)?;
+    cluster.apply(&Service::named("told").annotated("{metallb.io/address-pool: n1-only}").yaml())?;
+    let address = cluster.wait_address("told")?;
+    lan::wait_owner(&cluster.bed, address, None, REACTION)?;
+    cluster.bed.cut_api("n1")?;
+    cluster.bed.stop_api()?;
+    cluster.bed.start_api_again()?;
+    cluster.kubectl(&["delete", "service", "-n", "default", "told"])?;
+    let start = Instant::now();
+    cluster.bed.restore_api("n1")?;
+    lan::wait_silence(&cluster.bed, address, IN_STEP)?;
+    report("n1 heard of the deletion after its path to the API server was back for", start.elapsed());
+    cluster.wait_available()
+}
+
+/// A dead connection is noticed within 11 s, and tries to connect again are at most 5 s apart.
+const IN_STEP: Duration = Duration::from_secs(25);
+
+/// A pool announced by n1 only.
+const N1_ONLY: &str = "apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: n1-only, namespace: metallb-system}
+spec: {addresses: [172.30.0.161/32], autoAssign: false}
+---
+apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: n1-only, namespace: metallb-system}
+spec:
+  ipAddressPools: [n1-only]
+  nodeSelectors: [{matchLabels: {kubernetes.io/hostname: n1}}]
+";

@@ -18,6 +18,10 @@ pub enum Platform {
 ///
 /// So far the embedded engine serves every name: the speaker learns it by `METALLB_BGP_TYPE`, and nothing else
 /// runs beside it.
+///
+/// That is why the original's rule by platform is lifted, which refuses `frr-k8s-external` outside OpenShift with
+/// `unsupported bgp backend frr-k8s-external`: no frr-k8s is talked to, so that none can be missing. Its namespace is
+/// still asked for, as the webhook asks for it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Backend {
     /// The speaker itself.

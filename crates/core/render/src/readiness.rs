@@ -1,6 +1,6 @@
 //! Whether the workloads run as asked, judged by their status alone.
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, DeploymentCondition};
 
 #[cfg(test)]
 mod tests;
@@ -51,5 +51,20 @@ fn shortcoming_of_controller(controller: Option<&Deployment>) -> Option<String> 
         (status.updated_replicas.unwrap_or_default(), "updated"),
     ];
     let (count, what) = counts.into_iter().find(|&(count, _)| count != wanted)?;
-    Some(format!("MetalLB controller deployment not ready: {count} of {wanted} controllers {what}"))
+    let causes = causes(status.conditions.as_deref().unwrap_or_default());
+    Some(format!("MetalLB controller deployment not ready: {count} of {wanted} controllers {what}{causes}"))
+}
+
+/// What keeps the pods away, as far as the Deployment's conditions tell: `: cause; cause`, or nothing. A DaemonSet
+/// has no such conditions.
+fn causes(conditions: &[DeploymentCondition]) -> String {
+    let tells = |condition: &&DeploymentCondition| {
+        matches!(
+            (condition.type_.as_str(), condition.status.as_str()),
+            ("ReplicaFailure", "True") | ("Progressing", "False")
+        )
+    };
+    let messages = conditions.iter().filter(tells).filter_map(|condition| condition.message.as_deref());
+    let messages: Vec<&str> = messages.filter(|message| !message.is_empty()).collect();
+    if messages.is_empty() { String::new() } else { format!(": {}", messages.join("; ")) }
 }

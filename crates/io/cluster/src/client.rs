@@ -3,11 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::Request;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::{Body, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
 /// How long a new connection may take. Failing early beats waiting: everything is retried.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long the API server may take to begin its answer to anything but a watch.
+const REQUEST: Duration = Duration::from_secs(15);
+/// After this long without a word the other end is probed, so often, before it counts as gone.
+const SILENCE: Duration = Duration::from_secs(5);
+const PROBE: Duration = Duration::from_secs(2);
+const PROBES: u32 = 3;
+/// How long sent data or probes may stay unacknowledged.
+const DEAF: Duration = Duration::from_secs(11);
 
 /// No usable client configuration.
 #[derive(Debug, thiserror::Error)]
@@ -36,16 +49,93 @@ pub enum ConnectError {
 /// # Errors
 /// When no configuration is found or it can't be used.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
-    let mut config = match kubeconfig {
+    let config = match kubeconfig {
         Some(path) => from_file(path).await?,
         None => Config::infer().await.map_err(ConnectError::Infer)?,
     };
-    config.connect_timeout = Some(CONNECT);
-    Client::try_from(config).map_err(ConnectError::Build)
+    build(config).map_err(ConnectError::Build)
 }
 
 async fn from_file(path: &Path) -> Result<Config, ConnectError> {
     let wrong = |source| ConnectError::Kubeconfig { path: path.to_owned(), source };
     let kubeconfig = Kubeconfig::read_from(path).map_err(wrong)?;
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(wrong)
+}
+
+/// kube's own stack, on a connection that notices when its other end is gone, and with a time limit for
+/// everything but watches. What fails is tried again by whoever asked.
+fn build(config: Config) -> Result<Client, kube::Error> {
+    let https = config.rustls_https_connector_with_connector(connector())?;
+    let stack = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https));
+    let limited = service_fn(move |request: Request<Body>| answer(stack.clone(), request));
+    Ok(Client::new(limited, config.default_namespace))
+}
+
+async fn answer<S>(stack: S, request: Request<Body>) -> Result<S::Response, BoxError>
+where
+    S: Service<Request<Body>, Error = BoxError>,
+{
+    if is_watch(&request) {
+        return stack.oneshot(request).await;
+    }
+    tokio::time::timeout(REQUEST, stack.oneshot(request)).await?
+}
+
+fn is_watch(request: &Request<Body>) -> bool {
+    let mut parameters = request.uri().query().unwrap_or_default().split('&');
+    parameters.any(|parameter| matches!(parameter, "watch=true" | "watch=1"))
+}
+
+/// A path that is lost without a word (a cable, a firewall, a server that came back without its memory of us)
+/// must not leave a daemon deaf: silence is probed, and ends the connection within [`DEAF`].
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_connect_timeout(Some(CONNECT));
+    connector.set_nodelay(true);
+    connector.set_keepalive(Some(SILENCE));
+    connector.set_keepalive_interval(Some(PROBE));
+    connector.set_keepalive_retries(Some(PROBES));
+    connector.set_tcp_user_timeout(Some(DEAF));
+    connector
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::Api;
+    use kube::api::{ListParams, WatchParams};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A client of a server that takes connections and never answers.
+    async fn of_a_silent_server() -> (Client, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        (build(Config::new(url)).unwrap(), listener)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_nobody_answers_ends() {
+        let (client, _listener) = of_a_silent_server().await;
+        let asked = tokio::time::Instant::now();
+        let answer = Api::<ConfigMap>::all(client).list(&ListParams::default()).await;
+        assert!(answer.is_err());
+        assert!(asked.elapsed() <= REQUEST * 2, "{:?}", asked.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_may_be_silent_for_long() {
+        let (client, _listener) = of_a_silent_server().await;
+        let api = Api::<ConfigMap>::all(client);
+        let parameters = WatchParams::default();
+        let watch = api.watch(&parameters, "1");
+        assert!(tokio::time::timeout(REQUEST * 10, watch).await.is_err());
+    }
 }

@@ -267,12 +267,17 @@ fn found(options: &Options) -> Result<Found> {
     Ok(Found::Whole(Box::new(bed)))
 }
 
-/// The first few of what does not run, for one line.
+/// The first few of what does not run, for one line. With a machine go its daemons, unnamed.
 fn named(defects: &[Part]) -> String {
     const SHOWN: usize = 3;
-    let mut names: Vec<String> = defects.iter().take(SHOWN).map(Part::in_words).collect();
-    if defects.len() > SHOWN {
-        names.push(format!("{} more", defects.len() - SHOWN));
+    let machines: Vec<_> =
+        defects.iter().filter(|part| part.daemon.is_none()).map(|part| &part.machine).collect();
+    let roots = defects.iter().filter(|part| part.daemon.is_none() || !machines.contains(&&part.machine));
+    let mut names: Vec<String> = roots.map(Part::in_words).collect();
+    if names.len() > SHOWN {
+        let more = names.len() - SHOWN;
+        names.truncate(SHOWN);
+        names.push(format!("{more} more"));
     }
     names.join(", ")
 }
@@ -302,7 +307,9 @@ mod tests {
         let kubelet = part("n1", Some(Daemon::Kubelet), State::Gone);
         assert_eq!(named(std::slice::from_ref(&kubelet)), "n1 kubelet does not run");
         let node = part("n2", None, State::Frozen);
-        let rest = [kubelet.clone(), node, kubelet.clone(), kubelet.clone(), kubelet];
-        assert_eq!(named(&rest), "n1 kubelet does not run, n2 is frozen, n1 kubelet does not run, 2 more");
+        let on_it = part("n2", Some(Daemon::Kubelet), State::Frozen);
+        assert_eq!(named(&[kubelet.clone(), node.clone(), on_it]), "n1 kubelet does not run, n2 is frozen");
+        let many = named(&[node.clone(), kubelet.clone(), node, kubelet.clone(), kubelet]);
+        assert!(many.ends_with(", n2 is frozen, 2 more"), "{many}");
     }
 }

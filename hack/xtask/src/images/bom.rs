@@ -2,14 +2,14 @@
 //!
 //! It carries no time and no serial number, so that the same binary has the same bill.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
+mod toolchain;
 
-use anyhow::{Context as _, bail};
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::bail;
 use metallb_oci::Digest;
 use serde_json::{Value, json};
 
-use crate::shell;
 use crate::workspace::{Package, Workspace};
 
 use super::binaries::Compiled;
@@ -22,7 +22,7 @@ pub(super) fn build(
     binary: &Digest,
 ) -> anyhow::Result<String> {
     let linked = linked(workspace, package, |id| compiled.has(id));
-    let bill = document(workspace, &linked, package, binary, toolchain()?)?;
+    let bill = document(workspace, &linked, package, binary, toolchain::components()?)?;
     Ok(serde_json::to_string_pretty(&bill)? + "\n")
 }
 
@@ -101,29 +101,6 @@ fn dependencies(workspace: &Workspace, linked: &[&Package]) -> Vec<Value> {
         json!({ "ref": reference(package), "dependsOn": to })
     };
     linked.iter().map(entry).collect()
-}
-
-/// What the compiler and the linker add.
-fn toolchain() -> anyhow::Result<Vec<Value>> {
-    let rustc = shell::output(Command::new("rustc").arg("--version"))?;
-    let rustc = rustc.split_whitespace().nth(1).context("rustc --version names no version")?.to_owned();
-    let mut parts = vec![runtime("rust-std", &rustc, "MIT OR Apache-2.0")];
-    // Another C library (musl) has no such setting and is part of the Rust distribution.
-    let libc = shell::quiet(Command::new("getconf").arg("GNU_LIBC_VERSION"));
-    if let Some(version) = libc.as_deref().and_then(|libc| libc.trim().strip_prefix("glibc ")) {
-        parts.push(runtime("glibc", version, "LGPL-2.1-or-later"));
-    }
-    Ok(parts)
-}
-
-fn runtime(name: &str, version: &str, license: &str) -> Value {
-    json!({
-        "type": "library",
-        "bom-ref": format!("{name}@{version}"),
-        "name": name,
-        "version": version,
-        "licenses": [{ "expression": license }],
-    })
 }
 
 #[cfg(test)]

@@ -52,6 +52,13 @@ fn groups_are_spelled_out() {
 }
 
 #[test]
+fn a_path_may_begin_with_colons() {
+    for source in ["use ::std::fs;", "let x = ::std::fs;", "return ::std::fs;", "fn x(y: ::std::fs) {}"] {
+        assert!(paths(source).contains("std::fs"), "{source}: {:?}", paths(source));
+    }
+}
+
+#[test]
 fn a_path_may_be_broken_over_lines() {
     assert!(paths("std::\n    fs::read(x)").contains("std::fs::read"));
 }

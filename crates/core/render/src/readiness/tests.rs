@@ -1,4 +1,4 @@
-use k8s_openapi::api::apps::v1::{DaemonSetStatus, DeploymentSpec, DeploymentStatus};
+use k8s_openapi::api::apps::v1::{DaemonSetStatus, DeploymentCondition, DeploymentSpec, DeploymentStatus};
 
 use super::*;
 
@@ -91,4 +91,35 @@ fn the_first_shortcoming_of_the_controller_is_named() {
         assert_eq!(readiness(Some(&healthy), Some(&controller)), not_ready(text));
     }
     assert_eq!(readiness(Some(&healthy), None), not_ready("MetalLB controller deployment does not exist"));
+}
+
+#[test]
+fn what_keeps_the_controller_away_is_named_with_its_absence() {
+    let condition = |type_: &str, status: &str, message: &str| DeploymentCondition {
+        type_: type_.to_owned(),
+        status: status.to_owned(),
+        message: Some(message.to_owned()),
+        ..DeploymentCondition::default()
+    };
+    let symptom = "MetalLB controller deployment not ready: 0 of 1 controllers updated";
+    let forbidden = "pods \"controller-\" is forbidden: no PriorityClass with name nope was found";
+    for (conditions, text) in [
+        (vec![condition("ReplicaFailure", "True", forbidden)], format!("{symptom}: {forbidden}")),
+        (
+            vec![
+                condition("Progressing", "False", "timed out"),
+                condition("ReplicaFailure", "True", forbidden),
+            ],
+            format!("{symptom}: timed out; {forbidden}"),
+        ),
+        (vec![condition("Progressing", "True", "on its way")], symptom.to_owned()),
+        (vec![condition("ReplicaFailure", "False", "over")], symptom.to_owned()),
+        (vec![condition("Available", "False", "no minimum availability")], symptom.to_owned()),
+    ] {
+        let controller = controller(None, |status| {
+            status.updated_replicas = None;
+            status.conditions = Some(conditions);
+        });
+        assert_eq!(readiness(Some(&speaker(|_| {})), Some(&controller)), not_ready(&text));
+    }
 }

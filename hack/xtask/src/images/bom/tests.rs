@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 
 use metallb_oci::Digest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::workspace::Workspace;
 use crate::workspace::synthetic::workspace;
 
-use super::{document, linked, runtime};
+use super::{document, linked};
 
 fn project() -> Workspace {
     workspace(&[
@@ -20,8 +20,11 @@ fn project() -> Workspace {
 fn bill(workspace: &Workspace) -> Value {
     let package = workspace.member("metallb-speaker").unwrap();
     let linked = linked(workspace, package, |id| id != "optional");
-    let toolchain = vec![runtime("glibc", "2.36", "LGPL-2.1-or-later")];
-    document(workspace, &linked, package, &Digest::of(b"binary"), toolchain).unwrap()
+    let glibc = json!({
+        "type": "library", "bom-ref": "glibc@2.36", "name": "glibc", "version": "2.36",
+        "licenses": [{ "expression": "LGPL-2.1-or-later" }],
+    });
+    document(workspace, &linked, package, &Digest::of(b"binary"), vec![glibc]).unwrap()
 }
 
 fn names(bill: &Value) -> Vec<&str> {

@@ -35,6 +35,7 @@ fn every_way_to_the_world_is_found_and_named() {
         ("use std::sync; fn x() { sync::mpsc::channel() }", "sync::mpsc::channel"),
         ("use std as s; fn x() { s::fs::read(y) }", "std"),
         ("use ::std as s;", "std"),
+        ("use ::std::fs;", "std::fs"),
         ("extern crate std as s;", "std"),
         ("use std::{self as s};", "std::self"),
         ("use std::*;", "std::"),
