@@ -16,7 +16,7 @@ mod tests;
 
 /// The loop turns at least this often between passes, to show that it is alive.
 const TURN: Duration = Duration::from_secs(5);
-/// A pass that takes longer is cut short: requests have no time limit of their own.
+/// A pass that takes longer is cut short: each request has its time limit, but a pass makes dozens of them.
 const LONGEST_PASS: Duration = Duration::from_secs(60);
 /// A loop that did not turn for so long is stuck. Longer than a pass and a turn together.
 pub const STUCK: Duration = Duration::from_secs(90);

@@ -1,4 +1,4 @@
-use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use serde_json::json;
 
 use crate::scenario::{NAMESPACE, Scenario};
@@ -25,6 +25,18 @@ async fn a_speaker_that_fails_later_is_told_at_once() {
     scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &json!({"numberReady": 3}));
     scenario.pass().await;
     assert_eq!(scenario.told("metallb"), ["Available Available: ", "Upgradeable Upgradeable: "]);
+}
+
+#[tokio::test]
+async fn what_keeps_the_controller_away_is_told() {
+    let scenario = Scenario::settled().await;
+    let forbidden = "pods \"controller-\" is forbidden: no PriorityClass with name nope was found";
+    let condition = json!({"type": "ReplicaFailure", "status": "True", "message": forbidden});
+    let status = json!({"updatedReplicas": 0, "conditions": [condition]});
+    scenario.server.set_status::<Deployment>(Some(NAMESPACE), "controller", &status);
+    scenario.pass().await;
+    let symptom = "MetalLB controller deployment not ready: 0 of 1 controllers updated";
+    assert_eq!(scenario.told("metallb"), [format!("Progressing Progressing: {symptom}: {forbidden}")]);
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn a_refused_object_is_named_and_does_not_keep_the_others_away() {
     // The list, then read and write of three objects, then the read of the memberlist Secret: its creation.
     scenario.server.fail_nth(8, Failure::Status(403));
     let report = scenario.pass().await;
-    assert_eq!(report.disposition, Some(Disposition::Transient));
+    assert_eq!(report.disposition, Some(Disposition::Refused));
     let told = scenario.told("metallb");
     let cause = "could not apply (v1, Kind=Secret) metallb-system/metallb-memberlist: \
                  this test lets the request fail (403)";
@@ -67,10 +67,22 @@ async fn a_conflict_is_told_as_progress_and_tried_again() {
 }
 
 #[tokio::test]
-async fn what_only_an_edit_can_cure_waits_for_one() {
+async fn only_a_spec_that_makes_no_sense_waits_for_an_edit() {
     let scenario = Scenario::with_resource();
     scenario.server.fail_nth(2, Failure::Status(422));
+    assert_eq!(scenario.pass().await.disposition, Some(Disposition::Refused));
+    scenario.put("metallb", &serde_json::json!({"bgpBackend": "bird"}));
     assert_eq!(scenario.pass().await.disposition, Some(Disposition::Invalid));
+}
+
+#[tokio::test]
+async fn who_may_do_nothing_at_all_is_cut_off() {
+    let scenario = Scenario::with_resource();
+    scenario.server.forbid_writes();
+    assert_eq!(scenario.pass().await.disposition, Some(Disposition::CutOff));
+    let scenario = Scenario::with_resource();
+    scenario.server.fail_nth(5, Failure::Status(401));
+    assert_eq!(scenario.pass().await.disposition, Some(Disposition::CutOff));
 }
 
 #[tokio::test]
@@ -79,7 +91,7 @@ async fn nothing_is_cleared_away_because_the_resources_could_not_be_read() {
     let before = scenario.server.objects();
     scenario.server.forget_kind("metallbs");
     let report = scenario.pass().await;
-    assert_eq!(report.disposition, Some(Disposition::Transient));
+    assert_eq!(report.disposition, Some(Disposition::CutOff));
     assert_eq!(scenario.server.objects(), before);
     assert_eq!(scenario.writes(), [""; 0]);
 }

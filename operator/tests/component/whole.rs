@@ -3,21 +3,30 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::DaemonSet;
+use http::{Method, Request, Response};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use kube::Client;
+use kube::client::Body;
 use metallb_api::MetalLB;
-use metallb_operator::owner::Owner;
+use metallb_operator::owner::{Owner, STUCK};
 use metallb_operator::watches::follow;
 use metallb_telemetry::health::Health;
-use metallb_testkit::Failure;
+use metallb_testkit::{ApiServer, Failure};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::scenario::{NAMESPACE, Scenario, lines};
 
 fn start(scenario: &Scenario, health: &Health) -> JoinHandle<()> {
-    let (watches, resources) = follow(&scenario.operator.client, NAMESPACE);
+    start_with(scenario, health, STUCK)
+}
+
+fn start_with(scenario: &Scenario, health: &Health, longest_silence: Duration) -> JoinHandle<()> {
+    let operator = scenario.operator.clone();
+    let (watches, resources) = follow(&operator.client, NAMESPACE);
     let ready = health.ready_when("MetalLB resources");
-    tokio::spawn(Owner { operator: scenario.operator.clone(), watches, resources, ready }.run())
+    let alive = health.alive_within("operator loop", longest_silence);
+    tokio::spawn(Owner { operator, watches, resources, ready, alive }.run())
 }
 
 /// Time is virtual in these tests: waiting costs nothing and ends when nothing more is going on.
@@ -99,5 +108,108 @@ async fn a_failure_that_passes_is_overcome_without_any_change_in_the_cluster() {
         speaker["spec"]["template"]["spec"]["containers"][0]["args"][2] == "--log-level=debug"
     };
     until("applied in the end", debug).await;
+    owner.abort();
+}
+
+/// A client of the server that is told, as by a real one, that the selector of a Deployment can't be changed.
+fn heeding_selectors(server: &ApiServer) -> Client {
+    let (behind, server) = (server.client(NAMESPACE), server.clone());
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (behind, server) = (behind.clone(), server.clone());
+        async move {
+            let is_patch = request.method() == Method::PATCH;
+            match request.uri().path().rsplit_once("/deployments/") {
+                Some((_, name)) if is_patch && is_of_others(&server, name) => Ok(refusal()),
+                _ => behind.send(request).await,
+            }
+        }
+    });
+    Client::new(service, NAMESPACE)
+}
+
+fn is_of_others(server: &ApiServer, name: &str) -> bool {
+    let live: Option<Deployment> = server.get(Some(NAMESPACE), name);
+    let labels = live.and_then(|live| live.spec?.selector.match_labels);
+    labels.is_some_and(|labels| labels.get("app").is_some_and(|app| app != "metallb"))
+}
+
+fn refusal() -> Response<Body> {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Invalid",
+        "message": "spec.selector: field is immutable", "code": 422,
+    });
+    Response::builder().status(422).body(Body::from(status.to_string().into_bytes())).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_the_way_may_go_without_the_operator_being_told() {
+    let (mut scenario, health) = (Scenario::with_resource(), Health::default());
+    scenario.operator.client = heeding_selectors(&scenario.server);
+    let labels = json!({"app": "somebody-elses"});
+    let foreign = json!({
+        "metadata": {"name": "controller", "namespace": NAMESPACE, "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "theirs"}]}},
+        },
+    });
+    scenario.server.put::<Deployment>(&serde_json::from_value(foreign).unwrap());
+    let owner = start(&scenario, &health);
+    until("told", || scenario.resource("metallb").status.is_some()).await;
+    let told = scenario.told("metallb");
+    assert!(told[0].starts_with("Degraded") && told[0].ends_with("field is immutable (422)"), "{told:?}");
+    assert!(health.readyz().ok, "one object refused is not the operator's trouble: {:?}", health.readyz());
+
+    // Long enough for every change so far to have been looked at.
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    scenario.server.take_requests();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let tries = lines(&scenario.server.take_requests());
+    let tries = tries.iter().filter(|line| line.starts_with("list metallbs")).count();
+    assert_eq!(tries, 5, "once a minute");
+
+    scenario.server.remove::<Deployment>(Some(NAMESPACE), "controller");
+    until("ours takes its place", || scenario.controller().is_some()).await;
+    scenario.run_workloads();
+    until("available", || scenario.told("metallb").len() == 2).await;
+    owner.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_says_that_the_api_server_shut_us_out_until_it_lets_us_in_again() {
+    let (scenario, health) = (Scenario::settled().await, Health::default());
+    let owner = start(&scenario, &health);
+    until("ready", || health.readyz().ok).await;
+    for (failure, named) in [
+        (Failure::Status(401), "(401)"),
+        (Failure::Status(403), "(403)"),
+        (Failure::Unreachable, "connection reset"),
+    ] {
+        scenario.server.fail_all(Some(failure));
+        scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
+        until("not ready", || !health.readyz().ok).await;
+        let text = health.readyz().text;
+        let expected =
+            "MetalLB resources: could not read the MetalLB resources of namespace metallb-system: ";
+        assert!(text.starts_with(expected) && text.contains(named), "{text}");
+        scenario.server.fail_all(None);
+        until("ready again", || health.readyz().ok).await;
+        until("the speakers are back", || scenario.speaker().is_some()).await;
+    }
+    owner.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_operator_shows_that_it_is_alive() {
+    let (scenario, health) = (Scenario::empty(), Health::default());
+    // The probe goes by the real clock, the loop by the virtual one.
+    let owner = start_with(&scenario, &health, Duration::from_millis(50));
+    until("ready", || health.readyz().ok).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    scenario.server.take_requests();
+    while health.healthz().ok {}
+    assert!(health.healthz().text.starts_with("operator loop: no sign of life"));
+    until("alive", || health.healthz().ok).await;
+    assert_eq!(lines(&scenario.server.take_requests()), [""; 0], "no pass was needed for that");
     owner.abort();
 }

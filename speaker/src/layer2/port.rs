@@ -72,6 +72,12 @@ impl Port {
             }
         }
         self.sockets.retain(|protocol, _| spec.speaks(*protocol));
+        if !spec.speaks(Protocol::Ndp) {
+            // Where IPv6 is taken down the kernel forgets the memberships, however long the sockets last:
+            // when it comes up again they are joined anew.
+            self.memberships = Memberships::new(index);
+            self.joined.clear();
+        }
         self.sockets.extend(opened);
         self.spec = spec;
         Ok(streams)

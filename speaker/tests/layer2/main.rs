@@ -244,6 +244,21 @@ fn an_interface_that_goes_down_and_comes_back_answers_and_announces_again() {
 }
 
 #[test]
+fn groups_are_joined_again_after_the_kernel_has_taken_ipv6_down_and_up() {
+    let wire = Wire::new();
+    wire.announce(V6);
+    wire.until_answered(V6);
+    let groups = || wire.node.sh("ip -6 maddr show dev eth0");
+    // An MTU below 1280 ends IPv6 on a link that otherwise stays up.
+    wire.node.sh("ip link set eth0 mtu 1200");
+    wire.until_silent(V6);
+    wire.node.sh("ip link set eth0 mtu 1500");
+    wire.until_answered(V6);
+    until("the group is joined again", DEADLINE, || Ok(seen(groups().contains("ff02::1:ff01:200"), groups())))
+        .unwrap();
+}
+
+#[test]
 fn an_interface_that_is_removed_and_made_anew_serves_addresses_announced_before() {
     let wire = Wire::new();
     wire.announce(V4);

@@ -101,7 +101,7 @@ pub(crate) fn decide(book: &mut Book, view: &ServiceView, current: &Current) -> 
 fn entitled_to_nothing(config: &Config, view: &ServiceView) -> Option<Verdict> {
     let reason = if !view.is_load_balancer {
         Reason::NotLoadBalancer
-    } else if config.pools.is_empty() && !config.pools_refused {
+    } else if config.pools.is_empty() && config.refused_pools.is_empty() {
         Reason::NoConfig
     } else if view.cluster_family == ClusterFamily::NoAddress {
         Reason::NoClusterIps
@@ -132,13 +132,23 @@ fn look_again(book: &mut Book, view: &ServiceView, held: &Assignment) -> Verdict
     }
     match book.admit(view, addresses).map(|pool| pool.name.clone()) {
         Ok(pool) => keep_or_move(book, view, Assignment { pool: Some(pool), ..held.clone() }),
-        // The pool it is from may be the refused one.
-        Err(Refused::NotInConfig { .. }) if book.config().pools_refused => {
-            keep_or_move(book, view, held.clone())
-        }
+        Err(refused) if is_excused(book.config(), held, &refused) => keep_or_move(book, view, held.clone()),
         Err(refused) => {
             replace(book, view, addresses, Reason::NotAllowed, Some(clear_assignment(view, &refused)))
         }
+    }
+}
+
+/// Whether what is held is not admitted only because the pool it is from is refused at the moment. A pool that was
+/// deleted or shrunk is no excuse, whatever else is refused.
+fn is_excused(config: &Config, held: &Assignment, refused: &Refused) -> bool {
+    match (refused, &held.pool) {
+        (Refused::NotInConfig { .. } | Refused::NotCompatible { .. }, Some(pool)) => {
+            config.refused_pools.contains(pool)
+        }
+        // It may be from a refused one.
+        (Refused::NotInConfig { .. }, None) => !config.refused_pools.is_empty(),
+        (Refused::NotCompatible { .. }, None) | (Refused::InUse { .. } | Refused::PortInUse { .. }, _) => false,
     }
 }
 

@@ -17,9 +17,9 @@ use crate::service::ServiceView;
 pub struct Config {
     /// The pools in force, by name.
     pub pools: BTreeMap<String, Pool>,
-    /// Whether some pool is refused. While it is, an address that no pool contains may be one of the refused
-    /// pool's: no Service loses its address for that.
-    pub pools_refused: bool,
+    /// The names of the pools whose newest version is refused. While it is, a Service that has its address from
+    /// such a pool does not lose it.
+    pub refused_pools: BTreeSet<String>,
     /// Which pool each range belongs to: family and first address give last address and pool.
     index: BTreeMap<(IpFamily, IpAddr), (IpAddr, String)>,
     /// The objects this configuration was made from: the last good version of each.
@@ -27,12 +27,16 @@ pub struct Config {
 }
 
 impl Config {
-    pub(crate) fn new(pools: BTreeMap<String, Pool>, pools_refused: bool, sources: Sources) -> Self {
+    pub(crate) fn new(
+        pools: BTreeMap<String, Pool>,
+        refused_pools: BTreeSet<String>,
+        sources: Sources,
+    ) -> Self {
         let ranges = pools.values().flat_map(|pool| pool.ranges.iter().map(move |range| (pool, range)));
         let index = ranges
             .map(|(pool, range)| ((range.family(), range.first()), (range.last(), pool.name.clone())))
             .collect();
-        Self { pools, pools_refused, index, sources }
+        Self { pools, refused_pools, index, sources }
     }
 
     /// The pool that may hold this address: it has the range and does not avoid the address.

@@ -88,14 +88,15 @@ pub(crate) struct Sources {
     pub(crate) advertisements: BTreeMap<String, L2AdvertisementSpec>,
 }
 
-/// Validates everything, in the order of the names.
+/// Validates everything: of pools that overlap the oldest object wins, everything else goes by name.
 ///
 /// `previous` is the configuration in force so far, `Config::default()` at start: it supplies the last good version
-/// of an object that is wrong now, and what is in force wins over a newcomer that overlaps it.
+/// of an object that is wrong now. It has no say in which pool wins, or processes that started at different times
+/// would disagree.
 #[must_use]
 pub fn parse(raw: &RawConfig, previous: &Config) -> Parsed {
     let (mut pools, mut refusals) = pools::parse_pools(raw, &previous.sources.pools);
-    let pools_refused = !refusals.is_empty();
+    let refused_pools = refusals.iter().map(|refusal| refusal.name.clone()).collect();
     let (advertisements, refused) = l2::parse_advertisements(raw, &previous.sources.advertisements);
     refusals.extend(refused);
     for accepted in &advertisements {
@@ -106,5 +107,5 @@ pub fn parse(raw: &RawConfig, previous: &Config) -> Parsed {
         advertisements: advertisements.into_iter().map(|ad| (ad.name, ad.spec)).collect(),
     };
     let pools = pools.into_iter().map(|accepted| (accepted.pool.name.clone(), accepted.pool)).collect();
-    Parsed { config: Config::new(pools, pools_refused, sources), refusals }
+    Parsed { config: Config::new(pools, refused_pools, sources), refusals }
 }

@@ -93,6 +93,9 @@ pub enum NdpError {
     /// A probe for duplicate addresses must go to the solicited-node group and give no hardware address.
     #[error("a solicitation without source address is malformed")]
     UnspecifiedSource,
+    /// The source is an address no station can have.
+    #[error("the source {0} is no station's address")]
+    NoHostSource(Ipv6Addr),
 }
 
 impl Solicitation {
@@ -127,6 +130,9 @@ impl Solicitation {
     }
 
     fn check_source(&self) -> Result<(), NdpError> {
+        if self.source.is_multicast() || self.source.is_loopback() {
+            return Err(NdpError::NoHostSource(self.source));
+        }
         let to_group = self.destination == crate::groups::solicited_node(self.target);
         if self.is_duplicate_probe() && !(to_group && self.source_link_layer.is_none()) {
             return Err(NdpError::UnspecifiedSource);

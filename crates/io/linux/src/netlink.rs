@@ -147,8 +147,8 @@ fn parse_address(body: &[u8]) -> Option<(u32, IpAddr, u8, bool)> {
             _ => {}
         }
     }
-    // On a point-to-point link the one address is the peer's; the subnet is around that one.
-    let address = remote.or(local)?;
+    // On a point-to-point link `remote` is the peer's. IPv4 subnets are around that one; IPv6 is spoken from our own.
+    let address = if i32::from(family) == libc::AF_INET6 { local.or(remote)? } else { remote.or(local)? };
     let is_usable = flags & (libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED) == 0;
     Some((index, address, length, is_usable))
 }

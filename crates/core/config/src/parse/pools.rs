@@ -1,14 +1,15 @@
 //! All address pools: which versions are in force.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use metallb_api::{IPAddressPool, IPAddressPoolSpec};
 
 use super::overlap::Claimed;
 use super::pool::{PoolError, parse_pool};
 use super::{Kind, Refusal};
 use crate::config::Pool;
-use crate::raw::{Labels, Namespace, RawConfig};
+use crate::raw::{Labels, RawConfig};
 
 /// A pool in force, with what it was made from.
 pub(super) struct AcceptedPool {
@@ -22,54 +23,63 @@ pub(super) struct AcceptedPool {
 struct Candidate<'a> {
     name: &'a str,
     labels: &'a Labels,
+    created: Option<&'a Time>,
     newest: Result<Version<'a>, PoolError>,
     /// The version in force so far.
     last_good: Option<Version<'a>>,
 }
 
 /// A specification that is valid in itself.
-#[derive(Clone)]
 struct Version<'a> {
     pool: Pool,
     spec: &'a IPAddressPoolSpec,
 }
 
-/// The pools in force, by name, and the refused objects.
+/// The pools in force, and the refused objects by name.
 ///
-/// What is in force already wins over what is new: a newcomer that overlaps it is the wrong one.
+/// Of pools that overlap the oldest object wins. That is a matter of what stands in the cluster alone, so that every
+/// process comes to the same result, whenever it was started. What a process remembers, the last good version of a
+/// refused pool, only gets addresses that no valid pool claims.
 pub(super) fn parse_pools(
     raw: &RawConfig,
     previous: &BTreeMap<String, IPAddressPoolSpec>,
 ) -> (Vec<AcceptedPool>, Vec<Refusal>) {
     let no_labels = Labels::new();
-    let mut objects: Vec<&IPAddressPool> = raw.pools.iter().map(AsRef::as_ref).collect();
-    objects.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
-    let (candidates, mut refusals) = read_candidates(&objects, previous, &raw.namespaces, &no_labels);
-    let overlaps = find_overlaps(&candidates);
-    let mut accepted = Vec::new();
-    for candidate in candidates {
-        let error = candidate.newest.as_ref().err().or(overlaps.get(candidate.name));
-        if let Some(error) = error {
-            refusals.push(refusal(candidate.name, error.clone()));
+    let (mut candidates, mut refusals) = read_candidates(raw, previous, &no_labels);
+    candidates.sort_by(|a, b| a.precedence().cmp(&b.precedence()));
+    let mut claimed = Claimed::default();
+    let (mut accepted, mut fallbacks) = (Vec::new(), Vec::new());
+    for Candidate { name, labels, newest, last_good, .. } in candidates {
+        match newest.and_then(|version| claim(&mut claimed, version, labels)) {
+            Ok(pool) => accepted.push(pool),
+            Err(error) => {
+                refusals.push(refusal(name, error));
+                fallbacks.extend(last_good.map(|version| (version, labels)));
+            }
         }
-        let version = if error.is_none() { candidate.newest.ok() } else { candidate.last_good };
-        let labels = candidate.labels.clone();
-        accepted.extend(version.map(|v| AcceptedPool { pool: v.pool, spec: v.spec.clone(), labels }));
     }
+    accepted.extend(fallbacks.into_iter().filter_map(|(old, labels)| claim(&mut claimed, old, labels).ok()));
     refusals.sort_by(|a, b| a.name.cmp(&b.name));
     (accepted, refusals)
+}
+
+fn claim(claimed: &mut Claimed, version: Version<'_>, labels: &Labels) -> Result<AcceptedPool, PoolError> {
+    claimed.claim(&version.pool)?;
+    Ok(AcceptedPool { pool: version.pool, spec: version.spec.clone(), labels: labels.clone() })
 }
 
 fn refusal(name: &str, error: PoolError) -> Refusal {
     Refusal { kind: Kind::IPAddressPool, name: name.to_owned(), error: error.into() }
 }
 
+/// One candidate for each name; the objects that repeat a name are refused.
 fn read_candidates<'a>(
-    objects: &[&'a IPAddressPool],
+    raw: &'a RawConfig,
     previous: &'a BTreeMap<String, IPAddressPoolSpec>,
-    namespaces: &[Namespace],
     no_labels: &'a Labels,
 ) -> (Vec<Candidate<'a>>, Vec<Refusal>) {
+    let mut objects: Vec<&IPAddressPool> = raw.pools.iter().map(AsRef::as_ref).collect();
+    objects.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     let mut candidates: Vec<Candidate<'a>> = Vec::new();
     let mut refusals = Vec::new();
     for object in objects {
@@ -79,13 +89,14 @@ fn read_candidates<'a>(
             continue;
         }
         let read = |spec: &'a IPAddressPoolSpec| {
-            let pool = parse_pool(name, spec, namespaces)
+            let pool = parse_pool(name, spec, &raw.namespaces)
                 .map_err(|fault| PoolError::Invalid { name: name.to_owned(), fault: Box::new(fault) })?;
             Ok(Version { pool, spec })
         };
         candidates.push(Candidate {
             name,
             labels: object.metadata.labels.as_ref().unwrap_or(no_labels),
+            created: object.metadata.creation_timestamp.as_ref(),
             newest: read(&object.spec),
             last_good: previous.get(name).and_then(|spec| read(spec).ok()),
         });
@@ -93,43 +104,9 @@ fn read_candidates<'a>(
     (candidates, refusals)
 }
 
-impl Candidate<'_> {
-    fn is_new(&self) -> bool {
-        self.last_good.is_none()
-    }
-
-    fn is_changed(&self) -> bool {
-        let newest = self.newest.as_ref().ok().map(|version| version.spec);
-        newest.is_some() && newest != self.last_good.as_ref().map(|version| version.spec)
-    }
-}
-
-/// Which newest versions cannot come into force for their addresses, and why.
-///
-/// First all versions in force that stay so claim their addresses, then changed pools, then new ones. A changed pool
-/// that is refused stays at its last good version, which may in turn refuse others: so one refusal starts the claims
-/// anew. Each round refuses one more pool, hence the end.
-fn find_overlaps(candidates: &[Candidate<'_>]) -> BTreeMap<String, PoolError> {
-    let mut overlaps = BTreeMap::new();
-    let mut stay: BTreeSet<&str> = BTreeSet::new();
-    'claims: loop {
-        let mut claimed = Claimed::default();
-        let (changed, in_force): (Vec<_>, Vec<_>) =
-            candidates.iter().filter(|c| !c.is_new()).partition(|c| c.is_changed() && !stay.contains(c.name));
-        for version in in_force.iter().filter_map(|candidate| candidate.last_good.as_ref()) {
-            // They were in force together, so they do not overlap.
-            let _in_force = claimed.claim(&version.pool);
-        }
-        let newcomers = candidates.iter().filter(|candidate| candidate.is_new());
-        for candidate in changed.into_iter().chain(newcomers) {
-            let Ok(version) = &candidate.newest else { continue };
-            let Err(error) = claimed.claim(&version.pool) else { continue };
-            overlaps.insert(candidate.name.to_owned(), error);
-            if !candidate.is_new() {
-                stay.insert(candidate.name);
-                continue 'claims;
-            }
-        }
-        return overlaps;
+impl<'a> Candidate<'a> {
+    /// Who comes first claims first: by age, those of unknown age last, and equals by name.
+    fn precedence(&self) -> (bool, Option<&'a Time>, &'a str) {
+        (self.created.is_none(), self.created, self.name)
     }
 }

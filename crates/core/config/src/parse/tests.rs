@@ -127,7 +127,7 @@ fn a_wrong_pool_is_refused_with_the_contract_s_text() {
         assert_eq!(messages(&parsed), [message]);
         assert_eq!(parsed.refusals[0].name, "p");
         assert_eq!(names(&parsed), ["good"], "the good pool is in force");
-        assert!(parsed.config.pools_refused);
+        assert_eq!(parsed.config.refused_pools.len(), 1);
     }
 }
 
@@ -184,7 +184,7 @@ fn overlapping_addresses_are_refused_naming_both_prefixes() {
         ),
     ];
     for (first, second, message) in table {
-        // Given in the wrong order: names decide (D10).
+        // Given in the wrong order: of the same age, names decide (D10).
         let parsed = parse_pools(vec![plain("b", second), plain("a", first)], &Config::default());
         assert_eq!(messages(&parsed), [*message]);
         assert_eq!(names(&parsed), ["a"]);
@@ -194,28 +194,76 @@ fn overlapping_addresses_are_refused_naming_both_prefixes() {
 #[test]
 fn a_pool_that_goes_wrong_stays_at_its_last_good_version() {
     let before = parse_pools(vec![plain("a", &["10.0.0.0/24"])], &Config::default());
-    assert!(!before.config.pools_refused);
+    assert!(before.config.refused_pools.is_empty());
     let wrong =
         parse_pools(vec![plain("a", &["10.0.0.0/240"]), plain("b", &["10.1.0.0/24"])], &before.config);
     assert_eq!(names(&wrong), ["a", "b"]);
     assert_eq!(wrong.config.pools["a"], before.config.pools["a"]);
-    assert!(wrong.config.pools_refused);
+    assert_eq!(wrong.config.refused_pools, set(&["a"]));
     let still_wrong = parse_pools(vec![plain("a", &[])], &wrong.config);
     assert_eq!(still_wrong.config.pools["a"], before.config.pools["a"]);
     let mended = parse_pools(vec![plain("a", &["10.0.0.0/25"])], &still_wrong.config);
-    assert!(mended.refusals.is_empty() && !mended.config.pools_refused);
+    assert!(mended.refusals.is_empty() && mended.config.refused_pools.is_empty());
     assert_eq!(mended.config.pools["a"].ranges[0].to_string(), "10.0.0.0-10.0.0.127");
 }
 
+/// A pool created in this year.
+fn aged(name: &str, year: u32, addresses: &[&str]) -> Arc<IPAddressPool> {
+    let mut object = (*plain(name, addresses)).clone();
+    object.metadata.creation_timestamp =
+        Some(serde_json::from_value(json!(format!("{year}-01-01T00:00:00Z"))).unwrap());
+    Arc::new(object)
+}
+
 #[test]
-fn what_is_in_force_wins_over_a_newcomer_whatever_their_names() {
-    let before = parse_pools(vec![plain("z", &["10.0.0.0/24"])], &Config::default());
-    let after = parse_pools(vec![plain("a", &["10.0.0.0/16"]), plain("z", &["10.0.0.0/24"])], &before.config);
-    assert_eq!(names(&after), ["z"]);
-    assert_eq!(after.refusals[0].name, "a");
-    let renamed = parse_pools(vec![plain("a", &["10.0.0.0/16"])], &after.config);
-    assert_eq!(names(&renamed), ["a"]);
-    assert!(renamed.refusals.is_empty());
+fn the_older_of_two_pools_that_overlap_wins_whatever_their_names_and_in_every_process() {
+    let narrow: &[&str] = &["10.0.0.0/24"];
+    // (pools, in force, refused)
+    let table = [
+        ([aged("z", 2020, narrow), aged("a", 2021, &["10.0.0.0/16"])], "z", "a"),
+        ([aged("a", 2020, narrow), aged("z", 2021, &["10.0.0.0/16"])], "a", "z"),
+        ([aged("z", 2020, narrow), plain("a", &["10.0.0.0/16"])], "z", "a"),
+        ([aged("z", 2020, narrow), aged("a", 2020, narrow)], "a", "z"),
+        ([plain("z", narrow), plain("a", narrow)], "a", "z"),
+    ];
+    for (pools, wins, loses) in table {
+        let empty = Config::default();
+        let one = |index: usize| parse_pools(vec![Arc::clone(&pools[index])], &empty).config;
+        // A process that has just started, and processes that have seen one of them alone before.
+        for previous in [Config::default(), one(0), one(1)] {
+            let parsed = parse_pools(pools.to_vec(), &previous);
+            assert_eq!(names(&parsed), [wins]);
+            assert_eq!(parsed.config.refused_pools, set(&[loses]));
+            assert_eq!(parsed.config, parse_pools(pools.to_vec(), &Config::default()).config);
+        }
+    }
+}
+
+#[test]
+fn a_pool_edited_into_an_older_one_stays_at_its_last_good_version() {
+    let old = || aged("z", 2020, &["10.0.0.0/24"]);
+    let before = parse_pools(vec![old(), aged("a", 2021, &["10.1.0.0/24"])], &Config::default());
+    let after = parse_pools(vec![old(), aged("a", 2021, &["10.0.0.0/15"])], &before.config);
+    assert_eq!(after.config.pools, before.config.pools);
+    assert_eq!(after.config.refused_pools, set(&["a"]));
+}
+
+#[test]
+fn a_last_good_version_takes_nothing_from_a_valid_pool() {
+    let before = parse_pools(vec![aged("p", 2020, &["10.0.0.0/24"])], &Config::default());
+    let pools = vec![aged("p", 2020, &["nonsense"]), aged("q", 2021, &["10.0.0.0/25"])];
+    let after = parse_pools(pools.clone(), &before.config);
+    assert_eq!(names(&after), ["q"]);
+    assert_eq!(after.config, parse_pools(pools, &Config::default()).config);
+}
+
+#[test]
+fn a_newcomer_comes_into_force_when_the_older_pool_is_gone() {
+    let newcomer = || aged("a", 2021, &["10.0.0.0/16"]);
+    let before = parse_pools(vec![newcomer(), aged("z", 2020, &["10.0.0.0/24"])], &Config::default());
+    let after = parse_pools(vec![newcomer()], &before.config);
+    assert_eq!(names(&after), ["a"]);
+    assert!(after.refusals.is_empty());
 }
 
 #[test]
@@ -228,19 +276,16 @@ fn two_pools_may_swap_their_addresses_in_one_change() {
 }
 
 #[test]
-fn a_change_that_needs_a_refused_change_is_refused_too() {
-    let before = parse_pools(
-        vec![plain("a", &["10.0.0.0/24"]), plain("b", &["10.1.0.0/24"]), plain("c", &["10.2.0.0/24"])],
-        &Config::default(),
-    );
-    // a wants what b leaves, but b cannot go where c is.
-    let after = parse_pools(
-        vec![plain("a", &["10.1.0.0/24"]), plain("b", &["10.2.0.0/24"]), plain("c", &["10.2.0.0/24"])],
-        &before.config,
-    );
-    assert_eq!(after.config.pools, before.config.pools);
-    let refused: Vec<_> = after.refusals.iter().map(|refusal| refusal.name.as_str()).collect();
-    assert_eq!(refused, ["a", "b"]);
+fn a_change_into_an_older_pool_is_refused_and_others_may_take_what_it_meant_to_leave() {
+    let c = || aged("c", 2020, &["10.2.0.0/24"]);
+    let before =
+        parse_pools(vec![plain("a", &["10.0.0.0/24"]), plain("b", &["10.1.0.0/24"]), c()], &Config::default());
+    // b cannot go where c is; a takes what b meant to leave, as it would in a process that has just started.
+    let pools = vec![plain("a", &["10.1.0.0/24"]), plain("b", &["10.2.0.0/24"]), c()];
+    let after = parse_pools(pools.clone(), &before.config);
+    assert_eq!(names(&after), ["a", "c"]);
+    assert_eq!(after.config.refused_pools, set(&["b"]));
+    assert_eq!(after.config, parse_pools(pools, &Config::default()).config);
 }
 
 #[test]
@@ -379,7 +424,7 @@ fn a_wrong_advertisement_is_refused_with_the_contract_s_text() {
         assert_eq!(texts, std::slice::from_ref(&message));
         assert_eq!(messages(&parsed), [format!("parsing L2Advertisement ad: {message}")]);
         assert_eq!(parsed.config.pools["p"].l2_advertisements.len(), 1, "the good one is in force");
-        assert!(!parsed.config.pools_refused);
+        assert!(parsed.config.refused_pools.is_empty());
     }
 }
 

@@ -169,7 +169,8 @@ proptest! {
     fn solicitations_of_the_other_codec_are_read_as_they_were_meant(
         source in any_ip(), target in any_ip(), given in proptest::option::of(any_mac()), ethernet_source in any_mac(),
     ) {
-        prop_assume!(!target.is_multicast() && !source.is_unspecified());
+        let is_station = !source.is_unspecified() && !source.is_multicast() && !source.is_loopback();
+        prop_assume!(!target.is_multicast() && is_station);
         let asked = Solicitation {
             ethernet_source, source, target, source_link_layer: given,
             ..solicitation("fd00:30::200")
@@ -192,5 +193,14 @@ proptest! {
         let mut bytes = frame(&solicitation("fd00:30::200"));
         bytes[at] ^= flip;
         prop_assert!(Solicitation::decode(&bytes).is_err());
+    }
+}
+
+#[test]
+fn nobody_is_answered_at_an_address_no_station_has() {
+    for source in ["ff02::1", "::1"] {
+        let source: Ipv6Addr = source.parse().unwrap();
+        let asked = Solicitation { source, ..solicitation("fd00:30::200") };
+        assert_eq!(Solicitation::decode(&frame(&asked)), Err(NdpError::NoHostSource(source)));
     }
 }

@@ -222,11 +222,15 @@ impl History {
         let prefers = view.family_policy == FamilyPolicy::PreferDualStack;
         let both = view.cluster_family == ClusterFamily::Known(Families::Both);
         let pool = config.pool_of(old);
-        let entitled_to_nothing = config.pools.is_empty() && !config.pools_refused
+        let entitled_to_nothing = config.pools.is_empty() && config.refused_pools.is_empty()
             || view.family_policy == FamilyPolicy::RequireDualStack && !both;
         let family_changed = families_of(old).map(ClusterFamily::Known).as_ref() != Ok(&view.cluster_family)
             && !(prefers && both);
-        let not_allowed = pool.map_or(!config.pools_refused, |pool| !pool.admits(view));
+        let from_refused = match &view.recorded_pool {
+            Some(name) => config.refused_pools.contains(name),
+            None => pool.is_none() && !config.refused_pools.is_empty(),
+        };
+        let not_allowed = !from_refused && pool.is_none_or(|pool| !pool.admits(view));
         let asked = |request: &[IpAddr]| !request.is_empty() && request == new;
         let other_request = view.requested_ips.as_deref().is_ok_and(asked);
         let other_pool = view.requested_pool.is_some()
