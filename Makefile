@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-static fmt deps testbed testbed-down images bundle unit e2e
+.PHONY: help demo test ready check check-static fmt deps testbed testbed-down images bundle unit e2e
 
 CARGO ?= cargo
 TESTBED := $(CARGO) run --quiet --package metallb-testbed --
@@ -10,12 +10,16 @@ TESTBED := $(CARGO) run --quiet --package metallb-testbed --
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
 
-demo: deps ## A cluster, the operator, a Service, a curl: see it work (root)
+demo: deps ready ## A cluster, the operator, a Service, a curl: see it work (root)
 	@$(TESTBED) build
 	@$(CARGO) xtask images
 	@$(CARGO) run --quiet --package metallb-e2e --bin demo
 
-test: deps check-static unit e2e ## Everything: lints, unit, component and end-to-end tests (root)
+test: deps ready check-static unit e2e ## Everything: lints, unit, component and end-to-end tests (root)
+
+# What is missing is said at once, not after a quarter of an hour of building.
+ready:
+	@$(TESTBED) check
 
 check: check-static ## Fast inner loop: format, lints, unit tests (no root, no cluster)
 	$(CARGO) test --quiet --workspace --exclude metallb-e2e --lib --bins
@@ -40,7 +44,7 @@ fmt: ## Format the code
 deps: ## Install what the tests need from Debian's packages (root)
 	@hack/install.sh
 
-testbed: deps ## Start the test bed: a three-node cluster in network namespaces (root)
+testbed: deps ready ## Start the test bed: a three-node cluster in network namespaces (root)
 	@$(TESTBED) build
 	@$(TESTBED) up
 

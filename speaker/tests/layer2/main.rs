@@ -254,8 +254,10 @@ fn groups_are_joined_again_after_the_kernel_has_taken_ipv6_down_and_up() {
     wire.until_silent(V6);
     wire.node.sh("ip link set eth0 mtu 1500");
     wire.until_answered(V6);
-    until("the group is joined again", DEADLINE, || Ok(seen(groups().contains("ff02::1:ff01:200"), groups())))
-        .unwrap();
+    until("the group is joined again", DEADLINE, || {
+        Ok(seen(groups().contains("ff02::1:ff01:200"), groups()))
+    })
+    .unwrap();
 }
 
 #[test]

@@ -148,7 +148,9 @@ fn is_excused(config: &Config, held: &Assignment, refused: &Refused) -> bool {
         }
         // It may be from a refused one.
         (Refused::NotInConfig { .. }, None) => !config.refused_pools.is_empty(),
-        (Refused::NotCompatible { .. }, None) | (Refused::InUse { .. } | Refused::PortInUse { .. }, _) => false,
+        (Refused::NotCompatible { .. }, None) | (Refused::InUse { .. } | Refused::PortInUse { .. }, _) => {
+            false
+        }
     }
 }
 

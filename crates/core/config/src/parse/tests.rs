@@ -278,8 +278,10 @@ fn two_pools_may_swap_their_addresses_in_one_change() {
 #[test]
 fn a_change_into_an_older_pool_is_refused_and_others_may_take_what_it_meant_to_leave() {
     let c = || aged("c", 2020, &["10.2.0.0/24"]);
-    let before =
-        parse_pools(vec![plain("a", &["10.0.0.0/24"]), plain("b", &["10.1.0.0/24"]), c()], &Config::default());
+    let before = parse_pools(
+        vec![plain("a", &["10.0.0.0/24"]), plain("b", &["10.1.0.0/24"]), c()],
+        &Config::default(),
+    );
     // b cannot go where c is; a takes what b meant to leave, as it would in a process that has just started.
     let pools = vec![plain("a", &["10.1.0.0/24"]), plain("b", &["10.2.0.0/24"]), c()];
     let after = parse_pools(pools.clone(), &before.config);

@@ -264,6 +264,53 @@ fn while_the_only_pool_is_refused_nothing_is_cleared() {
     assert_eq!(world.ips("a"), "10.0.0.5");
 }
 
+/// §4.6 applies to every pool that is not refused itself.
+#[test]
+fn a_refused_pool_is_no_excuse_for_addresses_of_a_pool_that_was_deleted_or_shrunk() {
+    let broken = || plain("broken", &["10.0.0.0/240"]);
+    let spare = || plain("spare", &["10.2.0.0/24"]);
+    let table = [
+        ("deleted", vec![broken(), spare()]),
+        ("shrunk", vec![broken(), spare(), plain("p", &["10.1.0.128/25"])]),
+        ("nothing is left", vec![broken()]),
+    ];
+    for (name, pools) in table {
+        let mut world = World::new(&[broken(), spare(), plain("p", &["10.1.0.0/24"])]);
+        world.put("a", from_pool("spare")).put("b", recorded("p", &["10.1.0.5"]));
+        world.put("c", recorded("broken", &["10.0.0.5"])).run();
+        let events = world.configure(&pools).run();
+        let told = "b ClearAssignment: current IP for \"default/b\" not allowed by config, will attempt for new IP assignment: [\"10.1.0.5\"] is not allowed in config";
+        assert!(events.iter().any(|event| event == told), "{name}: {events:?}");
+        assert_ne!(world.ips("b"), "10.1.0.5", "{name}");
+        assert_eq!(world.ips("c"), "10.0.0.5", "{name}: its pool is the refused one");
+    }
+}
+
+#[test]
+fn an_address_without_recorded_pool_is_kept_only_while_some_pool_is_refused() {
+    let good = || plain("good", &["10.1.0.0/24"]);
+    let mut world = World::new(&[plain("broken", &["10.0.0.0/240"]), good()]);
+    world.put("a", recorded("broken", &["10.0.0.5"]));
+    world.put("a", json!({"metadata": {"annotations": {"metallb.io/ip-allocated-from-pool": null}}}));
+    assert_eq!(world.run(), NONE);
+    assert_eq!(world.ips("a"), "10.0.0.5");
+    world.configure(&[good()]).run();
+    assert_eq!(world.ips("a"), "10.1.0.0");
+}
+
+#[test]
+fn an_address_of_a_refused_pool_is_kept_though_the_pool_that_contains_it_now_is_pinned_elsewhere() {
+    let pinned =
+        pool("q", json!({"addresses": ["10.0.0.0/24"], "serviceAllocation": {"namespaces": ["other"]}}));
+    let mut world = World::new(&[plain("broken", &["10.0.0.0/240"]), pinned.clone()]);
+    world.put("a", recorded("broken", &["10.0.0.5"]));
+    assert_eq!(world.run(), NONE);
+    assert_eq!(world.ips("a"), "10.0.0.5");
+    assert_eq!(world.restart().run(), NONE);
+    world.configure(&[pinned]).run();
+    assert_eq!(world.ips("a"), "", "the refused pool is gone");
+}
+
 /// §4.1: adoption before allocation, whatever the names.
 #[test]
 fn recorded_addresses_are_adopted_before_the_first_new_one_is_chosen() {
