@@ -223,24 +223,17 @@ async fn a_wrong_pool_is_refused_by_name_and_the_others_work() {
     running.stop().await;
 }
 
-/// Pool `name`, created in this year.
-fn aged_pool(name: &str, year: u32, addresses: &[&str]) -> IPAddressPool {
-    let mut pool = serde_json::to_value(pool(name, addresses)).unwrap();
-    pool["metadata"]["creationTimestamp"] = json!(format!("{year}-01-01T00:00:00Z"));
-    object(pool)
-}
-
 /// Who wins must not depend on what a process has seen: after a restart "aaa" would win by name.
 #[tokio::test(start_paused = true)]
 async fn a_pool_refused_for_overlapping_an_older_one_is_refused_after_a_restart_too() {
     let server = server(&[]);
-    server.put(&aged_pool("p1", 2024, &["192.0.2.0/24"]));
+    server.put(&pool("p1", &["192.0.2.0/24"]));
     let services = ["a", "b", "c", "d"];
     services.iter().for_each(|name| server.put(&service(name)));
     let first = start(&server);
     quiet().await;
     let assigned = services.map(|name| ip(&server, name).unwrap());
-    server.put(&aged_pool("aaa", 2025, &["192.0.2.2-192.0.2.3"]));
+    server.put(&pool("aaa", &["192.0.2.2-192.0.2.3"]));
     quiet().await;
     let message = |server: &ApiServer| {
         let state: ConfigurationState = server.get(Some("metallb-system"), "controller").unwrap();

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
@@ -11,6 +13,9 @@ use super::request::{Request, Verb};
 
 mod managers;
 mod selection;
+
+/// 2026-01-01T00:00:00Z, when the server was started.
+const NEW_YEAR_2026: i64 = 1_767_225_600;
 
 /// Fills in what a real server fills in.
 type Default_ = Box<dyn Fn(&mut Value) + Send>;
@@ -232,7 +237,7 @@ impl State {
         metadata["resourceVersion"] = json!(version.to_string());
         if live.is_none() {
             metadata["uid"] = json!(format!("00000000-0000-0000-0000-{version:012}"));
-            metadata["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+            metadata["creationTimestamp"] = json!(created(version));
         }
         let same = live.is_some_and(|live| content(live) == content(object));
         let generation = generation.map_or(1, |generation| if same { generation } else { generation + 1 });
@@ -249,6 +254,12 @@ impl State {
         self.events.push(event);
         self.news.send_replace(version);
     }
+}
+
+/// When an object of this first version was made: each a second or more after those before it.
+fn created(version: u64) -> Time {
+    let seconds = NEW_YEAR_2026.saturating_add_unsigned(version);
+    Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
 fn key(request: &Request) -> Key {
