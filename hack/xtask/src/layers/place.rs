@@ -3,13 +3,24 @@
 use crate::workspace::{Package, Workspace};
 
 /// Core crates in the order in which one may depend on another.
-const CORE: &[&str] = &["api", "net", "config", "allocator", "announce", "l2", "render"];
+const CORE: &[&str] = &[
+    "api",
+    "net",
+    "config",
+    "allocator",
+    "leadership",
+    "certificates",
+    "legacy",
+    "announce",
+    "l2",
+    "render",
+];
 
 /// How many of them, from the start, know no other crate of the project. They are all an adapter may know.
 const GROUND: usize = 2;
 
 const BINARIES: &[&str] = &["controller", "speaker", "operator"];
-const TOOLS: &[&str] = &["oci", "testbed", "xtask"];
+const TOOLS: &[&str] = &["bench", "oci", "testbed", "xtask"];
 
 /// A layer of the project.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,6 +33,8 @@ pub(super) enum Place {
     Testkit,
     /// What runs in a pod, by name.
     Binary(&'static str),
+    /// Tests that cross crates and run without a cluster.
+    CrossTests,
     /// Tests of the installed project.
     EndToEnd,
     /// Tools of the project, by name.
@@ -37,6 +50,7 @@ pub(super) fn of(workspace: &Workspace, package: &Package) -> Option<Place> {
         ["crates", "io", _] => Some(Place::Io),
         ["crates", "testkit"] => Some(Place::Testkit),
         ["tests", "e2e"] => Some(Place::EndToEnd),
+        ["tests", "fuzz" | "sim"] => Some(Place::CrossTests),
         ["hack", tool] => known(TOOLS, tool).map(Place::Tool),
         [binary] => known(BINARIES, binary).map(Place::Binary),
         _ => None,

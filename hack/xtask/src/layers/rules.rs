@@ -12,9 +12,10 @@ fn may_use(here: Place, there: Place) -> bool {
     match (here, there) {
         (Place::Core(here), Place::Core(there)) => there < here && !is_ground(here),
         (Place::Io, Place::Core(there)) => is_ground(there),
-        (Place::Testkit | Place::Binary(_), Place::Core(_) | Place::Io)
+        (Place::Testkit | Place::Binary(_) | Place::CrossTests, Place::Core(_) | Place::Io)
         | (Place::Tool("xtask"), Place::Core(_) | Place::Tool("oci"))
         | (Place::Tool("testbed"), Place::Tool("oci"))
+        | (Place::Tool("bench"), Place::Core(_) | Place::Io | Place::Tool("testbed"))
         | (Place::EndToEnd, Place::Tool("testbed")) => true,
         _ => false,
     }
@@ -28,7 +29,7 @@ fn tests_may_use(here: Place, there: Place) -> bool {
 fn reason(here: Place, there: Place) -> &'static str {
     match (here, there) {
         (_, Place::Binary(_)) => "nothing depends on a binary",
-        (_, Place::EndToEnd) => "nothing depends on tests",
+        (_, Place::EndToEnd | Place::CrossTests) => "nothing depends on tests",
         (_, Place::Testkit) => "the testkit is for tests: a dev-dependency",
         (Place::Core(_), Place::Core(_)) => {
             "core crates depend on earlier ones only, in the order of hack/xtask/src/layers/place.rs, \
@@ -41,9 +42,10 @@ fn reason(here: Place, there: Place) -> &'static str {
         (Place::Tool("testbed"), _) => {
             "the test bed knows hack/oci only: it installs the project, not links it"
         }
+        (Place::Tool("bench"), _) => "benchmarks know core, adapters and hack/testbed",
         (Place::Tool(_), _) => "xtask knows core and hack/oci only",
         (Place::EndToEnd, _) => "end-to-end tests know hack/testbed only: they see the project from outside",
-        (Place::Io | Place::Testkit | Place::Binary(_), _) => {
+        (Place::Io | Place::Testkit | Place::CrossTests | Place::Binary(_), _) => {
             "no product code depends on the project's tools"
         }
     }

@@ -1,0 +1,1 @@
+//! Macro benchmarks against a real API server, beside a bare client that only writes.

@@ -1,0 +1,1 @@
+//! Simulations that cross crates: many seeds, virtual time, invariants.
