@@ -6,16 +6,18 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use metallb_api::names;
-use metallb_net::{IpFamily, canonical};
+use metallb_net::IpFamily;
 
 use crate::raw::Labels;
 
 mod family;
+mod recorded;
 mod request;
 #[cfg(test)]
 mod tests;
 
 pub use family::{ClusterFamily, Families, FamilyError, FamilyPolicy, families_of};
+pub use recorded::{IngressEntry, RecordedCondition};
 pub use request::RequestError;
 
 /// Namespace and name of a Service. Prints as `namespace/name`; ordered by it.
@@ -74,17 +76,6 @@ impl SharingKey {
     }
 }
 
-/// One entry of `status.loadBalancer.ingress`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum IngressEntry {
-    /// An address, in canonical form.
-    Address(IpAddr),
-    /// A text that is no address.
-    Unparsable(String),
-    /// No address at all: somebody's host name.
-    Other,
-}
-
 /// A Service as both daemons see it. Made once from the raw object; nothing is parsed after that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceView {
@@ -120,6 +111,8 @@ pub struct ServiceView {
     pub ingress: Vec<IngressEntry>,
     /// The pool recorded by the controller.
     pub recorded_pool: Option<String>,
+    /// What the controller last said about the allocation.
+    pub recorded_condition: Option<RecordedCondition>,
     /// Keys of deprecated annotations.
     pub deprecated_annotations: Vec<String>,
 }
@@ -169,8 +162,9 @@ pub fn parse(service: &Service) -> ServiceView {
             .map(str::to_owned),
         sharing_key: SharingKey { sharing: sharing.unwrap_or_default().to_owned(), backend },
         has_sharing_annotation: sharing.is_some(),
-        ingress: parse_ingress(service),
+        ingress: recorded::ingress(service),
         recorded_pool: annotations.get(names::ALLOCATED_FROM_POOL).cloned(),
+        recorded_condition: recorded::condition(service),
         deprecated_annotations: deprecated(annotations),
         class: spec.load_balancer_class,
     }
@@ -192,20 +186,4 @@ fn render_selector(selector: &Labels) -> String {
 
 fn parse_port(port: &ServicePort) -> Port {
     Port { protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()), number: port.port }
-}
-
-fn parse_ingress(service: &Service) -> Vec<IngressEntry> {
-    let status = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
-    let entries = status.and_then(|balancer| balancer.ingress.as_ref()).into_iter().flatten();
-    entries.map(|entry| parse_entry(entry.ip.as_deref())).collect()
-}
-
-fn parse_entry(ip: Option<&str>) -> IngressEntry {
-    match ip.filter(|text| !text.is_empty()) {
-        None => IngressEntry::Other,
-        Some(text) => text.parse().map_or_else(
-            |_| IngressEntry::Unparsable(text.to_owned()),
-            |address| IngressEntry::Address(canonical(address)),
-        ),
-    }
 }

@@ -204,3 +204,19 @@ fn pool_requests_and_deprecated_annotations_are_read() {
     assert_eq!(view.requested_pool.as_deref(), Some("old"));
     assert_eq!(view.deprecated_annotations, ["metallb.universe.tf/address-pool", "metallb.universe.tf/x"]);
 }
+
+#[test]
+fn the_recorded_condition_is_found_among_others() {
+    let recorded = |kind: &str, status: &str| {
+        let time = "2026-01-01T00:00:00Z";
+        let other = json!({"type": "x/Other", "status": "True", "reason": "O", "message": "o", "lastTransitionTime": time});
+        let ours = json!({"type": kind, "status": status, "reason": "R", "message": "m", "lastTransitionTime": time});
+        view_of(json!({"metadata": {}, "status": {"conditions": [other, ours]}})).recorded_condition
+    };
+    let condition = |status| Some(RecordedCondition { status, reason: "R".into(), message: "m".into() });
+    assert_eq!(recorded("metallb.io/Allocated", "True"), condition(Some(true)));
+    assert_eq!(recorded("metallb.io/Allocated", "False"), condition(Some(false)));
+    assert_eq!(recorded("metallb.io/Allocated", "Unknown"), condition(None));
+    assert_eq!(recorded("metallb.io/allocated", "True"), None);
+    assert_eq!(view(json!({}), json!({})).recorded_condition, None);
+}
