@@ -6,10 +6,10 @@ use crate::workspace::{Package, Workspace};
 const CORE: &[&str] = &[
     "api",
     "net",
+    "certificates",
     "config",
     "allocator",
     "leadership",
-    "certificates",
     "legacy",
     "announce",
     "l2",
@@ -17,7 +17,7 @@ const CORE: &[&str] = &[
 ];
 
 /// How many of them, from the start, know no other crate of the project. They are all an adapter may know.
-const GROUND: usize = 2;
+const GROUND: usize = 3;
 
 const BINARIES: &[&str] = &["controller", "speaker", "operator"];
 const TOOLS: &[&str] = &["bench", "oci", "testbed", "xtask"];

@@ -33,11 +33,13 @@ fn reason(here: Place, there: Place) -> &'static str {
         (_, Place::Testkit) => "the testkit is for tests: a dev-dependency",
         (Place::Core(_), Place::Core(_)) => {
             "core crates depend on earlier ones only, in the order of hack/xtask/src/layers/place.rs, \
-             and the first two on none"
+             and the first three on none"
         }
         (Place::Core(_), Place::Io) => "core does not know its adapters",
         (Place::Core(_), Place::Tool(_)) => "core depends on core only",
-        (Place::Io, Place::Core(_) | Place::Io) => "an adapter knows core/api and core/net only",
+        (Place::Io, Place::Core(_) | Place::Io) => {
+            "an adapter knows core/api, core/net and core/certificates only"
+        }
         (Place::Tool("oci"), _) => "hack/oci packs images and knows nothing of the project",
         (Place::Tool("testbed"), _) => {
             "the test bed knows hack/oci only: it installs the project, not links it"
