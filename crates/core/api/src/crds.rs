@@ -3,6 +3,7 @@
 //! The derived schemas say what serde accepts. What Kubernetes wants to know beyond that (which lists merge as a
 //! whole, how a quantity is written) is added here, so that an API server judges objects as it always has.
 
+mod conversion;
 mod kubernetes_types;
 
 use std::collections::BTreeMap;
@@ -13,14 +14,19 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube_core::CustomResourceExt as _;
 
-/// Every definition, by name.
+/// Every definition, by name, for an installation in `namespace`: that is where conversions are asked for.
 #[must_use]
-pub fn crds() -> Vec<CustomResourceDefinition> {
+pub fn crds(namespace: &str) -> Vec<CustomResourceDefinition> {
     let derived = [
+        crate::BFDProfile::crd(),
+        crate::BGPAdvertisement::crd(),
+        conversion::both_versions(namespace),
+        crate::Community::crd(),
         crate::ConfigurationState::crd(),
         crate::IPAddressPool::crd(),
         crate::L2Advertisement::crd(),
         crate::MetalLB::crd(),
+        crate::ServiceBGPStatus::crd(),
         crate::ServiceL2Status::crd(),
     ];
     derived.into_iter().map(finish).collect()
@@ -73,6 +79,9 @@ fn object_fields() -> BTreeMap<String, JSONSchemaProps> {
 fn finish_schema(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     kubernetes_types::complete(schema);
+    if schema.title.as_deref() == Some(kubernetes_types::OWN) {
+        schema.title = None;
+    }
     for child in children(schema) {
         finish_schema(child);
     }

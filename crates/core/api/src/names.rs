@@ -19,11 +19,11 @@ pub const CONDITION_ALLOCATED: &str = "metallb.io/Allocated";
 /// Prefix of every deprecated annotation.
 pub const DEPRECATED_PREFIX: &str = "metallb.universe.tf";
 
-/// Label of a `ServiceL2Status`: the node that announces.
+/// Label of a `ServiceL2Status` or `ServiceBGPStatus`: the node that announces.
 pub const LABEL_ANNOUNCING_NODE: &str = "metallb.io/node";
-/// Label of a `ServiceL2Status`: name of the Service.
+/// Label of a `ServiceL2Status` or `ServiceBGPStatus`: name of the Service.
 pub const LABEL_SERVICE_NAME: &str = "metallb.io/service-name";
-/// Label of a `ServiceL2Status`: namespace of the Service.
+/// Label of a `ServiceL2Status` or `ServiceBGPStatus`: namespace of the Service.
 pub const LABEL_SERVICE_NAMESPACE: &str = "metallb.io/service-namespace";
 /// Label of a `ConfigurationState`: `controller` or `speaker`.
 pub const LABEL_COMPONENT_TYPE: &str = "metallb.io/component-type";
@@ -33,6 +33,11 @@ pub const LABEL_NODE_NAME: &str = "metallb.io/node-name";
 pub const LABEL_EXCLUDE_BALANCERS: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 /// Label that joins an EndpointSlice to its Service.
 pub const LABEL_SLICE_SERVICE: &str = "kubernetes.io/service-name";
+
+/// Service in front of the controller's webhooks.
+pub const WEBHOOK_SERVICE: &str = "metallb-webhook-service";
+/// Where that Service answers conversions.
+pub const CONVERSION_PATH: &str = "/convert";
 
 /// Source component of the controller's events.
 pub const CONTROLLER_EVENT_SOURCE: &str = "metallb-controller";

@@ -1,8 +1,12 @@
 //! Objects an API server may hold, read and written back through our types.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 use kube_core::Resource;
-use metallb_api::{ConfigurationState, IPAddressPool, L2Advertisement, MetalLB, ServiceL2Status};
+use metallb_api::bgp_peer_v1beta1::BGPPeer as OldBGPPeer;
+use metallb_api::{
+    BFDProfile, BGPAdvertisement, BGPPeer, Community, ConfigurationState, IPAddressPool, L2Advertisement,
+    MetalLB, ServiceBGPStatus, ServiceL2Status,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -27,8 +31,14 @@ where
 
 #[test]
 fn objects_without_spec_are_read_where_the_schema_allows_them() {
+    reads_without_spec::<BFDProfile>(Some(json!({})));
+    reads_without_spec::<BGPAdvertisement>(Some(json!({})));
+    reads_without_spec::<BGPPeer>(Some(json!({ "myASN": 0 })));
+    reads_without_spec::<OldBGPPeer>(Some(json!({ "myASN": 0, "peerASN": 0, "peerAddress": "" })));
+    reads_without_spec::<Community>(Some(json!({})));
     reads_without_spec::<L2Advertisement>(Some(json!({})));
     reads_without_spec::<MetalLB>(Some(json!({})));
+    reads_without_spec::<ServiceBGPStatus>(Some(json!({})));
     reads_without_spec::<ServiceL2Status>(Some(json!({})));
     reads_without_spec::<ConfigurationState>(None);
 }
@@ -104,4 +114,60 @@ fn a_full_object_is_written_back_as_it_was_read() {
         "preferredNodeSelectors": [{ "weight": 100, "preference": {} }],
     });
     assert_eq!(serde_json::to_value(read::<L2Advertisement>(&advertisement)).unwrap(), advertisement);
+}
+
+fn written_back<K>(spec: Value)
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned + Serialize,
+{
+    let mut object = bare::<K>();
+    object["spec"] = spec;
+    assert_eq!(serde_json::to_value(read::<K>(&object)).unwrap(), object);
+}
+
+fn every_peer_field() -> Value {
+    json!({
+        "myASN": 4_294_967_295_i64, "peerASN": 64513, "localASN": 64514, "dynamicASN": "internal",
+        "peerAddress": "192.0.2.1", "interface": "eth0", "sourceAddress": "192.0.2.2", "peerPort": 179,
+        "holdTime": "90s", "keepaliveTime": "30s", "connectTime": "1m", "routerID": "192.0.2.3",
+        "nodeSelectors": [{ "matchLabels": { "a": "b" } }], "password": "p",
+        "passwordSecret": { "name": "s", "namespace": "n" }, "bfdProfile": "b",
+        "enableGracefulRestart": true, "ebgpMultiHop": false, "vrf": "v", "disableMP": false,
+        "dualStackAddressFamily": true,
+    })
+}
+
+#[test]
+fn every_bgp_field_is_written_back_as_it_was_read() {
+    written_back::<BGPPeer>(every_peer_field());
+    written_back::<BGPPeer>(json!({ "myASN": 1 }));
+    written_back::<OldBGPPeer>(json!({
+        "myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.1", "sourceAddress": "192.0.2.2",
+        "peerPort": 0, "holdTime": "0s", "keepaliveTime": "0s", "routerID": "192.0.2.3", "password": "p",
+        "nodeSelectors": [
+            {},
+            { "matchLabels": {}, "matchExpressions": [] },
+            { "matchExpressions": [{ "key": "k", "operator": "In", "values": ["v"] }] },
+        ],
+        "bfdProfile": "b", "ebgpMultiHop": true,
+    }));
+    written_back::<BFDProfile>(json!({
+        "receiveInterval": 10, "transmitInterval": 60000, "detectMultiplier": 2, "echoInterval": 11,
+        "echoMode": true, "passiveMode": false, "minimumTtl": 254,
+    }));
+    written_back::<BGPAdvertisement>(json!({
+        "aggregationLength": 32, "aggregationLengthV6": 64, "localPref": 4_294_967_295_i64,
+        "communities": ["1:2"], "ipAddressPools": ["p"], "ipAddressPoolSelectors": [{}],
+        "nodeSelectors": [{}], "peers": ["q"], "serviceSelectors": [{}],
+    }));
+    written_back::<Community>(json!({ "communities": [{ "name": "a", "value": "1:2" }, {}] }));
+}
+
+#[test]
+fn a_status_of_a_service_over_bgp_is_written_back_as_it_was_read() {
+    let mut object = bare::<ServiceBGPStatus>();
+    object["spec"] = json!({});
+    object["status"] =
+        json!({ "node": "n", "serviceName": "s", "serviceNamespace": "d", "peers": ["a", "b"] });
+    assert_eq!(serde_json::to_value(read::<ServiceBGPStatus>(&object)).unwrap(), object);
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::generated::Mode;
 
-use super::{bundle, crds, for_registry, yaml};
+use super::{NAMESPACE, bundle, crds, for_registry, yaml};
 
 /// Set to re-record instead of comparing.
 const RECORD: &str = "RECORD";
@@ -53,12 +53,12 @@ fn a_registry_or_a_tag_that_makes_no_image_name_is_refused_and_shown() {
 #[test]
 fn a_definition_survives_the_way_through_yaml() {
     let files = crds().unwrap().files;
-    for (written, crd) in files.values().zip(metallb_api::crds()) {
+    for (written, crd) in files.values().zip(metallb_api::crds(NAMESPACE)) {
         let mut expected = serde_json::to_value(crd).unwrap();
         super::tidy(&mut expected);
         assert_eq!(serde_saphyr::from_str::<Value>(written).unwrap(), expected);
     }
-    assert_eq!(files.len(), metallb_api::crds().len());
+    assert_eq!(files.len(), metallb_api::crds(NAMESPACE).len());
 }
 
 #[test]

@@ -17,6 +17,8 @@ const TYPES: &[KubernetesType] = &[
     KubernetesType { fields: &["matchExpressions", "matchLabels"], complete: atomic_with_lists },
     // LabelSelectorRequirement, NodeSelectorRequirement
     KubernetesType { fields: &["key", "operator", "values"], complete: atomic_lists },
+    // SecretReference
+    KubernetesType { fields: &["name", "namespace"], complete: atomic },
     // NodeSelectorTerm
     KubernetesType { fields: &["matchExpressions", "matchFields"], complete: atomic_with_lists },
     // NodeSelector
@@ -57,6 +59,9 @@ const TYPES: &[KubernetesType] = &[
     },
 ];
 
+/// Title of a type of ours that only looks like one of Kubernetes.
+pub(super) const OWN: &str = "own";
+
 const QUANTITY: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
 const CONDITION_REASON: &str = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
 const CONDITION_TYPE: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$";
@@ -75,6 +80,9 @@ pub(super) fn complete(schema: &mut JSONSchemaProps) {
 }
 
 fn recognise(schema: &JSONSchemaProps) -> Option<&'static KubernetesType> {
+    if schema.title.as_deref() == Some(OWN) {
+        return None;
+    }
     let fields = schema.properties.as_ref()?;
     TYPES.iter().find(|known| fields.keys().eq(known.fields.iter()))
 }
@@ -88,8 +96,13 @@ fn strip_descriptions(schema: &mut JSONSchemaProps) {
 fn undescribed(_: &mut JSONSchemaProps) {}
 
 /// Server-side apply replaces the object as a whole.
-fn atomic_with_lists(schema: &mut JSONSchemaProps) {
+fn atomic(schema: &mut JSONSchemaProps) {
     schema.x_kubernetes_map_type = Some("atomic".to_owned());
+}
+
+/// Server-side apply replaces the object as a whole, and so its lists.
+fn atomic_with_lists(schema: &mut JSONSchemaProps) {
+    atomic(schema);
     atomic_lists(schema);
 }
 

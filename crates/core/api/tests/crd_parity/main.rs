@@ -7,13 +7,18 @@ mod compare;
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const UPSTREAM: &[&str] = &[
+    include_str!("../data/metallb.io_bfdprofiles.yaml"),
+    include_str!("../data/metallb.io_bgpadvertisements.yaml"),
+    include_str!("../data/metallb.io_bgppeers.yaml"),
+    include_str!("../data/metallb.io_communities.yaml"),
     include_str!("../data/metallb.io_configurationstates.yaml"),
     include_str!("../data/metallb.io_ipaddresspools.yaml"),
     include_str!("../data/metallb.io_l2advertisements.yaml"),
     include_str!("../data/metallb.io_metallbs.yaml"),
+    include_str!("../data/metallb.io_servicebgpstatuses.yaml"),
     include_str!("../data/metallb.io_servicel2statuses.yaml"),
 ];
 
@@ -26,7 +31,7 @@ fn upstream() -> BTreeMap<String, Value> {
 }
 
 fn ours() -> BTreeMap<String, Value> {
-    by_name(metallb_api::crds().into_iter().map(|crd| serde_json::to_value(crd).unwrap()))
+    by_name(metallb_api::crds("metallb-system").into_iter().map(|crd| serde_json::to_value(crd).unwrap()))
 }
 
 #[test]
@@ -40,5 +45,24 @@ fn every_object_upstream_accepts_ours_accepts() {
     for (name, upstream) in upstream() {
         let differences = compare::definitions(&upstream, &ours[&name]);
         assert!(differences.is_empty(), "{name}:\n{}", differences.join("\n"));
+    }
+}
+
+#[test]
+fn peers_are_converted_by_the_webhook_of_the_namespace_of_the_installation() {
+    let webhook = |namespace: &str| {
+        let service =
+            json!({ "name": "metallb-webhook-service", "namespace": namespace, "path": "/convert" });
+        json!({ "strategy": "Webhook", "webhook": {
+            "clientConfig": { "service": service },
+            "conversionReviewVersions": ["v1beta1", "v1beta2"],
+        }})
+    };
+    for namespace in ["metallb-system", "elsewhere"] {
+        let converting: Vec<_> = metallb_api::crds(namespace)
+            .into_iter()
+            .filter_map(|crd| Some((crd.metadata.name?, serde_json::to_value(crd.spec.conversion?).unwrap())))
+            .collect();
+        assert_eq!(converting, [("bgppeers.metallb.io".to_owned(), webhook(namespace))]);
     }
 }

@@ -102,13 +102,20 @@ fn differences_of_the_definition_itself_are_found() {
         ("/spec/versions/0/name", json!("v2")),
         ("/spec/versions/0/served", json!(false)),
         ("/spec/versions/0/storage", json!(false)),
+        ("/spec/versions/0/deprecated", json!(true)),
+        ("/spec/versions/0/deprecationWarning", json!("use v2")),
         ("/spec/versions/0/subresources", json!({})),
         ("/spec/versions/0/additionalPrinterColumns/0/jsonPath", json!(".y")),
         ("/spec/versions/0/additionalPrinterColumns/0/name", json!("Y")),
     ];
     for (place, value) in table {
         let mut ours = upstream.clone();
-        *ours.pointer_mut(place).unwrap() = value;
+        set(&mut ours, place, value);
         assert_eq!(definitions(&upstream, &ours).len(), 1, "{place}");
     }
+}
+
+fn set(within: &mut Value, place: &str, value: Value) {
+    let (parent, field) = place.rsplit_once('/').unwrap();
+    within.pointer_mut(parent).unwrap()[field] = value;
 }
