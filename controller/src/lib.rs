@@ -7,6 +7,7 @@ mod configuration;
 mod daemon;
 mod flags;
 mod gauges;
+mod leadership;
 mod memberlist;
 mod owner;
 mod pool_status;
@@ -17,4 +18,5 @@ mod writer;
 
 pub use daemon::{StartError, run};
 pub use flags::{Flags, FlagsError, Settings, WebhookMode};
+pub use leadership::{Campaign, Leadership};
 pub use owner::{Controller, Options};

@@ -160,6 +160,40 @@ impl ApiServer {
         self.lock().fail_all = failure;
     }
 
+    /// Cuts the server off at the `nth` write from now (0 is the next one), which fails like this, and so does
+    /// everything after it, as for a process that is killed. Ends with [`ApiServer::fail_all`].
+    pub fn cut_off_at_write(&self, nth: usize, failure: Failure) {
+        self.lock().cut_off = Some((nth, failure));
+    }
+
+    /// Whether the write given to [`ApiServer::cut_off_at_write`] has come.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        let state = self.lock();
+        state.fail_all.is_some() && state.cut_off.is_none()
+    }
+
+    /// Answers 403 to requests whose text begins like this (`list services`, `update leases`), or that are about
+    /// this resource (`leases`), as for an account without the right.
+    pub fn forbid(&self, what: &str) {
+        self.lock().forbidden.insert(what.to_owned());
+    }
+
+    /// Takes back [`ApiServer::forbid`].
+    pub fn allow(&self, what: &str) {
+        self.lock().forbidden.remove(what);
+    }
+
+    /// Forgets what happened so far, as etcd does by compaction, and tells nobody: watches end with `410 Gone`.
+    pub fn compact(&self) {
+        self.lock().compact();
+    }
+
+    /// Whether watches hear nothing for the time being, as of a server that is slow.
+    pub fn hold_watches(&self, hold: bool) {
+        self.lock().hold_watches(hold);
+    }
+
     /// Lets the server not know a kind (by its plural), as before its CRD is installed.
     pub fn forget_kind(&self, plural: &str) {
         self.lock().unknown_kinds.insert(plural.to_owned());

@@ -23,6 +23,7 @@ pub struct Health {
 struct State {
     /// Name to the reason why the gate is closed; `None` is open.
     gates: BTreeMap<&'static str, Option<String>>,
+    notes: BTreeMap<&'static str, String>,
     beats: BTreeMap<&'static str, Beat>,
 }
 
@@ -62,12 +63,25 @@ impl Health {
         Heartbeat { name, health: self.clone() }
     }
 
+    /// Says something to whoever asks whether the daemon is ready, ready or not; None says nothing any more.
+    pub fn note(&self, about: &'static str, text: Option<String>) {
+        let mut state = self.lock();
+        match text {
+            Some(text) => drop(state.notes.insert(about, text)),
+            None => drop(state.notes.remove(about)),
+        }
+    }
+
     /// Ready when every gate is open and the daemon is alive.
     #[must_use]
     pub fn readyz(&self) -> Report {
         let state = self.lock();
         let closed = state.gates.iter().filter_map(|(name, why)| Some(format!("{name}: {}", why.as_ref()?)));
-        report(closed.chain(state.overdue(Instant::now())))
+        let mut report = report(closed.chain(state.overdue(Instant::now())));
+        for (about, text) in &state.notes {
+            report.text = format!("{}\n{about}: {text}", report.text);
+        }
+        report
     }
 
     /// Alive when every loop has beaten in time.
@@ -134,6 +148,15 @@ mod tests {
         assert_eq!(health.readyz(), Report { ok: false, text: "pools: CRD missing".to_owned() });
         second.open();
         assert_eq!(health.readyz(), Report { ok: true, text: "ok".to_owned() });
+    }
+
+    #[test]
+    fn a_note_is_told_and_does_not_count() {
+        let health = Health::default();
+        health.note("leader election", Some("not allowed".to_owned()));
+        assert_eq!(health.readyz(), Report { ok: true, text: "ok\nleader election: not allowed".to_owned() });
+        health.note("leader election", None);
+        assert_eq!(health.readyz().text, "ok");
     }
 
     #[test]

@@ -36,6 +36,12 @@ pub(super) struct State {
     pub(super) unknown_kinds: BTreeSet<String>,
     pub(super) writes_forbidden: bool,
     pub(super) violations: Vec<String>,
+    pub(super) forbidden: BTreeSet<String>,
+    /// How many writes are still to come before the server is cut off, and how that one fails.
+    pub(super) cut_off: Option<(usize, Failure)>,
+    /// Watches that begin before this version are too late.
+    pub(super) oldest: u64,
+    held: bool,
     /// By how many requests are still to come before it.
     failures: BTreeMap<usize, Failure>,
     answered: usize,
@@ -54,7 +60,7 @@ impl State {
     /// Records a request and answers it, unless it is to fail.
     pub(super) fn answer(&mut self, request: &Request) -> Answer {
         self.requests.push(request.clone());
-        let failure = self.failures.remove(&self.answered).or(self.fail_all);
+        let failure = self.failures.remove(&self.answered).or(self.fail_all).or(self.count_write(request));
         self.answered += 1;
         match failure {
             Some(Failure::Status(code)) => {
@@ -73,7 +79,34 @@ impl State {
         self.failures.insert(self.answered + nth, failure);
     }
 
+    /// How this request fails because the server is cut off at it.
+    fn count_write(&mut self, request: &Request) -> Option<Failure> {
+        let (left, failure) = self.cut_off.filter(|_| request.verb.writes())?;
+        self.cut_off = left.checked_sub(1).map(|left| (left, failure));
+        self.fail_all = self.cut_off.is_none().then_some(Failure::Unreachable);
+        self.cut_off.is_none().then_some(failure)
+    }
+
+    pub(super) fn compact(&mut self) {
+        self.oldest = self.version;
+        self.events.clear();
+        self.news.send_replace(self.version);
+    }
+
+    pub(super) fn hold_watches(&mut self, held: bool) {
+        self.held = held;
+        self.news.send_replace(self.version);
+    }
+
+    fn is_forbidden(&self, request: &Request) -> bool {
+        let text = request.to_string();
+        self.forbidden.iter().any(|what| text.starts_with(what) || *what == request.resource)
+    }
+
     fn dispatch(&mut self, request: &Request) -> Answer {
+        if self.is_forbidden(request) {
+            return Answer::Refusal(Refusal::new(403, format!("forbidden: {request}")));
+        }
         if self.unknown_kinds.contains(&request.resource) {
             return Answer::Refusal(Refusal::new(404, "the server could not find the requested resource"));
         }
@@ -83,7 +116,11 @@ impl State {
         }
         if request.verb == Verb::Watch {
             let from = request.parameter("resourceVersion").and_then(|version| version.parse().ok());
-            return Answer::Watch(from.unwrap_or(self.version));
+            let from: u64 = from.unwrap_or(self.version);
+            if from < self.oldest {
+                return Answer::Refusal(Refusal::new(410, "too old resource version"));
+            }
+            return Answer::Watch(from);
         }
         self.carry_out(request).map_or_else(Answer::Refusal, Answer::Object)
     }
@@ -137,6 +174,9 @@ impl State {
     }
 
     pub(super) fn event_after(&self, version: u64, request: &Request) -> Option<Event> {
+        if self.held {
+            return None;
+        }
         let fits =
             |event: &&Event| event.version > version && selection::fits(&event.key, &event.object, request);
         self.events.iter().find(fits).cloned()
