@@ -44,7 +44,7 @@ pub struct Controller {
     watches: Watches,
     configuration: Configuration,
     services: Services,
-    class: String,
+    options: metallb_allocator::Options,
     /// None until every store is in step: before that nothing is assigned and nothing withdrawn.
     allocator: Option<Allocator>,
     writer: Writer,
@@ -91,7 +91,10 @@ impl Controller {
                 client_metrics.clone(),
             ),
             services: Services::new(services),
-            class: options.class.clone(),
+            options: metallb_allocator::Options {
+                class: options.class.clone(),
+                ..metallb_allocator::Options::default()
+            },
             allocator: None,
             writer: Writer::new(client),
             gauges: Gauges::new(metrics.allocator()?, statuses),
@@ -134,7 +137,7 @@ impl Controller {
         if let Some(config) = self.configuration.refresh() {
             match &mut self.allocator {
                 Some(allocator) => allocator.set_config(config),
-                None => self.allocator = Some(Allocator::new(&self.class, config)),
+                None => self.allocator = Some(Allocator::new(self.options.clone(), config)),
             }
         }
         for news in self.services.refresh() {
@@ -155,7 +158,7 @@ impl Controller {
             News::Seen(view) => {
                 if let Some(write) = self.writer.withdraw(&view.key) {
                     // It failed, or nobody said that it had succeeded.
-                    if write.assignment.is_recorded_in(&view) {
+                    if write.record.is_recorded_in(&view) {
                         tell(&self.events, &write.service, &write.decision);
                     } else {
                         allocator.write_lost(&view.key);
@@ -182,7 +185,7 @@ impl Controller {
             self.metrics.update_errors.inc();
         }
         match decision.write.clone() {
-            Some(assignment) => self.writer.submit(Write { service: service.clone(), assignment, decision }),
+            Some(record) => self.writer.submit(Write { service: service.clone(), record, decision }),
             None => tell(&self.events, service, &decision),
         }
     }
@@ -201,7 +204,7 @@ impl Controller {
     /// Whether a write that was said to have failed stands in the Service all the same: its answer was lost.
     fn has_landed(&self, write: &Write) -> bool {
         let now = self.services.get(&write.decision.key);
-        now.is_some_and(|service| write.assignment.is_recorded_in(&service::parse(service)))
+        now.is_some_and(|service| write.record.is_recorded_in(&service::parse(service)))
     }
 
     fn look_again(&mut self, key: &ServiceKey) {

@@ -49,7 +49,7 @@ fn log(decision: &Decision, event: &Event) {
 /// Logs that a decision now stands in the Service.
 pub(crate) fn log_written(decision: &Decision) {
     let (service, reason) = (&decision.key, decision.reason.as_str());
-    match &decision.write {
+    match decision.write.as_ref().map(|record| &record.assignment) {
         Some(assignment) if assignment.addresses.is_empty() => {
             tracing::info!(event = "clearAssignment", %service, reason, "removed loadbalancer from service");
         }

@@ -4,9 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
 use kube::{Api, Client};
-use metallb_allocator::{Assignment, Decision};
+use metallb_allocator::{Decision, Record};
 use metallb_cluster::Pace;
 use metallb_config::service::ServiceKey;
 use tokio::task::JoinSet;
@@ -22,7 +24,7 @@ const AT_ONCE: usize = 32;
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
     pub(crate) service: Arc<Service>,
-    pub(crate) assignment: Assignment,
+    pub(crate) record: Record,
     pub(crate) decision: Decision,
 }
 
@@ -190,7 +192,7 @@ impl Writer {
 
 async fn attempt(client: Client, write: Write) -> (Write, Tried) {
     let api: Api<Service> = Api::namespaced(client, &write.decision.key.namespace);
-    let object = build_recorded(&write.service, &write.assignment);
+    let object = build_recorded(&write.service, &write.record, Time(Timestamp::now()));
     let tried = match api.replace_status(&write.decision.key.name, &PostParams::default(), &object).await {
         Ok(_) => Tried::Written,
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Tried::Outdated,

@@ -1,6 +1,5 @@
 //! The state over all Services, and the pass that settles it.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,10 +9,12 @@ use metallb_config::{Config, ServiceView};
 
 use crate::book::Book;
 use crate::decide::{Verdict, decide};
-use crate::decision::{Assignment, Decision, Reason};
+use crate::decision::{Decision, Reason, Record};
 use crate::event::Event;
 use crate::known::Known;
+use crate::options::Options;
 use crate::usage::PoolUsage;
+use crate::wake::{self, Rank, Waiters, Wake};
 
 #[cfg(test)]
 mod tests;
@@ -25,8 +26,7 @@ mod tests;
 /// and a second settlement without news decides nothing.
 #[derive(Debug)]
 pub struct Allocator {
-    /// The `--lb-class` served; empty for none.
-    class: String,
+    options: Options,
     book: Book,
     known: BTreeMap<ServiceKey, Known>,
     /// Services whose recorded addresses have not been adopted yet.
@@ -34,30 +34,32 @@ pub struct Allocator {
     /// Services to decide about.
     dirty: BTreeSet<ServiceKey>,
     /// Services that may get something when addresses or ports are freed.
-    waiting: BTreeSet<ServiceKey>,
-    /// Whether addresses or ports were freed since those who wait were last asked.
-    freed: bool,
+    waiters: Waiters,
+    /// How often a Service was decided about.
+    #[cfg(test)]
+    looks: usize,
 }
 
 /// What one settlement found about a Service, before it is compared with what is recorded.
 struct Finding {
     reason: Reason,
-    assignment: Assignment,
+    record: Record,
     events: Vec<Event>,
 }
 
 impl Allocator {
-    /// An allocator that knows no Service. `class` is the `--lb-class` it serves, empty for none.
+    /// An allocator that knows no Service.
     #[must_use]
-    pub fn new(class: &str, config: Arc<Config>) -> Self {
+    pub fn new(options: Options, config: Arc<Config>) -> Self {
         Self {
-            class: class.to_owned(),
-            book: Book::new(config),
+            book: Book::new(config, options.unknown_pool),
+            options,
             known: BTreeMap::new(),
             unadopted: BTreeSet::new(),
             dirty: BTreeSet::new(),
-            waiting: BTreeSet::new(),
-            freed: false,
+            waiters: Waiters::default(),
+            #[cfg(test)]
+            looks: 0,
         }
     }
 
@@ -66,25 +68,28 @@ impl Allocator {
         if **self.book.config() == *config {
             return;
         }
-        self.book = Book::new(config);
+        self.book = Book::new(config, self.options.unknown_pool);
         for known in self.known.values() {
             known.claim(&mut self.book);
         }
         self.dirty.extend(self.known.keys().cloned());
+        // Everybody is looked at anyway.
+        self.book.take_freed();
+        self.waiters = Waiters::default();
     }
 
     /// A new version of a Service was read. Its recorded addresses replace what was decided about older versions.
     ///
     /// Call it once for each version: a decision that is still being written is not in an old one.
     pub fn observe(&mut self, view: Arc<ServiceView>) {
-        if !view.is_served_by(&self.class) || is_none_of_ours(&view) {
+        if !view.is_served_by(&self.options.class) || is_none_of_ours(&view) {
             return self.forget(&view.key);
         }
         let key = view.key.clone();
         self.dirty.insert(key.clone());
+        self.waiters.remove(&key);
         if let Some(known) = self.known.get_mut(&key).filter(|known| known.claims_the_same(&view)) {
-            self.freed |= known.renew(view, &mut self.book);
-            return;
+            return known.renew(view, &mut self.book);
         }
         let told = self.known.get_mut(&key).and_then(|known| known.told.take());
         self.release(&key);
@@ -96,9 +101,9 @@ impl Allocator {
     pub fn forget(&mut self, key: &ServiceKey) {
         self.release(key);
         self.known.remove(key);
-        for set in [&mut self.unadopted, &mut self.dirty, &mut self.waiting] {
-            set.remove(key);
-        }
+        self.unadopted.remove(key);
+        self.dirty.remove(key);
+        self.waiters.remove(key);
     }
 
     /// A decision was not carried out because the Service has changed meanwhile, and so the user was not told.
@@ -132,34 +137,45 @@ impl Allocator {
     pub fn settle(&mut self) -> Vec<Decision> {
         self.adopt_all();
         let mut findings = BTreeMap::new();
-        loop {
-            if std::mem::take(&mut self.freed) {
-                self.dirty.extend(self.waiting.iter().cloned());
-            }
-            if self.dirty.is_empty() {
-                break;
-            }
-            let dirty = std::mem::take(&mut self.dirty);
-            for key in self.in_order(dirty) {
-                self.decide_one(&key, &mut findings);
-            }
+        while !self.dirty.is_empty() || self.book.has_freed() {
+            self.decide_round(&mut findings);
         }
         findings.into_iter().filter_map(|(key, finding)| self.conclude(key, finding)).collect()
     }
 
-    /// Those with more recorded addresses first, then by key.
-    fn in_order(&self, keys: BTreeSet<ServiceKey>) -> Vec<ServiceKey> {
-        let recorded = |key: &ServiceKey| self.known.get(key).map_or(0, |known| known.view.ingress.len());
-        let mut keys: Vec<ServiceKey> = keys.into_iter().collect();
-        // The sort is stable: equals stay in the order of the set.
-        keys.sort_by_cached_key(|key| Reverse(recorded(key)));
-        keys
+    /// Decides once about all that is dirty and all who may profit from what was freed before, in their order. Of those
+    /// who wait for any free address of a pool only as many are asked as it takes to use them up.
+    fn decide_round(&mut self, findings: &mut BTreeMap<ServiceKey, Finding>) {
+        let dirty = std::mem::take(&mut self.dirty);
+        let mut due: BTreeSet<Rank> = self.ranks(dirty.iter()).collect();
+        let (pools, others): (Vec<Wake>, Vec<Wake>) =
+            self.book.take_freed().into_iter().partition(|wake| matches!(wake, Wake::Pool(..)));
+        due.extend(others.iter().flat_map(|wake| self.waiters.all(wake)).cloned());
+        let mut last = None;
+        while let Some(rank) = self.next_due(&due, &pools, last.as_ref()) {
+            self.decide_one(&rank.key, findings);
+            last = Some(rank);
+        }
+    }
+
+    fn next_due(&self, due: &BTreeSet<Rank>, pools: &[Wake], after: Option<&Rank>) -> Option<Rank> {
+        let open = pools.iter().filter(|wake| match wake {
+            Wake::Pool(pool, family) => self.book.usage_of(pool).available(*family) > 0,
+            Wake::Address(_) | Wake::Sharing(_) => false,
+        });
+        let waiting = open.filter_map(|wake| self.waiters.next(wake, after));
+        waiting.chain(wake::next(due, after)).min().cloned()
+    }
+
+    fn ranks<'a>(&self, keys: impl Iterator<Item = &'a ServiceKey>) -> impl Iterator<Item = Rank> {
+        keys.filter_map(|key| self.known.get(key).map(|known| Rank::of(&known.view)))
     }
 
     fn adopt_all(&mut self) {
         let unadopted = std::mem::take(&mut self.unadopted);
-        for key in self.in_order(unadopted) {
-            if let Some(known) = self.known.get_mut(&key) {
+        let order: BTreeSet<Rank> = self.ranks(unadopted.iter()).collect();
+        for rank in order {
+            if let Some(known) = self.known.get_mut(&rank.key) {
                 known.adopt(&mut self.book);
             }
         }
@@ -167,35 +183,37 @@ impl Allocator {
 
     fn decide_one(&mut self, key: &ServiceKey, findings: &mut BTreeMap<ServiceKey, Finding>) {
         let Some(known) = self.known.get_mut(key) else { return };
-        let Verdict { assignment, reason, events, waits } =
+        let Verdict { assignment, reason, condition, events, hopes } =
             decide(&mut self.book, &known.view, &known.current);
-        self.freed |= known.hold(&mut self.book, assignment.clone());
-        if waits {
-            self.waiting.insert(key.clone());
-        } else {
-            self.waiting.remove(key);
+        known.hold(&mut self.book, assignment.clone());
+        self.waiters.set(&known.view, hopes);
+        #[cfg(test)]
+        {
+            self.looks += 1;
         }
         let before = findings.remove(key).map(|finding| finding.events).unwrap_or_default();
         // What an earlier look of this settlement found wanting is not true any more, or is said again.
         let transitions = before.into_iter().filter(|event| !event.reason.is_state());
         let events = transitions.chain(events).collect();
-        findings.insert(key.clone(), Finding { reason, assignment, events });
+        findings.insert(key.clone(), Finding { reason, record: Record { assignment, condition }, events });
     }
 
     /// Compares the finding with what is recorded or on its way, and leaves out what the user knows.
     fn conclude(&mut self, key: ServiceKey, finding: Finding) -> Option<Decision> {
         let known = self.known.get_mut(&key)?;
-        let Finding { reason, assignment, mut events } = finding;
+        let Finding { reason, record, mut events } = finding;
         let done = match &known.issued {
-            Some(issued) => *issued == assignment,
-            None => assignment.is_recorded_in(&known.view),
+            Some(issued) => *issued == record,
+            None => record.is_satisfied_by(&known.view),
         };
         let trouble = events.iter().find(|event| event.reason.is_state()).cloned();
-        if trouble == known.told {
+        // What the condition says was told by whoever wrote it, before this process began.
+        let was_told = trouble == known.told || known.told.is_none() && record.is_recorded_in(&known.view);
+        if was_told {
             events.retain(|event| !event.reason.is_state());
         }
         known.told = trouble;
-        let write = (!done).then_some(assignment);
+        let write = (!done).then_some(record);
         if write.is_some() {
             known.issued.clone_from(&write);
             events.extend(known.view.deprecated_annotations.iter().map(|key| Event::deprecated(key)));
@@ -206,12 +224,12 @@ impl Allocator {
     fn release(&mut self, key: &ServiceKey) {
         let Some(known) = self.known.get_mut(key) else { return };
         let claims = known.claims();
-        self.freed |= !claims.is_empty();
         self.book.release(key, &claims);
     }
 }
 
 /// Not a load balancer, and nothing of ours in it.
 fn is_none_of_ours(view: &ServiceView) -> bool {
-    !view.is_load_balancer && view.ingress.is_empty() && view.recorded_pool.is_none()
+    let clean = view.ingress.is_empty() && view.recorded_pool.is_none() && view.recorded_condition.is_none();
+    !view.is_load_balancer && clean
 }

@@ -9,18 +9,23 @@ use metallb_config::{Config, Pool, ServiceView};
 use metallb_net::IpFamily;
 
 use crate::free::FreeSet;
+use crate::options::UnknownPool;
 use crate::refusal::Refused;
 use crate::usage::PoolUsage;
+use crate::wake::Wake;
 
 /// All claimed addresses, and what is left of the pools.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Book {
     config: Arc<Config>,
+    unknown_pool: UnknownPool,
     /// The Services that claim an address, by key; never empty.
     claims: BTreeMap<IpAddr, Vec<Claim>>,
     /// Addresses claimed under a sharing key, for those who come with the same key.
     shared: BTreeMap<SharingKey, BTreeSet<IpAddr>>,
     spaces: BTreeMap<String, Space>,
+    /// What became available since it was last [asked](Self::take_freed).
+    freed: BTreeSet<Wake>,
 }
 
 /// One Service's part in an address.
@@ -66,9 +71,9 @@ impl Space {
 
 impl Book {
     /// A book in which nobody claims anything.
-    pub(crate) fn new(config: Arc<Config>) -> Self {
+    pub(crate) fn new(config: Arc<Config>, unknown_pool: UnknownPool) -> Self {
         let spaces = config.pools.values().map(|pool| (pool.name.clone(), Space::new(pool))).collect();
-        Self { config, spaces, ..Self::default() }
+        Self { config, unknown_pool, spaces, ..Self::default() }
     }
 
     /// The configuration the book is kept under.
@@ -79,6 +84,28 @@ impl Book {
     /// How full the pools are.
     pub(crate) fn usage(&self) -> impl Iterator<Item = (&str, PoolUsage)> {
         self.spaces.iter().map(|(name, space)| (name.as_str(), space.usage))
+    }
+
+    /// How full the pool is; nothing at all if there is none of this name.
+    pub(crate) fn usage_of(&self, pool: &str) -> PoolUsage {
+        self.spaces.get(pool).map(|space| space.usage).unwrap_or_default()
+    }
+
+    /// The pool that the Service insists on. The name of no pool may count for nothing; a refused pool is one.
+    pub(crate) fn requested_pool<'a>(&self, view: &'a ServiceView) -> Option<&'a str> {
+        let name = view.requested_pool.as_deref()?;
+        let exists = self.config.pools.contains_key(name) || self.config.refused_pools.contains(name);
+        (exists || self.unknown_pool == UnknownPool::Pending).then_some(name)
+    }
+
+    /// What became available since the last call.
+    pub(crate) fn take_freed(&mut self) -> BTreeSet<Wake> {
+        std::mem::take(&mut self.freed)
+    }
+
+    /// Whether anything became available.
+    pub(crate) fn has_freed(&self) -> bool {
+        !self.freed.is_empty()
     }
 
     /// Whether the Service may hold these very addresses; gives the pool they are in (contract 01 §4.5).
@@ -136,12 +163,41 @@ impl Book {
         }
         let claims = self.claims.entry(address).or_default();
         let claim = Claim { view: Arc::clone(view), hold };
-        match claims.binary_search_by(|other| other.view.key.cmp(&view.key)) {
-            Ok(place) => claims.splice(place..=place, [claim]).for_each(drop),
-            Err(place) => claims.insert(place, claim),
-        }
+        let before = match claims.binary_search_by(|other| other.view.key.cmp(&view.key)) {
+            Ok(place) => claims.get_mut(place).map(|there| std::mem::replace(there, claim).view),
+            Err(place) => {
+                claims.insert(place, claim);
+                None
+            }
+        };
         if !view.sharing_key.sharing.is_empty() {
             self.shared.entry(view.sharing_key.clone()).or_default().insert(address);
+        }
+        match before {
+            Some(before) => self.note_change(&before, view, address),
+            None => self.note_sharing(&view.sharing_key),
+        }
+    }
+
+    /// Another version of the same Service claims the address: on other ports, or under another key?
+    fn note_change(&mut self, before: &ServiceView, now: &ServiceView, address: IpAddr) {
+        let same_key = before.sharing_key == now.sharing_key;
+        if same_key && before.ports == now.ports {
+            return;
+        }
+        if !same_key
+            && !self.claims_on(address).iter().any(|claim| claim.view.sharing_key == before.sharing_key)
+        {
+            self.unshare(&before.sharing_key, address);
+        }
+        self.freed.insert(Wake::Address(address));
+        self.note_sharing(&now.sharing_key);
+    }
+
+    /// There may be a place among those who share under this key.
+    fn note_sharing(&mut self, key: &SharingKey) {
+        if !key.sharing.is_empty() {
+            self.freed.insert(Wake::Sharing(key.clone()));
         }
     }
 
@@ -157,13 +213,16 @@ impl Book {
         let Ok(place) = claims.binary_search_by(|claim| claim.view.key.cmp(key)) else { return };
         let gone = claims.remove(place).view;
         let key_is_left = claims.iter().any(|claim| claim.view.sharing_key == gone.sharing_key);
-        if claims.is_empty() {
+        let left: Vec<SharingKey> = claims.iter().map(|claim| claim.view.sharing_key.clone()).collect();
+        if left.is_empty() {
             self.claims.remove(&address);
             self.vacate(address);
         }
         if !key_is_left {
             self.unshare(&gone.sharing_key, address);
         }
+        self.freed.insert(Wake::Address(address));
+        left.iter().for_each(|key| self.note_sharing(key));
     }
 
     fn unshare(&mut self, key: &SharingKey, address: IpAddr) {
@@ -182,9 +241,11 @@ impl Book {
     }
 
     fn vacate(&mut self, address: IpAddr) {
-        if let Some((space, family)) = self.space_of(address) {
-            space.free(family).give_back(address);
-            *space.usage.in_use_mut(family) -= 1;
+        let Some((space, family)) = self.space_of(address) else { return };
+        space.free(family).give_back(address);
+        *space.usage.in_use_mut(family) -= 1;
+        if let Some(pool) = self.config.pool_of_one(address) {
+            self.freed.insert(Wake::Pool(pool.name.clone(), family));
         }
     }
 

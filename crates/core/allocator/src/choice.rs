@@ -10,10 +10,8 @@ use metallb_net::IpFamily;
 
 use crate::book::Book;
 use crate::decision::Assignment;
+use crate::explain::{BOTH, hint_at_pools};
 use crate::refusal::{AllocationError, Refused};
-
-/// Both families in the order they are given out.
-const BOTH: &[IpFamily] = &[IpFamily::V4, IpFamily::V6];
 
 /// What would do, best first: the families to be had at once from one pool.
 type Wishes = Vec<Vec<IpFamily>>;
@@ -27,28 +25,28 @@ pub(crate) fn choose(
     let requested = view.requested_ips.clone()?;
     let families = match &view.cluster_family {
         ClusterFamily::Known(families) => *families,
-        ClusterFamily::Unknown(error) => return Err(error.clone().into()),
+        ClusterFamily::Unknown(error) => return Err(AllocationError::Cluster(error.clone())),
         ClusterFamily::NoAddress => return Err(AllocationError::NothingAvailable),
     };
     if !requested.is_empty() {
         return explicit(book, view, families, requested);
     }
     let config = Arc::clone(book.config());
+    let named = book.requested_pool(view);
     let mut chooser = Chooser { book, view, current, wishes: wishes(view, families) };
-    match &view.requested_pool {
+    match named {
         Some(name) => chooser.in_named(&config, name),
         None => chooser.automatic(&config),
     }
 }
 
-/// The address of the other family to add to the one the Service has, from the same pool.
+/// An address of this family to add to the one the Service has, from the same pool.
 pub(crate) fn choose_second(
     book: &mut Book,
     view: &ServiceView,
     pool: &Pool,
-    have: IpAddr,
+    family: IpFamily,
 ) -> Result<IpAddr, AllocationError> {
-    let family = IpFamily::of(have).other();
     let found = book.first_available(view, pool, family);
     found.ok_or_else(|| exhausted(pool, family))
 }
@@ -64,9 +62,9 @@ fn explicit(
         return Err(AllocationError::FamilyMismatch { addresses: requested });
     }
     let pool = book.admit(view, &requested)?.name.clone();
-    match &view.requested_pool {
+    match book.requested_pool(view) {
         Some(wanted) if *wanted != pool => {
-            Err(AllocationError::PoolMismatch { addresses: requested, pool: wanted.clone() })
+            Err(AllocationError::PoolMismatch { addresses: requested, pool: wanted.to_owned() })
         }
         _ => Ok(Assignment { addresses: requested, pool: Some(pool) }),
     }
@@ -95,7 +93,8 @@ struct Chooser<'a> {
 impl Chooser<'_> {
     /// From the pool asked for; whether it assigns automatically is irrelevant.
     fn in_named(&mut self, config: &Config, name: &str) -> Result<Assignment, AllocationError> {
-        let unknown = || AllocationError::UnknownPool { pool: name.to_owned() };
+        let unknown =
+            || AllocationError::UnknownPool { pool: name.to_owned(), hint: hint_at_pools(config, name) };
         let pool = config.pools.get(name).ok_or_else(unknown)?;
         if !pool.admits(self.view) {
             return Err(Refused::NotCompatible { pool: name.to_owned() }.into());

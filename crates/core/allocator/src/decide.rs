@@ -6,14 +6,20 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use metallb_config::service::{ClusterFamily, Families, FamilyError, FamilyPolicy, families_of};
+use metallb_config::service::{
+    ClusterFamily, Families, FamilyError, FamilyPolicy, RequestError, families_of,
+};
 use metallb_config::{Config, Quoted, ServiceView};
+use metallb_net::IpFamily;
 
 use crate::book::Book;
 use crate::choice::{choose, choose_second};
+use crate::condition::{Condition, ConditionReason};
 use crate::decision::{Assignment, Reason};
 use crate::event::{Event, EventReason};
+use crate::explain::{explain, explain_second, join};
 use crate::refusal::{AllocationError, Refused};
+use crate::wake::{Wake, hopes, hopes_of_second};
 
 /// What a Service has before the decision.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,27 +59,43 @@ pub(crate) struct Verdict {
     /// What it has from now on.
     pub(crate) assignment: Assignment,
     pub(crate) reason: Reason,
+    pub(crate) condition: Option<Condition>,
     pub(crate) events: Vec<Event>,
-    /// Whether it may get more, or something else, when others give up addresses or ports.
-    pub(crate) waits: bool,
+    /// What may give it more, or something else, when others give up addresses or ports.
+    pub(crate) hopes: Vec<Wake>,
 }
 
 impl Verdict {
-    fn new(assignment: Assignment, reason: Reason) -> Self {
-        Self { assignment, reason, events: Vec::new(), waits: false }
+    /// The Service has what it wants.
+    fn content(assignment: Assignment, reason: Reason) -> Self {
+        let message = match (assignment.addresses.as_slice(), &assignment.pool) {
+            (addresses, Some(pool)) => format!("{} from pool {pool}", Quoted(addresses)),
+            (addresses, None) => Quoted(addresses).to_string(),
+        };
+        let condition = Condition { allocated: true, reason: ConditionReason::Allocated, message };
+        Self { assignment, reason, condition: Some(condition), events: Vec::new(), hopes: Vec::new() }
     }
 
-    fn cleared(reason: Reason) -> Self {
-        Self::new(Assignment::default(), reason)
+    /// The Service has less than it wants, and an event says so.
+    fn short(assignment: Assignment, reason: Reason, condition: Condition, event: Event) -> Self {
+        let (condition, events) = (Some(condition), vec![event]);
+        Self { assignment, reason, condition, events, hopes: Vec::new() }
     }
 
-    fn with(mut self, event: impl Into<Option<Event>>) -> Self {
-        self.events.extend(event.into());
+    /// The Service has nothing.
+    fn cleared(reason: Reason, condition: Option<Condition>) -> Self {
+        let assignment = Assignment::default();
+        Self { assignment, reason, condition, events: Vec::new(), hopes: Vec::new() }
+    }
+
+    /// This happened before what the verdict tells already.
+    fn after(mut self, event: impl Into<Option<Event>>) -> Self {
+        self.events.splice(0..0, event.into());
         self
     }
 
-    fn waiting(mut self) -> Self {
-        self.waits = true;
+    fn hoping_for(mut self, hopes: Vec<Wake>) -> Self {
+        self.hopes = hopes;
         self
     }
 }
@@ -99,21 +121,27 @@ pub(crate) fn decide(book: &mut Book, view: &ServiceView, current: &Current) -> 
 }
 
 fn entitled_to_nothing(config: &Config, view: &ServiceView) -> Option<Verdict> {
-    let reason = if !view.is_load_balancer {
-        Reason::NotLoadBalancer
+    let pending =
+        |reason, message: &str| Some(Condition { allocated: false, reason, message: message.to_owned() });
+    let (reason, condition) = if !view.is_load_balancer {
+        (Reason::NotLoadBalancer, None)
     } else if config.pools.is_empty() && config.refused_pools.is_empty() {
-        Reason::NoConfig
+        (Reason::NoConfig, pending(ConditionReason::NoPool, "there are no address pools"))
     } else if view.cluster_family == ClusterFamily::NoAddress {
-        Reason::NoClusterIps
+        (
+            Reason::NoClusterIps,
+            pending(ConditionReason::NoClusterIps, "the Service has no cluster address yet"),
+        )
     } else if view.family_policy == FamilyPolicy::RequireDualStack && view.cluster_ips.len() < 2 {
         let addresses = view.cluster_ips.join(" ");
         let message = format!("Service requires dual stack but not enough clusterips [{addresses}]");
+        let condition = pending(ConditionReason::NotEnoughClusterIps, &message);
         let event = Event::new(EventReason::NotEnoughClusterIps, message);
-        return Some(Verdict::cleared(Reason::NotEnoughClusterIps).with(event));
+        return Some(Verdict::cleared(Reason::NotEnoughClusterIps, condition).after(event));
     } else {
         return None;
     };
-    Some(Verdict::cleared(reason))
+    Some(Verdict::cleared(reason, condition))
 }
 
 /// The Service holds addresses: may it, and does it still want them?
@@ -123,8 +151,7 @@ fn look_again(book: &mut Book, view: &ServiceView, held: &Assignment) -> Verdict
         ClusterFamily::Known(families) => suits(view, addresses, *families),
         ClusterFamily::NoAddress => false,
         ClusterFamily::Unknown(error) => {
-            let event = unknown_cluster_family(view, error);
-            return Verdict::new(held.clone(), Reason::UnknownClusterFamily).with(event);
+            return unknown_cluster_family(view, held, error);
         }
     };
     if !suits {
@@ -161,57 +188,77 @@ fn suits(view: &ServiceView, held: &[IpAddr], wanted: Families) -> bool {
 }
 
 /// What is held is allowed. It stays, unless something else is asked for and can be had.
+///
+/// Two Services that ask for each other's address therefore both keep what they have, and their conditions say that the
+/// address is in use: neither can give up its own before it has the other's.
 fn keep_or_move(book: &mut Book, view: &ServiceView, kept: Assignment) -> Verdict {
     let requested = match &view.requested_ips {
         Ok(requested) => requested,
-        Err(error) => {
-            let message = format!("invalid requested loadbalancer IPs: {error}");
-            let event = Event::new(EventReason::LoadBalancerFailed, message);
-            return Verdict::new(kept, Reason::InvalidRequest).with(event);
-        }
+        Err(error) => return invalid_request(kept, error),
     };
-    let reason = if view.requested_pool.is_some() && view.requested_pool != kept.pool {
+    let pool = book.requested_pool(view);
+    let reason = if pool.is_some() && pool != kept.pool.as_deref() {
         Reason::DifferentPoolRequested
     } else if !requested.is_empty() && as_set(requested) != as_set(&kept.addresses) {
         Reason::DifferentIpRequested
     } else if requested.is_empty() {
         return keep_or_add(book, view, kept);
     } else {
-        return Verdict::new(kept, Reason::Unchanged);
+        return Verdict::content(kept, Reason::Unchanged);
     };
     match choose(book, view, &[]) {
-        Ok(chosen) => Verdict::new(chosen, reason).announced(),
-        Err(error) => Verdict::new(kept, reason).with(allocation_failed(view, &error)).waiting(),
+        Ok(chosen) => assigned(book, view, chosen, reason),
+        Err(error) => {
+            let (condition, hopes) = (explain(book, view, &error, true), hopes(book, view, &[]));
+            Verdict::short(kept, reason, condition, allocation_failed(view, &error)).hoping_for(hopes)
+        }
     }
 }
 
 /// Nothing is asked for in particular: a Service that prefers both families may lack one.
 fn keep_or_add(book: &mut Book, view: &ServiceView, mut kept: Assignment) -> Verdict {
+    match second(book, view, &kept) {
+        None => Verdict::content(kept, Reason::Unchanged),
+        Some(Ok(address)) => {
+            kept.addresses.push(address);
+            let message = format!("Assigned additional IP {:?}", address.to_string());
+            let event = Event::new(EventReason::IpAllocated, message);
+            Verdict::content(kept, Reason::AdditionalIp).after(event)
+        }
+        Some(Err(lack)) => lack.verdict(kept, Reason::AdditionalIp),
+    }
+}
+
+/// No second address for a Service that prefers both families.
+struct Lack {
+    event: Event,
+    condition: Condition,
+    hopes: Vec<Wake>,
+}
+
+impl Lack {
+    fn verdict(self, kept: Assignment, reason: Reason) -> Verdict {
+        Verdict::short(kept, reason, self.condition, self.event).hoping_for(self.hopes)
+    }
+}
+
+/// The address of the missing family. None if none is missing.
+fn second(book: &mut Book, view: &ServiceView, kept: &Assignment) -> Option<Result<IpAddr, Lack>> {
     let dual = view.cluster_family == ClusterFamily::Known(Families::Both);
     let config = Arc::clone(book.config());
     // Without a pool of ours the address is a refused pool's: nothing is known of the other family there.
-    let pool = kept.pool.as_ref().and_then(|name| config.pools.get(name));
-    let (Some(pool), [have]) = (pool, kept.addresses.as_slice()) else {
-        return Verdict::new(kept, Reason::Unchanged);
-    };
+    let pool = kept.pool.as_ref().and_then(|name| config.pools.get(name))?;
+    let [have] = kept.addresses.as_slice() else { return None };
     if !dual || view.family_policy != FamilyPolicy::PreferDualStack {
-        return Verdict::new(kept, Reason::Unchanged);
+        return None;
     }
-    match choose_second(book, view, pool, *have) {
-        Ok(second) => {
-            kept.addresses.push(second);
-            let event = Event::new(
-                EventReason::IpAllocated,
-                format!("Assigned additional IP {:?}", second.to_string()),
-            );
-            Verdict::new(kept, Reason::AdditionalIp).with(event)
-        }
-        Err(error) => {
-            let message = format!("cannot assign additional IP in PreferDualStack: {error}");
-            let event = Event::new(EventReason::AdditionalAssignFailed, message);
-            Verdict::new(kept, Reason::AdditionalIp).with(event).waiting()
-        }
-    }
+    let family = IpFamily::of(*have).other();
+    Some(choose_second(book, view, pool, family).map_err(|error| {
+        let message = format!("cannot assign additional IP in PreferDualStack: {error}");
+        let condition = explain_second(book, view, pool, family, &error);
+        let event = Event::new(EventReason::AdditionalAssignFailed, message);
+        Lack { event, condition, hopes: hopes_of_second(view, pool, family) }
+    }))
 }
 
 /// What was recorded is given up: something else, or nothing. `event` says so if the user must know.
@@ -223,16 +270,26 @@ fn replace(
     event: Option<Event>,
 ) -> Verdict {
     match choose(book, view, old) {
-        Ok(chosen) => Verdict::new(chosen, reason).with(event).announced(),
-        Err(error) => Verdict::cleared(reason).with(event).with(allocation_failed(view, &error)).waiting(),
+        Ok(chosen) => assigned(book, view, chosen, reason).after(event),
+        Err(error) => {
+            let (condition, hopes) = (explain(book, view, &error, false), hopes(book, view, old));
+            let failed = allocation_failed(view, &error);
+            let verdict = Verdict::cleared(reason, Some(condition)).after(failed).after(event);
+            verdict.hoping_for(hopes)
+        }
     }
 }
 
-impl Verdict {
-    fn announced(self) -> Self {
-        let message = format!("Assigned IP {}", Quoted(&self.assignment.addresses));
-        self.with(Event::new(EventReason::IpAllocated, message))
-    }
+/// The Service gets this. If it lacks the second family, that is told at once: one write, one condition.
+fn assigned(book: &mut Book, view: &ServiceView, chosen: Assignment, reason: Reason) -> Verdict {
+    let message = format!("Assigned IP {}", Quoted(&chosen.addresses));
+    let event = Event::new(EventReason::IpAllocated, message);
+    let verdict = match second(book, view, &chosen) {
+        Some(Err(lack)) => lack.verdict(chosen, reason),
+        // What is available now was so when the choice was made.
+        Some(Ok(_)) | None => Verdict::content(chosen, reason),
+    };
+    verdict.after(event)
 }
 
 fn allocation_failed(view: &ServiceView, error: &AllocationError) -> Event {
@@ -248,10 +305,25 @@ fn clear_assignment(view: &ServiceView, refused: &Refused) -> Event {
     Event::new(EventReason::ClearAssignment, message)
 }
 
-fn unknown_cluster_family(view: &ServiceView, error: &FamilyError) -> Event {
+fn invalid_request(kept: Assignment, error: &RequestError) -> Verdict {
+    let message = format!("invalid requested loadbalancer IPs: {error}");
+    let (reason, text) = (ConditionReason::InvalidRequest, join(&message, &[]));
+    let condition = Condition { allocated: true, reason, message: text };
+    Verdict::short(
+        kept,
+        Reason::InvalidRequest,
+        condition,
+        Event::new(EventReason::LoadBalancerFailed, message),
+    )
+}
+
+fn unknown_cluster_family(view: &ServiceView, held: &Assignment, error: &FamilyError) -> Verdict {
     let (key, address) = (view.key.to_string(), view.cluster_ips.first().map_or("", String::as_str));
     let message = format!("Failed to retrieve ClusterIPs IPFamily for {key:?} {address}: {error}");
-    Event::new(EventReason::UnknownClusterFamily, message)
+    let (reason, text) = (ConditionReason::InvalidClusterIps, join(&message, &[]));
+    let condition = Condition { allocated: true, reason, message: text };
+    let event = Event::new(EventReason::UnknownClusterFamily, message);
+    Verdict::short(held.clone(), Reason::UnknownClusterFamily, condition, event)
 }
 
 fn as_set(addresses: &[IpAddr]) -> BTreeSet<IpAddr> {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use metallb_config::service::{IngressEntry, ServiceKey, ServiceView};
 
+use crate::condition::{Condition, ConditionReason};
 use crate::event::Event;
 
 /// What stands in the Service when the decision is carried out.
@@ -26,6 +27,42 @@ impl Assignment {
     }
 }
 
+/// What is to stand in a Service: always written together.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Record {
+    /// The addresses.
+    pub assignment: Assignment,
+    /// The condition `metallb.io/Allocated`; None if there must be none.
+    pub condition: Option<Condition>,
+}
+
+impl Record {
+    /// Whether the Service already says all of it.
+    #[must_use]
+    pub fn is_recorded_in(&self, view: &ServiceView) -> bool {
+        let condition = match (&self.condition, &view.recorded_condition) {
+            (Some(condition), Some(recorded)) => condition.is(recorded),
+            (None, None) => true,
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        condition && self.assignment.is_recorded_in(view)
+    }
+
+    /// Whether the Service need not be written: it has its addresses, and its condition is not wrong. One that has all
+    /// it wants need not say so, and whatever words say so will do: adopting a Service costs nothing.
+    pub(crate) fn is_satisfied_by(&self, view: &ServiceView) -> bool {
+        let condition = match (&self.condition, &view.recorded_condition) {
+            (Some(condition), recorded) if condition.reason == ConditionReason::Allocated => {
+                recorded.as_ref().is_none_or(|recorded| condition.agrees_with(recorded))
+            }
+            (Some(condition), Some(recorded)) => condition.is(recorded),
+            (Some(_), None) => false,
+            (None, recorded) => recorded.is_none(),
+        };
+        condition && self.assignment.is_recorded_in(view)
+    }
+}
+
 /// What to do about one Service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
@@ -34,7 +71,7 @@ pub struct Decision {
     /// Why.
     pub reason: Reason,
     /// What to write into the Service; None if it already stands there or is on its way.
-    pub write: Option<Assignment>,
+    pub write: Option<Record>,
     /// What to tell the user, once the write is done.
     pub events: Vec<Event>,
 }

@@ -8,7 +8,7 @@ use metallb_config::{Quoted, ServiceView};
 
 use crate::book::{Book, Hold};
 use crate::decide::Current;
-use crate::decision::Assignment;
+use crate::decision::{Assignment, Record};
 use crate::event::Event;
 
 /// A Service in our care.
@@ -20,7 +20,7 @@ pub(crate) struct Known {
     /// Services had them for a moment, or for good if this process ended in between.
     pub(crate) lingering: Vec<IpAddr>,
     /// What was last decided to be written into this version of the Service.
-    pub(crate) issued: Option<Assignment>,
+    pub(crate) issued: Option<Record>,
     /// The lasting trouble the user was last told about.
     pub(crate) told: Option<Event>,
 }
@@ -42,14 +42,13 @@ impl Known {
         self.claim(book);
     }
 
-    /// A newer version that [claims the same](Self::claims_the_same). Whether something was freed for others.
-    pub(crate) fn renew(&mut self, view: Arc<ServiceView>, book: &mut Book) -> bool {
+    /// A newer version that [claims the same](Self::claims_the_same). What it lingered on is free for others.
+    pub(crate) fn renew(&mut self, view: Arc<ServiceView>, book: &mut Book) {
         let free = std::mem::take(&mut self.lingering);
         book.release(&view.key, &free);
         self.view = view;
         self.issued = None;
         self.claim(book);
-        !free.is_empty()
     }
 
     /// Enters all its claims into the book.
@@ -58,8 +57,8 @@ impl Known {
         book.claim(&self.view, &self.lingering, Hold::Lingering);
     }
 
-    /// Holds this from now on. Whether something was freed for others.
-    pub(crate) fn hold(&mut self, book: &mut Book, assignment: Assignment) -> bool {
+    /// Holds this from now on. What else it had is free for others, unless it is recorded.
+    pub(crate) fn hold(&mut self, book: &mut Book, assignment: Assignment) {
         let recorded = self.view.recorded_ips();
         let given_up = self.claims().into_iter().filter(|address| !assignment.addresses.contains(address));
         let (lingering, free): (Vec<_>, Vec<_>) = given_up.partition(|address| recorded.contains(address));
@@ -68,7 +67,6 @@ impl Known {
         self.current =
             if assignment.addresses.is_empty() { Current::Nothing } else { Current::Held(assignment) };
         self.claim(book);
-        !free.is_empty()
     }
 
     /// Whether a newer version records just what is held, under the same conditions.

@@ -6,16 +6,22 @@
 mod allocator;
 mod book;
 mod choice;
+mod condition;
 mod decide;
 mod decision;
 mod event;
+mod explain;
 mod free;
 mod known;
+mod options;
 mod refusal;
 mod usage;
+mod wake;
 
 pub use allocator::Allocator;
-pub use decision::{Assignment, Decision, Reason};
+pub use condition::{Condition, ConditionReason};
+pub use decision::{Assignment, Decision, Reason, Record};
 pub use event::{Event, EventReason};
+pub use options::{Options, UnknownPool};
 pub use refusal::{AllocationError, Refused};
 pub use usage::PoolUsage;

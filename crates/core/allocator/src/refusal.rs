@@ -48,9 +48,12 @@ pub enum AllocationError {
     /// The request can't be understood.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// The families of the cluster addresses can't be told.
+    /// The requested addresses are neither one nor one of each family.
     #[error(transparent)]
     Family(#[from] FamilyError),
+    /// The families of the cluster addresses can't be told.
+    #[error(transparent)]
+    Cluster(FamilyError),
     /// The requested addresses can't be had.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -72,10 +75,12 @@ pub enum AllocationError {
         pool: String,
     },
     /// There is no pool of the requested name.
-    #[error("unknown pool {pool:?}")]
+    #[error("unknown pool {pool:?}: {hint}")]
     UnknownPool {
         /// The name.
         pool: String,
+        /// What there is instead.
+        hint: String,
     },
     /// The requested pool is used up.
     #[error("no available IPs in pool {pool}")]

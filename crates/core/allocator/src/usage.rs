@@ -39,6 +39,22 @@ impl PoolUsage {
         self.ipv6.saturating_sub(self.ipv6_in_use)
     }
 
+    /// Usable addresses of a family.
+    pub(crate) fn capacity(&self, family: IpFamily) -> i64 {
+        match family {
+            IpFamily::V4 => self.ipv4,
+            IpFamily::V6 => self.ipv6,
+        }
+    }
+
+    /// Addresses of a family still free.
+    pub(crate) fn available(&self, family: IpFamily) -> i64 {
+        match family {
+            IpFamily::V4 => self.ipv4_available(),
+            IpFamily::V6 => self.ipv6_available(),
+        }
+    }
+
     /// The count of addresses in use of a family.
     pub(crate) fn in_use_mut(&mut self, family: IpFamily) -> &mut i64 {
         match family {

@@ -271,7 +271,7 @@ impl History {
         let arriving =
             |(version, decision): &&(Value, Decision)| decision.key == *key && self.world.has(key, version);
         for (_, decision) in self.under_way.iter().filter(arriving) {
-            ips.extend(decision.write.iter().flat_map(|write| write.addresses.iter().copied()));
+            ips.extend(decision.write.iter().flat_map(|write| write.assignment.addresses.iter().copied()));
         }
         (self.world.view(key), ips)
     }
@@ -279,7 +279,7 @@ impl History {
     /// What is written into one Service does not stand in another that would not share it.
     fn check_nobody_has(&self, decision: &Decision, conflicts: &BTreeSet<IpAddr>) {
         let view = self.world.view(&decision.key);
-        let written = decision.write.iter().flat_map(|write| &write.addresses);
+        let written = decision.write.iter().flat_map(|write| &write.assignment.addresses);
         for address in written.filter(|address| !conflicts.contains(address)) {
             for other in
                 self.world.keys().iter().filter(|key| **key != decision.key).map(|key| self.world.view(key))

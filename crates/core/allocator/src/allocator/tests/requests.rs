@@ -67,7 +67,10 @@ fn what_can_t_be_had_leaves_the_service_pending_with_the_reason() {
     merge(&mut both_ways, json!({"spec": {"loadBalancerIP": "10.0.0.9"}}));
     let table = [
         (from_pool("full"), "no available IPs in pool full"),
-        (from_pool("nowhere"), r#"unknown pool "nowhere""#),
+        (
+            from_pool("nowhere"),
+            r#"unknown pool "nowhere": the pools are careful, full, manual, p, six, theirs"#,
+        ),
         (from_pool("six"), "no available IPs in pool six for ipv4 IPFamily"),
         (dual_asking("RequireDualStack", from_pool("p")), "no available IPs in pool p for dual IPFamily"),
         (
@@ -125,7 +128,9 @@ fn what_can_t_be_had_leaves_the_service_pending_with_the_reason() {
             [format!(r#"a AllocationFailed: Failed to allocate IP for "default/a": {why}"#)],
             "{patch}"
         );
-        assert_eq!((world.ips("a").as_str(), world.writes), ("", writes), "{patch}");
+        assert_eq!((world.ips("a").as_str(), world.writes), ("", writes + 1), "{patch}");
+        let said = world.condition("a");
+        assert!(said.starts_with("False ") && said.contains(why), "{patch}: {said}");
         assert_eq!(
             world.put("a", json!({"metadata": {"labels": {"x": "y"}}})).run(),
             [""; 0],
@@ -143,7 +148,7 @@ fn an_address_is_given_up_only_when_the_new_request_can_be_had() {
             requesting("10.0.0.5"),
             r#"can't change sharing key for "default/a", address also in use by default/taken"#,
         ),
-        (from_pool("nowhere"), r#"unknown pool "nowhere""#),
+        (from_pool("nowhere"), r#"unknown pool "nowhere": the pools are careful, manual, p, six, theirs"#),
         (from_pool("theirs"), "pool theirs not compatible for ip assignment"),
         (from_pool("six"), "no available IPs in pool six for ipv4 IPFamily"),
     ];
@@ -157,8 +162,10 @@ fn an_address_is_given_up_only_when_the_new_request_can_be_had() {
             "{patch}"
         );
         assert_eq!(world.ips("a"), "10.0.0.0", "{patch}");
-        assert_eq!(world.restart().run().len(), 1, "the address is still its own after a restart");
-        assert_eq!(world.ips("a"), "10.0.0.0", "{patch}");
+        let said = world.condition("a");
+        assert!(said.starts_with("True ") && said.contains(why), "{patch}: {said}");
+        assert_eq!(world.restart().run(), [""; 0], "told once, by whoever was first");
+        assert_eq!(world.ips("a"), "10.0.0.0", "the address is still its own after a restart: {patch}");
     }
 }
 

@@ -7,6 +7,7 @@ use metallb_config::{Namespace, RawConfig, parse};
 use serde_json::{Value, json};
 
 use super::super::*;
+use crate::Condition;
 
 /// Services and configuration, with the allocator that looks after them.
 pub(super) struct World {
@@ -107,7 +108,12 @@ impl World {
 
     pub(super) fn with_class(pools: &[Value], class: &str) -> Self {
         let config = build_config(pools, &Config::default());
-        let allocator = Allocator::new(class, Arc::new(config.clone()));
+        let options = Options { class: class.into(), ..Options::default() };
+        Self::with_options(options, config)
+    }
+
+    pub(super) fn with_options(options: Options, config: Config) -> Self {
+        let allocator = Allocator::new(options, Arc::new(config.clone()));
         Self { allocator, config, services: BTreeMap::new(), writes: 0 }
     }
 
@@ -135,7 +141,7 @@ impl World {
 
     /// A new process: all that remains is what is recorded.
     pub(super) fn restart(&mut self) -> &mut Self {
-        self.allocator = Allocator::new("", Arc::new(self.config.clone()));
+        self.allocator = Allocator::new(self.allocator.options.clone(), Arc::new(self.config.clone()));
         let keys: Vec<_> = self.services.keys().rev().cloned().collect();
         keys.iter().for_each(|key| self.reread(key));
         self
@@ -197,13 +203,21 @@ impl World {
     }
 
     pub(super) fn write(&mut self, decision: &Decision) {
-        let Some(assignment) = &decision.write else { return };
+        let Some(Record { assignment, condition }) = &decision.write else { return };
         self.writes += 1;
+        let condition = condition.as_ref().map(|condition| {
+            let Condition { allocated, reason, message } = condition;
+            assert!(message.len() <= 1024, "{message}");
+            json!({
+                "type": "metallb.io/Allocated", "status": if *allocated { "True" } else { "False" },
+                "reason": reason.as_str(), "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z",
+            })
+        });
         let ingress: Vec<Value> =
             assignment.addresses.iter().map(|ip| json!({"ip": ip.to_string(), "ipMode": "VIP"})).collect();
         let patch = json!({
             "metadata": {"annotations": {"metallb.io/ip-allocated-from-pool": assignment.pool}},
-            "status": {"loadBalancer": {"ingress": ingress}},
+            "status": {"loadBalancer": {"ingress": ingress}, "conditions": Vec::from_iter(condition)},
         });
         merge(self.services.get_mut(&decision.key).unwrap(), patch);
         self.reread(&decision.key);
@@ -213,6 +227,15 @@ impl World {
     pub(super) fn ips(&self, name: &str) -> String {
         let ips = self.view(&key(name)).recorded_ips();
         ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The recorded condition: status, reason, and message.
+    pub(super) fn condition(&self, name: &str) -> String {
+        let said = self.view(&key(name)).recorded_condition.map(|condition| {
+            let status = if condition.status == Some(true) { "True" } else { "False" };
+            format!("{status} {}: {}", condition.reason, condition.message)
+        });
+        said.unwrap_or_default()
     }
 
     pub(super) fn recorded_pool(&self, name: &str) -> Option<String> {
