@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use metallb_net::{IpFamily, IpRange, canonical};
 
+use crate::bfd::BfdProfile;
+use crate::bgp_advertisement::BgpAdvertisement;
 use crate::parse::Sources;
+use crate::peer::Peer;
 use crate::raw::Labels;
 use crate::selector::Selector;
 use crate::service::ServiceView;
@@ -20,6 +23,10 @@ pub struct Config {
     /// The names of the pools whose newest version is refused. While it is, a Service that has its address from
     /// such a pool does not lose it.
     pub refused_pools: BTreeSet<String>,
+    /// The BGP peers in force, by name.
+    pub peers: BTreeMap<String, Peer>,
+    /// The BFD profiles in force, by name. A peer may hold one that is gone, as long as it is refused for that.
+    pub bfd_profiles: BTreeMap<String, Arc<BfdProfile>>,
     /// Which pool each range belongs to: family and first address give last address and pool.
     index: BTreeMap<(IpFamily, IpAddr), (IpAddr, String)>,
     /// The objects this configuration was made from: the last good version of each.
@@ -36,7 +43,9 @@ impl Config {
         let index = ranges
             .map(|(pool, range)| ((range.family(), range.first()), (range.last(), pool.name.clone())))
             .collect();
-        Self { pools, refused_pools, index, sources }
+        let peers = sources.peers();
+        let bfd_profiles = sources.profiles.clone();
+        Self { pools, refused_pools, peers, bfd_profiles, index, sources }
     }
 
     /// The pool that may hold this address: it has the range and does not avoid the address.
@@ -76,6 +85,8 @@ pub struct Pool {
     pub allocation: Option<Allocation>,
     /// The layer 2 advertisements of the pool, duplicates removed.
     pub l2_advertisements: Vec<Arc<L2Advertisement>>,
+    /// The BGP advertisements of the pool, by name.
+    pub bgp_advertisements: Vec<Arc<BgpAdvertisement>>,
 }
 
 impl Pool {

@@ -3,24 +3,39 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use metallb_api::{IPAddressPool, L2Advertisement};
+use metallb_api::{BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement};
+
+use crate::peer::Password;
 
 /// Labels of an object.
 pub type Labels = BTreeMap<String, String>;
 
 /// Everything that takes part in the configuration, as it was read at one moment.
 ///
-/// The controller leaves `l2_advertisements` and `nodes` empty; the speaker leaves `namespaces` empty if it likes.
+/// A daemon leaves empty what it does not use: the controller needs pools, communities and namespaces only; the
+/// speaker may leave `namespaces` empty.
 #[derive(Clone, Debug, Default)]
 pub struct RawConfig {
     /// The address pools of MetalLB's namespace.
     pub pools: Vec<Arc<IPAddressPool>>,
     /// The layer 2 advertisements of MetalLB's namespace.
     pub l2_advertisements: Vec<Arc<L2Advertisement>>,
+    /// The BGP advertisements of MetalLB's namespace.
+    pub bgp_advertisements: Vec<Arc<BGPAdvertisement>>,
+    /// The BGP peers of MetalLB's namespace.
+    pub peers: Vec<Arc<BGPPeer>>,
+    /// The BFD profiles of MetalLB's namespace.
+    pub bfd_profiles: Vec<Arc<BFDProfile>>,
+    /// The BGP communities of MetalLB's namespace.
+    pub communities: Vec<Arc<Community>>,
+    /// The Secrets of MetalLB's namespace that may hold passwords of peers.
+    pub secrets: Vec<Secret>,
     /// Every namespace of the cluster; pools select them by label.
     pub namespaces: Vec<Namespace>,
-    /// Every node of the cluster; advertisements select them by label.
+    /// Every node of the cluster; advertisements and peers select them by label.
     pub nodes: Vec<Node>,
+    /// Who speaks BGP: each has its own rules.
+    pub bgp_type: BgpType,
 }
 
 /// A namespace, as far as the configuration is concerned.
@@ -39,4 +54,42 @@ pub struct Node {
     pub name: String,
     /// Its labels.
     pub labels: Labels,
+}
+
+/// A Secret, as far as the configuration is concerned.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Secret {
+    /// Its name.
+    pub name: String,
+    /// Its `type`; passwords have to be in one of type `kubernetes.io/basic-auth`.
+    pub kind: String,
+    /// What is under the key `password`.
+    pub password: Option<Password>,
+}
+
+/// Who speaks BGP (`METALLB_BGP_TYPE`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BgpType {
+    /// The speaker itself.
+    #[default]
+    Native,
+    /// FRR beside the speaker.
+    Frr,
+    /// FRR-K8s.
+    FrrK8s,
+    /// Something unknown, for which there are no rules.
+    Other,
+}
+
+impl BgpType {
+    /// Reads the value of the environment variable; unset is the same as empty.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "" | "native" => Self::Native,
+            "frr" => Self::Frr,
+            "frr-k8s" => Self::FrrK8s,
+            _ => Self::Other,
+        }
+    }
 }

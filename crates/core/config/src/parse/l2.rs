@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use metallb_api::{L2AdvertisementSpec, LabelSelector, PreferredNodeSelector};
 
+use super::objects::{Object, distinct};
 use super::pools::AcceptedPool;
+use super::selectors::{SelectorsError, parse_selectors, repeated};
 use super::{Kind, Refusal};
 use crate::config::{Interfaces, L2Advertisement, matches_any};
 use crate::raw::{Node, RawConfig};
@@ -59,21 +61,27 @@ pub(super) fn parse_advertisements(
     raw: &RawConfig,
     previous: &BTreeMap<String, L2AdvertisementSpec>,
 ) -> (Vec<AcceptedAdvertisement>, Vec<Refusal>) {
-    let mut objects: Vec<_> = raw.l2_advertisements.iter().collect();
-    objects.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
-    let (mut accepted, mut refusals) = (Vec::new(), Vec::new());
+    let (mut objects, again) = distinct(&raw.l2_advertisements);
+    objects.sort_by_key(|object| object.name());
+    let repetition = |name: &str| L2Error::Repeated { field: "l2advertisements", item: name.to_owned() };
+    let mut accepted = Vec::new();
+    let mut refusals: Vec<Refusal> = again.into_iter().map(|name| refusal(name, repetition(name))).collect();
     for object in objects {
-        let name = object.metadata.name.clone().unwrap_or_default();
-        match parse_advertisement(&name, &object.spec, &raw.nodes) {
+        let name = object.name();
+        match parse_advertisement(name, &object.spec, &raw.nodes) {
             Ok(advertisement) => accepted.push(advertisement),
             Err(error) => {
-                let last_good = previous.get(&name);
-                accepted.extend(last_good.and_then(|spec| parse_advertisement(&name, spec, &raw.nodes).ok()));
-                refusals.push(Refusal { kind: Kind::L2Advertisement, name, error: error.into() });
+                let last_good = previous.get(name);
+                accepted.extend(last_good.and_then(|spec| parse_advertisement(name, spec, &raw.nodes).ok()));
+                refusals.push(refusal(name, error));
             }
         }
     }
     (accepted, refusals)
+}
+
+fn refusal(name: &str, error: L2Error) -> Refusal {
+    Refusal { kind: Kind::L2Advertisement, name: name.to_owned(), error: error.into() }
 }
 
 fn parse_advertisement(
@@ -81,12 +89,13 @@ fn parse_advertisement(
     spec: &L2AdvertisementSpec,
     nodes: &[Node],
 ) -> Result<AcceptedAdvertisement, L2Error> {
-    refuse_repeated_pools(spec)?;
+    if let Some(pool) = repeated(spec.ip_address_pools.as_deref()) {
+        return Err(L2Error::Repeated { field: "ipAddressPools", item: pool.clone() });
+    }
     let pool_selectors =
-        parse_selectors(name, "ipAddressPool", "ipAddressPoolSelectors", &spec.ip_address_pool_selectors)?;
-    let node_selectors = parse_selectors(name, "node", "nodeSelectors", &spec.node_selectors)?;
-    let mut services = parse_selectors(name, "service", "serviceSelectors", &spec.service_selectors)?;
-    services.sort_by_key(Selector::to_string);
+        parse_list(name, "ipAddressPool", "ipAddressPoolSelectors", &spec.ip_address_pool_selectors)?;
+    let node_selectors = parse_list(name, "node", "nodeSelectors", &spec.node_selectors)?;
+    let services = parse_list(name, "service", "serviceSelectors", &spec.service_selectors)?;
     let preferences = parse_preferences(name, spec.preferred_node_selectors.as_deref().unwrap_or_default())?;
     let eligible: Vec<&Node> =
         nodes.iter().filter(|node| matches_any(&node_selectors, &node.labels)).collect();
@@ -106,28 +115,18 @@ fn parse_advertisement(
     })
 }
 
-fn refuse_repeated_pools(spec: &L2AdvertisementSpec) -> Result<(), L2Error> {
-    let mut seen = BTreeSet::new();
-    let mut pools = spec.ip_address_pools.iter().flatten();
-    let repeated = pools.find(|name| !seen.insert(name.as_str()));
-    repeated.map_or(Ok(()), |name| Err(L2Error::Repeated { field: "ipAddressPools", item: name.clone() }))
-}
-
-fn parse_selectors(
+/// The selectors, sorted by their text.
+fn parse_list(
     name: &str,
     what: &'static str,
     field: &'static str,
     raw: &Option<Vec<LabelSelector>>,
 ) -> Result<Vec<Selector>, L2Error> {
-    let mut selectors: Vec<Selector> = Vec::new();
-    for raw in raw.iter().flatten() {
-        let selector =
-            Selector::parse(raw).map_err(|error| L2Error::Selector { error, what, name: name.to_owned() })?;
-        if selectors.contains(&selector) {
-            return Err(L2Error::Repeated { field, item: selector.to_string() });
-        }
-        selectors.push(selector);
-    }
+    let mut selectors = parse_selectors(raw.as_deref()).map_err(|error| match error {
+        SelectorsError::Wrong { error, .. } => L2Error::Selector { error, what, name: name.to_owned() },
+        SelectorsError::Repeated(item) => L2Error::Repeated { field, item },
+    })?;
+    selectors.sort_by_key(Selector::to_string);
     Ok(selectors)
 }
 

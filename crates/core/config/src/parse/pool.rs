@@ -6,9 +6,10 @@ use std::num::NonZeroU64;
 use metallb_api::{IPAddressPoolSpec, LabelSelector, ServiceAllocation};
 use metallb_net::{IpRange, Prefix, RangeError};
 
+use super::selectors::{SelectorsError, parse_selectors};
 use crate::config::{Allocation, Pool};
 use crate::raw::Namespace;
-use crate::selector::{Selector, SelectorError, render};
+use crate::selector::{Selector, SelectorError};
 
 /// An address pool is refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -104,6 +105,7 @@ pub(super) fn parse_pool(
         avoid_buggy_ips: spec.avoid_buggy_ips.unwrap_or(false),
         allocation,
         l2_advertisements: Vec::new(),
+        bgp_advertisements: Vec::new(),
     })
 }
 
@@ -122,8 +124,7 @@ fn parse_allocation(
     if namespaces.len() != names.len() {
         return Err(PoolFault::RepeatedNamespace);
     }
-    let selectors =
-        parse_selectors(pool, "namespace", "namespaceSelectors", raw.namespace_selectors.as_deref())?;
+    let selectors = parse_list(pool, "namespace", "namespaceSelectors", raw.namespace_selectors.as_deref())?;
     let selected = known.iter().filter(|namespace| selectors.iter().any(|s| s.matches(&namespace.labels)));
     namespaces.extend(selected.map(|namespace| namespace.name.clone()));
     // Selectors that match no namespace still restrict the pool: to nobody (D2).
@@ -131,28 +132,20 @@ fn parse_allocation(
     Ok(Allocation {
         priority: raw.priority.and_then(|value| u64::try_from(value).ok()).and_then(NonZeroU64::new),
         namespaces: restricted.then_some(namespaces),
-        services: parse_selectors(pool, "service", "serviceSelectors", raw.service_selectors.as_deref())?,
+        services: parse_list(pool, "service", "serviceSelectors", raw.service_selectors.as_deref())?,
     })
 }
 
-fn parse_selectors(
+fn parse_list(
     pool: &str,
     what: &'static str,
     field: &'static str,
     raw: Option<&[LabelSelector]>,
 ) -> Result<Vec<Selector>, PoolFault> {
-    let mut selectors: Vec<Selector> = Vec::new();
-    for raw in raw.unwrap_or_default() {
-        let selector = Selector::parse(raw).map_err(|error| PoolFault::Selector {
-            error,
-            what,
-            selector: render(raw),
-            pool: pool.to_owned(),
-        })?;
-        if selectors.contains(&selector) {
-            return Err(PoolFault::RepeatedSelector { field, selector: selector.to_string() });
+    parse_selectors(raw).map_err(|error| match error {
+        SelectorsError::Wrong { error, selector } => {
+            PoolFault::Selector { error, what, selector, pool: pool.to_owned() }
         }
-        selectors.push(selector);
-    }
-    Ok(selectors)
+        SelectorsError::Repeated(selector) => PoolFault::RepeatedSelector { field, selector },
+    })
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use metallb_api::{IPAddressPool, IPAddressPoolSpec};
 
+use super::objects::{Object, distinct};
 use super::overlap::Claimed;
 use super::pool::{PoolError, parse_pool};
 use super::{Kind, Refusal};
@@ -23,7 +23,6 @@ pub(super) struct AcceptedPool {
 struct Candidate<'a> {
     name: &'a str,
     labels: &'a Labels,
-    created: Option<&'a Time>,
     newest: Result<Version<'a>, PoolError>,
     /// The version in force so far.
     last_good: Option<Version<'a>>,
@@ -45,8 +44,7 @@ pub(super) fn parse_pools(
     previous: &BTreeMap<String, IPAddressPoolSpec>,
 ) -> (Vec<AcceptedPool>, Vec<Refusal>) {
     let no_labels = Labels::new();
-    let (mut candidates, mut refusals) = read_candidates(raw, previous, &no_labels);
-    candidates.sort_by(|a, b| a.precedence().cmp(&b.precedence()));
+    let (candidates, mut refusals) = read_candidates(raw, previous, &no_labels);
     let mut claimed = Claimed::default();
     let (mut accepted, mut fallbacks) = (Vec::new(), Vec::new());
     for Candidate { name, labels, newest, last_good, .. } in candidates {
@@ -72,41 +70,27 @@ fn refusal(name: &str, error: PoolError) -> Refusal {
     Refusal { kind: Kind::IPAddressPool, name: name.to_owned(), error: error.into() }
 }
 
-/// One candidate for each name; the objects that repeat a name are refused.
+/// One candidate for each name, the older first; the objects that repeat a name are refused.
 fn read_candidates<'a>(
     raw: &'a RawConfig,
     previous: &'a BTreeMap<String, IPAddressPoolSpec>,
     no_labels: &'a Labels,
 ) -> (Vec<Candidate<'a>>, Vec<Refusal>) {
-    let mut objects: Vec<&IPAddressPool> = raw.pools.iter().map(AsRef::as_ref).collect();
-    objects.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
-    let mut candidates: Vec<Candidate<'a>> = Vec::new();
-    let mut refusals = Vec::new();
-    for object in objects {
-        let name = object.metadata.name.as_deref().unwrap_or_default();
-        if candidates.last().is_some_and(|last| last.name == name) {
-            refusals.push(refusal(name, PoolError::Repeated { name: name.to_owned() }));
-            continue;
-        }
+    let (objects, again) = distinct(&raw.pools);
+    let refusals = again.into_iter().map(|name| refusal(name, PoolError::Repeated { name: name.to_owned() }));
+    let candidate = |object: &'a IPAddressPool| {
+        let name = object.name();
         let read = |spec: &'a IPAddressPoolSpec| {
             let pool = parse_pool(name, spec, &raw.namespaces)
                 .map_err(|fault| PoolError::Invalid { name: name.to_owned(), fault: Box::new(fault) })?;
             Ok(Version { pool, spec })
         };
-        candidates.push(Candidate {
+        Candidate {
             name,
             labels: object.metadata.labels.as_ref().unwrap_or(no_labels),
-            created: object.metadata.creation_timestamp.as_ref(),
             newest: read(&object.spec),
             last_good: previous.get(name).and_then(|spec| read(spec).ok()),
-        });
-    }
-    (candidates, refusals)
-}
-
-impl<'a> Candidate<'a> {
-    /// Who comes first claims first: by age, those of unknown age last, and equals by name.
-    fn precedence(&self) -> (bool, Option<&'a Time>, &'a str) {
-        (self.created.is_none(), self.created, self.name)
-    }
+        }
+    };
+    (objects.into_iter().map(candidate).collect(), refusals.collect())
 }

@@ -52,7 +52,7 @@ fn parse_advertisements(l2_advertisements: Vec<Arc<L2Advertisement>>) -> Parsed 
         pools: vec![labelled_pool("p", json!({"team": "blue"}), json!({"addresses": ["10.0.0.0/24"]}))],
         l2_advertisements,
         nodes: vec![node("n1", "a"), node("n2", "a"), node("n3", "b")],
-        namespaces: Vec::new(),
+        ..RawConfig::default()
     };
     parse(&raw, &Config::default())
 }

@@ -1,0 +1,212 @@
+//! All BGP advertisements, and the pools they are attached to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use metallb_net::IpFamily;
+
+use super::backend::refuse_ipv6;
+use super::bgp_advertisement::{AdvertisementSource, BgpAdvertisementError, parse_advertisement};
+use super::community::Aliases;
+use super::objects::{Object, Precedence, distinct};
+use super::peer::EchoError;
+use super::peers::AcceptedPeer;
+use super::pools::AcceptedPool;
+use super::{Kind, References, Refusal};
+use crate::bgp_advertisement::BgpAdvertisement;
+use crate::config::Pool;
+use crate::raw::RawConfig;
+
+/// The last good version of each advertisement.
+pub(crate) type AdvertisementSources = BTreeMap<String, AdvertisementSource>;
+
+/// What an advertisement has to agree with.
+pub(super) struct Surroundings<'a> {
+    pub(super) raw: &'a RawConfig,
+    pub(super) peers: &'a [AcceptedPeer<'a>],
+    pub(super) aliases: &'a BTreeMap<String, Aliases>,
+    pub(super) references: References,
+}
+
+/// An advertisement that cannot be as it is now, wholly or on some pool.
+struct Failed<'a> {
+    name: &'a str,
+    precedence: Precedence<'a>,
+    /// The newest version, if it is valid in itself.
+    newest: Option<AdvertisementSource>,
+}
+
+/// Attaches the advertisements to the pools. What is in force, and the refused objects.
+///
+/// Where a pool is the fault, which may be younger than the advertisement, only that pool goes without: of an
+/// advertisement whose last good version does not fit either, the newest is attached to the pools it fits.
+pub(super) fn attach_advertisements(
+    surroundings: &Surroundings<'_>,
+    pools: &mut [AcceptedPool],
+    previous: &AdvertisementSources,
+) -> (AdvertisementSources, Vec<Refusal>) {
+    let raw = surroundings.raw;
+    let (objects, again) = distinct(&raw.bgp_advertisements);
+    let mut refusals: Vec<Refusal> = again.into_iter().map(|name| refusal(name, repetition(name))).collect();
+    let mut failed = Vec::new();
+    let mut accepted = AdvertisementSources::new();
+    for object in objects {
+        let (name, precedence) = (object.name(), object.precedence());
+        let parsed = parse_advertisement(object, raw, surroundings.aliases, surroundings.references);
+        let (newest, error) = match parsed {
+            Err(error) => (None, Some(error)),
+            Ok(source) => {
+                let error = surroundings.first_fault(&source, precedence, &accepted, pools);
+                (Some(source), error)
+            }
+        };
+        match (newest, error) {
+            (Some(source), None) => surroundings.attach(source, precedence, pools, &mut accepted),
+            (newest, error) => {
+                refusals.extend(error.map(|error| refusal(name, error)));
+                failed.push(Failed { name, precedence, newest });
+            }
+        }
+    }
+    for Failed { name, precedence, newest } in failed {
+        let last_good = previous.get(name).map(|source| source.clone().on(&raw.nodes));
+        let fitting = last_good
+            .filter(|source| surroundings.first_fault(source, precedence, &accepted, pools).is_none());
+        let partial = newest.filter(|source| equal(source, &accepted).is_none());
+        if let Some(source) = fitting.or(partial) {
+            surroundings.attach(source, precedence, pools, &mut accepted);
+        }
+    }
+    sort_by_name(pools);
+    (accepted, refusals)
+}
+
+fn refusal(name: &str, error: BgpAdvertisementError) -> Refusal {
+    Refusal { kind: Kind::BGPAdvertisement, name: name.to_owned(), error: error.into() }
+}
+
+fn repetition(name: &str) -> BgpAdvertisementError {
+    BgpAdvertisementError::Equal { name: name.to_owned(), other: name.to_owned() }
+}
+
+fn sort_by_name(pools: &mut [AcceptedPool]) {
+    for accepted in pools {
+        accepted.pool.bgp_advertisements.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+}
+
+/// The advertisement in force that says the same.
+fn equal(source: &AdvertisementSource, accepted: &AdvertisementSources) -> Option<BgpAdvertisementError> {
+    let other = accepted.values().find(|other| source.repeats(other))?;
+    let name = source.advertisement.name.clone();
+    Some(BgpAdvertisementError::Equal { name, other: other.advertisement.name.clone() })
+}
+
+impl Surroundings<'_> {
+    /// Why the advertisement cannot be in force on all its pools.
+    fn first_fault(
+        &self,
+        source: &AdvertisementSource,
+        precedence: Precedence<'_>,
+        accepted: &AdvertisementSources,
+        pools: &[AcceptedPool],
+    ) -> Option<BgpAdvertisementError> {
+        let mut targets = pools.iter().filter(|target| source.is_for(target));
+        equal(source, accepted).or_else(|| {
+            targets.find_map(|target| self.check(&source.advertisement, precedence, target).err())
+        })
+    }
+
+    fn attach(
+        &self,
+        source: AdvertisementSource,
+        precedence: Precedence<'_>,
+        pools: &mut [AcceptedPool],
+        accepted: &mut AdvertisementSources,
+    ) {
+        let shared = Arc::new(source.advertisement.clone());
+        for target in pools.iter_mut().filter(|target| source.is_for(target)) {
+            if self.check(&shared, precedence, target).is_ok() {
+                target.pool.bgp_advertisements.push(Arc::clone(&shared));
+            }
+        }
+        accepted.insert(shared.name.clone(), source);
+    }
+
+    /// Whether the advertisement may be attached to the pool.
+    fn check(
+        &self,
+        advertisement: &BgpAdvertisement,
+        precedence: Precedence<'_>,
+        target: &AcceptedPool,
+    ) -> Result<(), BgpAdvertisementError> {
+        refuse_ipv6(&target.pool, self.raw.bgp_type)?;
+        refuse_too_specific(advertisement, target)?;
+        refuse_other_preference(advertisement, &target.pool)?;
+        self.refuse_echo(advertisement, precedence, &target.pool)?;
+        Ok(())
+    }
+
+    /// Of an advertisement and a peer that exclude each other the younger gives way; see also the peers.
+    fn refuse_echo(
+        &self,
+        advertisement: &BgpAdvertisement,
+        precedence: Precedence<'_>,
+        pool: &Pool,
+    ) -> Result<(), EchoError> {
+        let mut older = self.peers.iter().filter(|peer| peer.precedence <= precedence);
+        let told = older.find(|peer| {
+            peer.source.peer.has_bfd_echo() && advertisement.selects_peer(&peer.source.peer.name)
+        });
+        match told.filter(|_| pool.has_family(IpFamily::V6)) {
+            Some(peer) => Err(EchoError {
+                pool: pool.name.clone(),
+                advertisement: advertisement.name.clone(),
+                peer: peer.source.peer.name.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Contract 01 §3.3 rule 9.
+fn refuse_too_specific(
+    advertisement: &BgpAdvertisement,
+    target: &AcceptedPool,
+) -> Result<(), BgpAdvertisementError> {
+    for (range, entry) in target.pool.ranges.iter().zip(&target.spec.addresses) {
+        let length = advertisement.aggregation(range.family());
+        let shortest = range.prefixes().iter().map(metallb_net::Prefix::length).min();
+        if let Some(prefix) = shortest.filter(|shortest| *shortest > length) {
+            return Err(BgpAdvertisementError::TooSpecific { length, prefix, entry: entry.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Contract 01 §3.3 rule 10.
+fn refuse_other_preference(
+    advertisement: &BgpAdvertisement,
+    pool: &Pool,
+) -> Result<(), BgpAdvertisementError> {
+    let clash = pool.bgp_advertisements.iter().find(|other| !may_differ(advertisement, other, pool));
+    clash.map_or(Ok(()), |other| {
+        let (new, existing) = (advertisement.local_pref, other.local_pref);
+        Err(BgpAdvertisementError::LocalPrefClash { new, existing })
+    })
+}
+
+/// Whether the two never make the same route with different preferences.
+fn may_differ(one: &BgpAdvertisement, other: &BgpAdvertisement, pool: &Pool) -> bool {
+    let are_equal = one.local_pref == other.local_pref;
+    let selects_services = !one.services.is_empty() || !other.services.is_empty();
+    let are_other_routes = [IpFamily::V4, IpFamily::V6]
+        .into_iter()
+        .filter(|family| pool.has_family(*family))
+        .all(|family| one.aggregation(family) != other.aggregation(family));
+    are_equal
+        || selects_services
+        || are_other_routes
+        || one.peers.is_disjoint(&other.peers)
+        || one.nodes.is_disjoint(&other.nodes)
+}
