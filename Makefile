@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test ready check check-static fmt deps testbed testbed-down images bundle unit e2e
+.PHONY: help demo test ready check check-static fmt deps testbed testbed-down images bundle unit e2e soak bench
 
 CARGO ?= cargo
 TESTBED := $(CARGO) run --quiet --package metallb-testbed --
@@ -37,6 +37,14 @@ unit:
 e2e: images
 	$(TESTBED) build
 	$(CARGO) test --package metallb-e2e
+
+soak: ## Every fuzz target for SOAK_SECONDS (600), on nightly; the outcome in docs/soak.md
+	@$(CARGO) run --quiet --package metallb-fuzz --bin soak
+
+bench: deps ready ## The controller at 10,000 Services, in ratios to a bare client (root); BENCH='--check' judges
+	@$(TESTBED) build
+	$(CARGO) build --release --package metallb-controller --package metallb-bench
+	@target/release/metallb-bench --json artifacts/bench/figures.jsonl $(BENCH)
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

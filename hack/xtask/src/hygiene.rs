@@ -24,7 +24,7 @@ const REGISTRIES: &[&str] = &[
 /// Folders of the machines this is written on.
 const MACHINE_FOLDERS: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/fa", "rm/")];
 
-/// Cargo writes the registry's address into each line of this file.
+/// Cargo writes the registry's address into each line of files of this name.
 const LOCK_FILE: &str = "Cargo.lock";
 
 /// Longest file of Rust, without its tests.
@@ -60,7 +60,7 @@ fn file_findings(name: &str, text: &str) -> Vec<String> {
 }
 
 fn line_finding(name: &str, line: &str) -> Option<String> {
-    if let Some(host) = REGISTRIES.iter().find(|host| name != LOCK_FILE && line.contains(**host)) {
+    if let Some(host) = REGISTRIES.iter().find(|host| !name.ends_with(LOCK_FILE) && line.contains(**host)) {
         return Some(format!(
             "names the package registry {host}; say what is needed, not where it is fetched"
         ));

@@ -1,3 +1,31 @@
 //! Every parser of text and bytes that comes from outside, as functions that must never panic.
 //!
-//! `cargo fuzz` drives them on nightly, proptest on stable.
+//! `cargo fuzz` drives them on nightly (`make soak`), proptest on stable (`make test`). Where somebody else can
+//! read the same input, or the result can be written and read again, that is compared as well.
+
+mod ranges;
+mod selectors;
+mod services;
+mod text;
+
+pub use ranges::ranges;
+pub use selectors::selectors;
+pub use services::services;
+
+/// One fuzz target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// What it is called, here and in `tests/fuzz/targets`.
+    pub name: &'static str,
+    /// Feeds some input to a parser; panics if the outcome is wrong.
+    pub run: fn(&[u8]),
+    /// Inputs to begin with: parts of what the parser takes, and whole ones.
+    pub seeds: &'static [&'static str],
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target { name: "ranges", run: ranges, seeds: ranges::SEEDS },
+    Target { name: "selectors", run: selectors, seeds: selectors::SEEDS },
+    Target { name: "services", run: services, seeds: services::SEEDS },
+];
