@@ -158,6 +158,12 @@ impl Bed {
         &self.pki
     }
 
+    /// The daemons of a place in this bed: without nodes nothing is there to be scheduled or managed.
+    pub(crate) fn daemons(&self, place: Place) -> impl Iterator<Item = Daemon> {
+        let whole = self.nodes() > 0;
+        Daemon::of(place).iter().copied().filter(move |daemon| whole || daemon.is_of_the_api())
+    }
+
     pub(crate) fn start_daemon(&self, daemon: Daemon, place: Place) -> Result<()> {
         daemon.start(&self.machine(place), place, &self.kube, &self.pki)
     }

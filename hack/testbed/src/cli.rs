@@ -30,7 +30,7 @@ enum Command {
     Build,
     /// Bring the bed up; harmless if it is up.
     Up {
-        /// How many nodes.
+        /// How many nodes; without any, etcd and the API server run alone.
         #[arg(long, default_value_t = 3)]
         nodes: u8,
     },

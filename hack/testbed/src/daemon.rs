@@ -64,6 +64,11 @@ impl Daemon {
         }
     }
 
+    /// Whether the API can't be without it.
+    pub(crate) fn is_of_the_api(self) -> bool {
+        matches!(self, Daemon::Etcd | Daemon::ApiServer)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Daemon::Etcd => "etcd",

@@ -177,10 +177,10 @@ impl Bed {
 
     fn heal_daemons(&self, place: Place) -> Result<()> {
         let machine = self.machine(place);
-        for daemon in Daemon::of(place) {
+        for daemon in self.daemons(place) {
             match daemon.process(&machine) {
                 Some(process) => process.signal(Signal::SIGCONT).map(drop)?,
-                None => self.start_daemon(*daemon, place)?,
+                None => self.start_daemon(daemon, place)?,
             }
         }
         Ok(())

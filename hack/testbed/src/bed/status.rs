@@ -62,7 +62,7 @@ impl Bed {
         for place in self.places() {
             let machine = self.machine(place);
             parts.push(machine_part(&place.to_string(), &machine));
-            parts.extend(Daemon::of(place).iter().map(|daemon| daemon_part(place, &machine, *daemon)));
+            parts.extend(self.daemons(place).map(|daemon| daemon_part(place, &machine, daemon)));
         }
         parts
     }

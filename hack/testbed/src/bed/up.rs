@@ -89,16 +89,19 @@ impl Bed {
             self.start_api()?;
             self.progress.step("API server ready");
             // Earlier they would die of, or back off from, the roles that the API server makes while it starts.
-            self.start_daemon(Daemon::ControllerManager, Place::ControlPlane)?;
-            self.start_daemon(Daemon::Scheduler, Place::ControlPlane)?;
+            for daemon in self.daemons(Place::ControlPlane).filter(|daemon| !daemon.is_of_the_api()) {
+                self.start_daemon(daemon, Place::ControlPlane)?;
+            }
             for node in nodes {
                 joined(node.join())?;
             }
             Place::nodes(self.nodes()).try_for_each(|node| self.start_daemon(Daemon::KubeProxy, node))
         })?;
-        self.wait_for_nodes()?;
-        self.progress.step("nodes ready");
-        self.wait_for_service_account()?;
+        if self.nodes() > 0 {
+            self.wait_for_nodes()?;
+            self.progress.step("nodes ready");
+            self.wait_for_service_account()?;
+        }
         self.progress.step(&format!("bed {} is usable", self.name()));
         Ok(())
     }

@@ -1,1 +1,0 @@
-//! Macro benchmarks against a real API server, beside a bare client that only writes.
