@@ -11,6 +11,14 @@ use crate::config::Interfaces;
 use crate::raw::{Labels, Namespace, Node};
 use crate::service;
 
+mod backends;
+mod bad_pools;
+mod bgp_advertisements;
+mod communities;
+mod objects;
+mod peers;
+mod properties;
+
 fn pool(name: &str, spec: Value) -> Arc<IPAddressPool> {
     labelled_pool(name, json!({}), spec)
 }

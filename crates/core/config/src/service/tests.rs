@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod bad_input;
+
 fn view(annotations: Value, spec: Value) -> ServiceView {
     view_of(
         json!({"metadata": {"name": "web", "namespace": "shop", "annotations": annotations}, "spec": spec}),
