@@ -10,6 +10,7 @@ pub mod bgp_peer_v1beta1;
 mod common;
 mod community;
 mod configuration_state;
+pub mod conversion;
 mod crds;
 mod ip_address_pool;
 mod l2_advertisement;
