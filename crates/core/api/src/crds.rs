@@ -5,6 +5,7 @@
 
 mod conversion;
 mod kubernetes_types;
+mod rules;
 
 use std::collections::BTreeMap;
 
@@ -41,6 +42,7 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     let names = &mut crd.spec.names;
     names.list_kind = Some(format!("{}List", names.kind));
     crd.spec.versions.iter_mut().filter_map(schema_of).for_each(finish_root);
+    rules::add(&mut crd);
     crd
 }
 
