@@ -127,14 +127,10 @@ fn log_changes(before: Option<&Inputs>, now: &Inputs) {
 }
 
 fn raw_config(stores: &Stores) -> RawConfig {
-    let nodes = stores.nodes.all().into_iter().map(|node| Node {
-        name: node.metadata.name.clone().unwrap_or_default(),
-        labels: node.metadata.labels.clone().unwrap_or_default(),
-    });
     RawConfig {
         pools: stores.pools.all(),
         l2_advertisements: stores.advertisements.all(),
-        nodes: nodes.collect(),
+        nodes: stores.nodes.all().iter().map(|node| Node::from(node.as_ref())).collect(),
         ..RawConfig::default()
     }
 }

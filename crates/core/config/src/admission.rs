@@ -3,9 +3,11 @@
 //! Only a fault of the submitted object denies it; what was wrong before, in other objects, does not. What the
 //! object refers to need not be there yet.
 
+use std::collections::BTreeSet;
+
 use metallb_api::{BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement};
 
-use crate::parse::{Kind, References, Sources, parse_with};
+use crate::parse::{Kind, References, Refusal, Sources, parse_with};
 use crate::raw::RawConfig;
 
 mod objects;
@@ -91,14 +93,20 @@ pub fn review(namespace: &str, operation: Operation, submitted: &Submitted, exis
     Verdict { denied, warnings: warnings(operation, submitted) }
 }
 
-/// Why the daemons would refuse the object.
+/// Why the daemons would refuse the object, if it were younger than all others: what stands in the cluster and is in
+/// force is not to give way to it. What is refused already does not count.
 fn fault(submitted: &Submitted, existing: &RawConfig) -> Option<String> {
-    let candidate = submitted.in_place(existing);
-    let parsed = parse_with(&candidate, &Sources::default(), References::Optional);
-    let mut refusals = parsed.refusals.into_iter();
+    let refused: BTreeSet<String> =
+        refused_of(submitted.kind(), existing).map(|refusal| refusal.name).collect();
+    let candidate = submitted.in_place(existing, &refused);
     let refusal =
-        refusals.find(|refusal| refusal.kind == submitted.kind() && refusal.name == submitted.name())?;
+        refused_of(submitted.kind(), &candidate).find(|refusal| refusal.name == submitted.name())?;
     Some(refusal.error.to_string())
+}
+
+fn refused_of(kind: Kind, raw: &RawConfig) -> impl Iterator<Item = Refusal> + use<> {
+    let parsed = parse_with(raw, &Sources::default(), References::Optional);
+    parsed.refusals.into_iter().filter(move |refusal| refusal.kind == kind)
 }
 
 /// Why the object cannot go: the first that needs it.

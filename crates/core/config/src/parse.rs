@@ -148,7 +148,12 @@ impl fmt::Display for Refusal {
         if self.error.names_the_object() {
             return self.error.fmt(f);
         }
-        write!(f, "parsing {} {}: {}", self.kind.as_str(), self.name, self.error)
+        let place = match &self.error {
+            ConfigError::BgpAdvertisement(error) => error.place(),
+            _ => None,
+        };
+        write!(f, "parsing {} {}: {}", self.kind.as_str(), self.name, self.error)?;
+        place.map_or(Ok(()), |place| write!(f, " ({place})"))
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use metallb_api::{BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement};
 
 use crate::peer::Password;
@@ -47,6 +49,13 @@ pub struct Namespace {
     pub labels: Labels,
 }
 
+impl From<&core::Namespace> for Namespace {
+    fn from(object: &core::Namespace) -> Self {
+        let (name, labels) = name_and_labels(&object.metadata);
+        Self { name, labels }
+    }
+}
+
 /// A node, as far as the configuration is concerned.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Node {
@@ -54,6 +63,17 @@ pub struct Node {
     pub name: String,
     /// Its labels.
     pub labels: Labels,
+}
+
+impl From<&core::Node> for Node {
+    fn from(object: &core::Node) -> Self {
+        let (name, labels) = name_and_labels(&object.metadata);
+        Self { name, labels }
+    }
+}
+
+fn name_and_labels(metadata: &ObjectMeta) -> (String, Labels) {
+    (metadata.name.clone().unwrap_or_default(), metadata.labels.clone().unwrap_or_default())
 }
 
 /// A Secret, as far as the configuration is concerned.
@@ -65,6 +85,17 @@ pub struct Secret {
     pub kind: String,
     /// What is under the key `password`.
     pub password: Option<Password>,
+}
+
+impl From<&core::Secret> for Secret {
+    fn from(object: &core::Secret) -> Self {
+        let password = object.data.as_ref().and_then(|data| data.get("password"));
+        Self {
+            name: object.metadata.name.clone().unwrap_or_default(),
+            kind: object.type_.clone().unwrap_or_default(),
+            password: password.map(|bytes| Password::from(bytes.0.clone())),
+        }
+    }
 }
 
 /// Who speaks BGP (`METALLB_BGP_TYPE`).

@@ -1,5 +1,6 @@
 //! A submitted object among those that exist.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -62,17 +63,17 @@ impl Submitted {
         }
     }
 
-    /// What exists, with the submitted object in its place, and younger than all others: of two objects that
-    /// exclude each other it is the one that is refused.
-    pub(super) fn in_place(&self, existing: &RawConfig) -> RawConfig {
+    /// What exists, but for those of the kind left out, with the submitted object in its place, and younger than all
+    /// others: of two objects that exclude each other it is the one that is refused.
+    pub(super) fn in_place(&self, existing: &RawConfig, left_out: &BTreeSet<String>) -> RawConfig {
         let mut raw = existing.clone();
         match self {
-            Self::IPAddressPool(new) => place(&mut raw.pools, new),
-            Self::L2Advertisement(new) => place(&mut raw.l2_advertisements, new),
-            Self::BGPAdvertisement(new) => place(&mut raw.bgp_advertisements, new),
-            Self::BGPPeer(new) => place(&mut raw.peers, new),
-            Self::BFDProfile(new) => place(&mut raw.bfd_profiles, new),
-            Self::Community(new) => place(&mut raw.communities, new),
+            Self::IPAddressPool(new) => place(&mut raw.pools, new, left_out),
+            Self::L2Advertisement(new) => place(&mut raw.l2_advertisements, new, left_out),
+            Self::BGPAdvertisement(new) => place(&mut raw.bgp_advertisements, new, left_out),
+            Self::BGPPeer(new) => place(&mut raw.peers, new, left_out),
+            Self::BFDProfile(new) => place(&mut raw.bfd_profiles, new, left_out),
+            Self::Community(new) => place(&mut raw.communities, new, left_out),
         }
         raw
     }
@@ -104,8 +105,10 @@ fn stored<'a, K: Placed>(objects: &'a [Arc<K>], new: &K) -> Option<&'a K> {
     objects.iter().find(same).map(AsRef::as_ref)
 }
 
-fn place<K: Placed>(objects: &mut Vec<Arc<K>>, new: &K) {
-    objects.retain(|object| object.metadata().name != new.metadata().name);
+fn place<K: Placed>(objects: &mut Vec<Arc<K>>, new: &K, left_out: &BTreeSet<String>) {
+    let is_left_out =
+        |object: &K| object.metadata().name.as_ref().is_some_and(|name| left_out.contains(name));
+    objects.retain(|object| object.metadata().name != new.metadata().name && !is_left_out(object));
     for object in objects.iter_mut().filter(|object| object.metadata().creation_timestamp.is_none()) {
         let mut dated = K::clone(object);
         dated.metadata_mut().creation_timestamp = Some(Time(Default::default()));

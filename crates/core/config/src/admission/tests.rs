@@ -277,6 +277,40 @@ fn age_does_not_excuse_an_overlap() {
     }
 }
 
+/// Rule 2, and no more than that: who is refused already denies nobody.
+#[test]
+fn an_object_is_taken_although_one_that_is_refused_stands_against_it() {
+    let frr = RawConfig { bgp_type: BgpType::Frr, ..RawConfig::default() };
+    let pool = |name, year, address| {
+        Arc::new(object("IPAddressPool", name, Some(year), json!({"addresses": [address]})))
+    };
+    let pools = RawConfig {
+        pools: vec![pool("p", 2001, "10.0.0.0/24"), pool("q", 2002, "10.0.0.0/16")],
+        ..frr.clone()
+    };
+    let advertisement = |name, year, preference: i32| {
+        Arc::new(object("BGPAdvertisement", name, Some(year), json!({"localPref": preference})))
+    };
+    let advertisements = RawConfig {
+        bgp_advertisements: vec![advertisement("p", 2001, 1), advertisement("q", 2002, 2)],
+        nodes: vec![Node { name: "n1".into(), ..Node::default() }],
+        ..pools.clone()
+    };
+    let other = |name, year, asn: i32| {
+        Arc::new(object("BGPPeer", name, Some(year), peer(json!({"myASN": asn, "peerAddress": "192.0.2.1"}))))
+    };
+    let peers = RawConfig { peers: vec![other("p", 2001, 1), other("q", 2002, 2)], ..frr };
+    let table = [
+        (pools, Kind::IPAddressPool, json!({"addresses": ["10.0.0.0/24"], "autoAssign": false})),
+        (advertisements, Kind::BGPAdvertisement, json!({"localPref": 1, "communities": ["1:1"]})),
+        (peers, Kind::BGPPeer, peer(json!({"myASN": 1, "holdTime": "9s"}))),
+    ];
+    for (existing, kind, spec) in table {
+        let edited = submitted(kind, "p", spec);
+        assert_eq!(review(NAMESPACE, Operation::Update, &edited, &existing).denied, None, "{kind:?}");
+    }
+}
+
 /// Rule 1.
 #[test]
 fn objects_are_created_in_the_namespace_of_metallb_only() {

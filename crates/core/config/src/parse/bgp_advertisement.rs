@@ -80,6 +80,8 @@ pub enum BgpAdvertisementError {
         "invalid aggregation length {length}: prefix {prefix} in this pool is more specific than the aggregation length for addresses {entry}"
     )]
     TooSpecific {
+        /// The pool.
+        pool: String,
         /// The length.
         length: u8,
         /// The length of the longest prefix the entry could be rolled up into.
@@ -92,6 +94,10 @@ pub enum BgpAdvertisementError {
         "invalid local preference {new}: local preferernce {existing} was already set for the same type of BGP update. Check existing BGP advertisements with common pools and aggregation lengths"
     )]
     LocalPrefClash {
+        /// The pool of both.
+        pool: String,
+        /// The other advertisement.
+        other: String,
         /// Its value.
         new: u32,
         /// The value of the other advertisement.
@@ -106,6 +112,17 @@ pub enum BgpAdvertisementError {
 }
 
 impl BgpAdvertisementError {
+    /// What the text does not say: where, and with what.
+    pub(super) fn place(&self) -> Option<String> {
+        match self {
+            Self::TooSpecific { pool, .. } => Some(format!("pool {pool}")),
+            Self::LocalPrefClash { pool, other, .. } => {
+                Some(format!("pool {pool}, with BGPAdvertisement {other}"))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it may become right by itself, when something that it names appears.
     pub(super) fn is_transient(&self) -> bool {
         matches!(self, Self::Community { error: CommunityError::Format { .. }, .. })
@@ -130,6 +147,9 @@ impl AdvertisementSource {
 
     /// Whether the two are equal but for their names.
     pub(super) fn repeats(&self, other: &Self) -> bool {
+        if self.pools != other.pools || self.advertisement.communities != other.advertisement.communities {
+            return false;
+        }
         let mut renamed = self.clone();
         renamed.advertisement.name.clone_from(&other.advertisement.name);
         renamed == *other

@@ -176,9 +176,13 @@ fn refuse_too_specific(
 ) -> Result<(), BgpAdvertisementError> {
     for (range, entry) in target.pool.ranges.iter().zip(&target.spec.addresses) {
         let length = advertisement.aggregation(range.family());
+        if length == range.family().bits() {
+            continue;
+        }
         let shortest = range.prefixes().iter().map(metallb_net::Prefix::length).min();
         if let Some(prefix) = shortest.filter(|shortest| *shortest > length) {
-            return Err(BgpAdvertisementError::TooSpecific { length, prefix, entry: entry.clone() });
+            let (pool, entry) = (target.pool.name.clone(), entry.clone());
+            return Err(BgpAdvertisementError::TooSpecific { pool, length, prefix, entry });
         }
     }
     Ok(())
@@ -192,7 +196,8 @@ fn refuse_other_preference(
     let clash = pool.bgp_advertisements.iter().find(|other| !may_differ(advertisement, other, pool));
     clash.map_or(Ok(()), |other| {
         let (new, existing) = (advertisement.local_pref, other.local_pref);
-        Err(BgpAdvertisementError::LocalPrefClash { new, existing })
+        let (pool, other) = (pool.name.clone(), other.name.clone());
+        Err(BgpAdvertisementError::LocalPrefClash { pool, other, new, existing })
     })
 }
 

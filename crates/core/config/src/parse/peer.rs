@@ -127,6 +127,9 @@ impl PeerSource {
 
     /// Whether the two are equal but for their names.
     pub(super) fn repeats(&self, other: &Self) -> bool {
+        if self.peer.target != other.peer.target || self.selectors != other.selectors {
+            return false;
+        }
         let mut renamed = self.clone();
         renamed.peer.name.clone_from(&other.peer.name);
         renamed == *other

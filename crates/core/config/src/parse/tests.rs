@@ -1,4 +1,4 @@
-//! Rows of contract 01 §3.2 and §3.3 for pools and layer 2 advertisements, and contract 02 §2.3.
+//! Rows of contract 01 §3.2 and §3.3 for pools.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use metallb_api::{IPAddressPool, L2Advertisement};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::Interfaces;
 use crate::raw::{Labels, Namespace, Node};
 use crate::service;
 
@@ -15,6 +14,7 @@ mod backends;
 mod bad_pools;
 mod bgp_advertisements;
 mod communities;
+mod l2;
 mod objects;
 mod peers;
 mod properties;
@@ -48,21 +48,6 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 
 fn parse_pools(pools: Vec<Arc<IPAddressPool>>, previous: &Config) -> Parsed {
     parse(&RawConfig { pools, ..RawConfig::default() }, previous)
-}
-
-/// Three nodes, one pool "p" that everything is attached to.
-fn parse_advertisements(l2_advertisements: Vec<Arc<L2Advertisement>>) -> Parsed {
-    let node = |name: &str, zone: &str| Node {
-        name: name.into(),
-        labels: labels(&[("zone", zone), ("name", name)]),
-    };
-    let raw = RawConfig {
-        pools: vec![labelled_pool("p", json!({"team": "blue"}), json!({"addresses": ["10.0.0.0/24"]}))],
-        l2_advertisements,
-        nodes: vec![node("n1", "a"), node("n2", "a"), node("n3", "b")],
-        ..RawConfig::default()
-    };
-    parse(&raw, &Config::default())
 }
 
 fn messages(parsed: &Parsed) -> Vec<String> {
@@ -399,135 +384,5 @@ fn an_address_belongs_to_the_pool_that_has_it_and_does_not_avoid_it() {
     for (addresses, expected) in table {
         let parsed: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
         assert_eq!(config.pool_of(&parsed).map(|pool| pool.name.as_str()), *expected, "{addresses:?}");
-    }
-}
-
-/// Contract 01 §3.2, rows L2Advertisement.
-#[test]
-fn a_wrong_advertisement_is_refused_with_the_contract_s_text() {
-    let twice = json!([{"matchLabels": {"a": "b"}}, {"matchLabels": {"a": "b"}}]);
-    let bad = json!([{"matchExpressions": [{"key": "a", "operator": "In"}]}]);
-    let reason = r#"label selector key "a": operator In needs at least one value"#;
-    let table = [
-        (
-            json!({"ipAddressPools": ["p", "q", "p"]}),
-            r#"duplicate definition of ipAddressPools "p""#.to_owned(),
-        ),
-        (
-            json!({"ipAddressPoolSelectors": twice}),
-            r#"duplicate definition of ipAddressPoolSelectors "a=b""#.to_owned(),
-        ),
-        (json!({"nodeSelectors": twice}), r#"duplicate definition of nodeSelectors "a=b""#.to_owned()),
-        (json!({"serviceSelectors": twice}), r#"duplicate definition of serviceSelectors "a=b""#.to_owned()),
-        (json!({"nodeSelectors": bad}), format!("{reason}\nfailed to parse node selector for ad")),
-        (json!({"serviceSelectors": bad}), format!("{reason}\nfailed to parse service selector for ad")),
-        (
-            json!({"preferredNodeSelectors": [{"weight": 1, "preference": bad[0]}]}),
-            format!(
-                "{reason}\ninvalid preferred node selector \"a in ()\"\nfailed to parse preferred node selectors for ad"
-            ),
-        ),
-    ];
-    for (spec, message) in table {
-        let parsed = parse_advertisements(vec![advertisement("ad", spec), advertisement("good", json!({}))]);
-        let texts: Vec<String> = parsed.refusals.iter().map(|refusal| refusal.error.to_string()).collect();
-        assert_eq!(texts, std::slice::from_ref(&message));
-        assert_eq!(messages(&parsed), [format!("parsing L2Advertisement ad: {message}")]);
-        assert_eq!(parsed.config.pools["p"].l2_advertisements.len(), 1, "the good one is in force");
-        assert!(parsed.config.refused_pools.is_empty());
-    }
-}
-
-#[test]
-fn an_advertisement_that_goes_wrong_stays_at_its_last_good_version() {
-    let before = parse_advertisements(vec![advertisement("ad", json!({"interfaces": ["eth1"]}))]);
-    let raw = RawConfig {
-        pools: vec![plain("p", &["10.0.0.0/24"])],
-        l2_advertisements: vec![advertisement("ad", json!({"ipAddressPools": ["p", "p"]}))],
-        ..RawConfig::default()
-    };
-    let after = parse(&raw, &before.config);
-    assert_eq!(after.refusals.len(), 1);
-    assert_eq!(after.config.pools["p"].l2_advertisements[0].interfaces, Interfaces::Only(set(&["eth1"])));
-}
-
-/// Contract 01 §3.3 rules 5 and 8, contract 02 §2.3.
-#[test]
-fn an_advertisement_is_attached_to_the_pools_it_names_or_selects() {
-    let table = [
-        (json!({}), true),
-        (json!({"ipAddressPools": []}), true),
-        (json!({"ipAddressPools": ["p"]}), true),
-        (json!({"ipAddressPools": ["unknown"]}), false),
-        (json!({"ipAddressPoolSelectors": [{"matchLabels": {"team": "blue"}}]}), true),
-        (json!({"ipAddressPoolSelectors": [{"matchLabels": {"team": "red"}}]}), false),
-        (
-            json!({"ipAddressPools": ["unknown"], "ipAddressPoolSelectors": [{"matchLabels": {"team": "blue"}}]}),
-            true,
-        ),
-        (
-            json!({"ipAddressPools": ["p"], "ipAddressPoolSelectors": [{"matchLabels": {"team": "blue"}}]}),
-            true,
-        ),
-    ];
-    for (spec, attached) in table {
-        let parsed = parse_advertisements(vec![advertisement("ad", spec.clone())]);
-        assert_eq!(parsed.config.pools["p"].l2_advertisements.len(), usize::from(attached), "{spec}");
-    }
-}
-
-/// Contract 01 §3.3 rule 7, contract 02 §2.3.
-#[test]
-fn nodes_are_selected_and_scored() {
-    let parsed = parse_advertisements(vec![advertisement(
-        "ad",
-        json!({
-            "nodeSelectors": [{"matchLabels": {"name": "n1"}}, {"matchLabels": {"zone": "b"}}],
-            "preferredNodeSelectors": [
-                {"weight": 10, "preference": {"matchLabels": {"zone": "a"}}},
-                {"weight": 7, "preference": {"matchLabels": {"name": "n1"}}},
-                {"weight": 5, "preference": {"matchLabels": {"name": "nowhere"}}},
-            ],
-            "interfaces": ["eth1", "eth0"],
-            "serviceSelectors": [{"matchLabels": {"z": "1"}}, {"matchLabels": {"a": "1"}}],
-        }),
-    )]);
-    let ad = &parsed.config.pools["p"].l2_advertisements[0];
-    assert_eq!(ad.nodes, set(&["n1", "n3"]));
-    assert_eq!((ad.score("n1"), ad.score("n2"), ad.score("n3")), (17, 0, 0));
-    assert_eq!(ad.scores.len(), 1, "a score of nothing is absent");
-    assert_eq!(ad.interfaces, Interfaces::Only(set(&["eth0", "eth1"])));
-    let services: Vec<String> = ad.services.iter().map(ToString::to_string).collect();
-    assert_eq!(services, ["a=1", "z=1"]);
-    assert!(ad.selects_service(&labels(&[("z", "1")])) && !ad.selects_service(&Labels::new()));
-}
-
-#[test]
-fn without_selectors_all_nodes_interfaces_and_services_are_meant() {
-    let parsed = parse_advertisements(vec![advertisement("ad", json!({"interfaces": []}))]);
-    let ad = &parsed.config.pools["p"].l2_advertisements[0];
-    assert_eq!(ad.nodes, set(&["n1", "n2", "n3"]));
-    assert_eq!(ad.interfaces, Interfaces::All);
-    assert!(ad.selects_service(&Labels::new()));
-}
-
-/// Contract 01 §3.3 rule 6.
-#[test]
-fn equal_advertisements_are_attached_once_unless_they_carry_scores() {
-    let scored = json!({"preferredNodeSelectors": [{"weight": 1, "preference": {}}]});
-    let table = [
-        (vec![json!({}), json!({})], 1),
-        (vec![json!({}), json!({"nodeSelectors": [{}]})], 1),
-        (vec![json!({}), json!({"interfaces": ["eth0"]})], 2),
-        (vec![json!({}), json!({"nodeSelectors": [{"matchLabels": {"zone": "a"}}]})], 2),
-        (vec![json!({}), json!({"serviceSelectors": [{"matchLabels": {"a": "b"}}]})], 2),
-        (vec![scored.clone(), scored.clone()], 2),
-        (vec![json!({}), scored], 2),
-    ];
-    for (specs, count) in table {
-        let ads =
-            specs.iter().enumerate().map(|(index, spec)| advertisement(&format!("ad{index}"), spec.clone()));
-        let parsed = parse_advertisements(ads.collect());
-        assert_eq!(parsed.config.pools["p"].l2_advertisements.len(), count, "{specs:?}");
     }
 }

@@ -184,7 +184,9 @@ fn a_clash_on_one_pool_does_not_stop_the_others() {
         |pools: &[&str]| advertisement("a", 2021, json!({"localPref": 200, "ipAddressPools": pools}));
     let raw = |ad| RawConfig { pools: pools.clone(), bgp_advertisements: vec![older(), ad], ..frr() };
     let parsed = fresh(&raw(younger(&["p", "q"])));
+    let text = "Check existing BGP advertisements with common pools and aggregation lengths (pool p, with BGPAdvertisement z)";
     assert_eq!(parsed.refusals.len(), 1);
+    assert!(parsed.refusals[0].to_string().ends_with(text), "people are told where and with what");
     assert_eq!((attached(&parsed, "p"), attached(&parsed, "q")), (vec!["z"], vec!["a"]));
     // An edit that makes the clash leaves the version before it in force.
     let raw_before = RawConfig {

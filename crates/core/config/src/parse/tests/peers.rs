@@ -180,8 +180,7 @@ fn the_same_peer_under_another_name_is_found() {
         let peers = vec![one("a", 2021, extra), one("z", 2020, json!({}))];
         let parsed = fresh(&RawConfig { peers, nodes: nodes(), ..RawConfig::default() });
         let expected: Vec<_> = text.map(|text| error("a", text)).into_iter().collect();
-        let native = parsed.refusals.iter().filter(|refusal| !refusal.to_string().contains("native"));
-        assert_eq!(native.map(|r| (r.name.clone(), r.error.to_string())).collect::<Vec<_>>(), expected);
+        assert_eq!(errors(&parsed), expected);
     }
 }
 
@@ -204,6 +203,16 @@ fn one_timer_gives_the_other() {
         let expected = expected.map(|(hold, keepalive)| Timers { hold, keepalive });
         assert_eq!(parsed(extra.clone()).timers, expected, "{extra}");
     }
+}
+
+#[test]
+fn a_secret_is_read_as_far_as_it_concerns_peers() {
+    let object = json!({
+        "metadata": {"name": "good"}, "type": "kubernetes.io/basic-auth",
+        "data": {"password": "cHc=", "username": "dXNlcg=="},
+    });
+    let object: k8s_openapi::api::core::v1::Secret = serde_json::from_value(object).unwrap();
+    assert_eq!(Secret::from(&object), secret("good", "kubernetes.io/basic-auth", Some("pw")));
 }
 
 #[test]
