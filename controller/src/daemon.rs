@@ -8,11 +8,13 @@ use metallb_process::Shutdown;
 use metallb_serve::{Probe, TlsSettings, Verdict};
 use metallb_telemetry::health::Health;
 use metallb_telemetry::metrics::{Metrics, RegisterError};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::flags::{Settings, WebhookMode};
 use crate::memberlist::Memberlist;
 use crate::owner::{Controller, Options};
+use crate::webhooks::{self, Place};
 
 /// The controller can't start.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +45,17 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     if !settings.memberlist_secret.is_empty() {
         tasks.spawn(memberlist(&settings).ensure(client.clone()));
     }
+    let webhooks = webhooks(&settings, &client, &health, &shutdown);
     if settings.webhook_mode == WebhookMode::OnlyWebhook {
         shutdown.requested().await;
     } else {
         let options = Options { namespace: settings.namespace, class: settings.class, pod: settings.pod };
         Controller::start(client, &options, &metrics, &health)?.run(shutdown).await;
+    }
+    // Requests under way are answered before the process ends.
+    if let Some(webhooks) = webhooks {
+        // A panic ends the process anyhow.
+        let _ = webhooks.await;
     }
     Ok(())
 }
@@ -76,6 +84,25 @@ fn listen(tasks: &mut JoinSet<()>, settings: &Settings, client: &Client, metrics
     if let Some(port) = settings.metrics_port {
         tasks.spawn(serve_metrics(everywhere(port), settings.tls.clone(), metrics.clone(), client.clone()));
     }
+}
+
+/// Webhooks have a task of their own: addresses are assigned whether or not they can be served.
+fn webhooks(
+    settings: &Settings,
+    client: &Client,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> Option<JoinHandle<()>> {
+    let webhooks = settings.webhooks.clone()?;
+    let place =
+        Place { client: client.clone(), namespace: settings.namespace.clone(), health: health.clone() };
+    let (tls, shutdown) = (settings.tls.clone(), shutdown.clone());
+    Some(tokio::spawn(async move {
+        let (_lead, leader) = watch::channel(true);
+        if let Err(error) = webhooks::serve(place, webhooks, tls, leader, shutdown).await {
+            tracing::error!(error = metallb_telemetry::logs::chain(&error), "webhooks are not served");
+        }
+    }))
 }
 
 async fn serve_metrics(address: SocketAddr, tls: TlsSettings, metrics: Metrics, client: Client) {

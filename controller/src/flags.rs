@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgAction, Parser};
+use metallb_config::BgpType;
 use metallb_process::{NamespaceError, namespace};
 use metallb_serve::{TlsError, TlsSettings};
 use metallb_telemetry::logs::{Level, UnknownLevel};
+
+use crate::webhooks::{CertificateSource, WebhookSettings};
 
 #[cfg(test)]
 mod tests;
@@ -138,6 +141,8 @@ pub struct Settings {
     pub tls: TlsSettings,
     /// What to do about webhooks.
     pub webhook_mode: WebhookMode,
+    /// How the webhooks are served; nothing if they are not.
+    pub webhooks: Option<WebhookSettings>,
     /// The loadBalancerClass served; empty for none.
     pub class: String,
     /// Memberlist Secret to create; empty for none.
@@ -166,7 +171,8 @@ impl Flags {
             &self.tls_curve_preferences,
             &self.metrics_cert_dir,
         )?;
-        let remarks = self.remarks(webhook_mode);
+        let remarks = self.remarks();
+        let webhooks = self.webhooks();
         Ok(Settings {
             namespace: namespace(&self.namespace)?,
             log_level,
@@ -174,6 +180,7 @@ impl Flags {
             probe_port: (self.health_probe_port != 0).then_some(self.health_probe_port),
             tls,
             webhook_mode,
+            webhooks: (webhook_mode != WebhookMode::Disabled).then_some(webhooks),
             class: self.lb_class,
             memberlist_secret: self.ml_secret_name,
             deployment: self.deployment,
@@ -183,19 +190,24 @@ impl Flags {
         })
     }
 
-    fn remarks(&self, mode: WebhookMode) -> Vec<&'static str> {
+    fn webhooks(&self) -> WebhookSettings {
+        let certificate = if self.disable_cert_rotation {
+            CertificateSource::Files(self.cert_dir.clone().into())
+        } else {
+            let (name, service) = (self.webhook_secret.clone(), self.cert_service_name.clone());
+            CertificateSource::Secret { name, service }
+        };
+        WebhookSettings { certificate, http2: self.webhook_http2, bgp_type: BgpType::parse(&self.bgp_type) }
+    }
+
+    fn remarks(&self) -> Vec<&'static str> {
         let remark = |applies: bool, text: &'static str| applies.then_some(text);
-        let webhooks = "webhooks are not served yet: --webhook-mode has no effect but on address assignment";
         let frr = "METALLB_BGP_TYPE=frr is deprecated: use native or frr-k8s";
         let pprof = "--pprof-bind-address has no effect: there is no profiler";
-        [
-            remark(mode != WebhookMode::Disabled, webhooks),
-            remark(self.bgp_type == "frr", frr),
-            remark(!self.pprof_bind_address.is_empty(), pprof),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        [remark(self.bgp_type == "frr", frr), remark(!self.pprof_bind_address.is_empty(), pprof)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 

@@ -14,9 +14,11 @@ mod pool_status;
 mod record;
 mod services;
 mod telling;
+mod webhooks;
 mod writer;
 
 pub use daemon::{StartError, run};
 pub use flags::{Flags, FlagsError, Settings, WebhookMode};
 pub use leadership::{Campaign, Leadership};
 pub use owner::{Controller, Options};
+pub use webhooks::{CertificateSource, WebhookSettings};

@@ -75,7 +75,13 @@ fn defaults_are_those_of_the_contract() {
     let settings = settings(&[]).unwrap();
     assert_eq!((settings.metrics_port, settings.probe_port), (Some(9120), Some(17472)));
     assert_eq!((settings.log_level, settings.webhook_mode), (Level::Info, WebhookMode::Enabled));
-    assert_eq!(settings.remarks.len(), 1, "that webhooks are not served is said");
+    assert!(settings.remarks.is_empty());
+    let secret = CertificateSource::Secret {
+        name: "metallb-webhook-cert".to_owned(),
+        service: "metallb-webhook-service".to_owned(),
+    };
+    let webhooks = settings.webhooks.unwrap();
+    assert_eq!((webhooks.certificate, webhooks.http2), (secret, false));
 }
 
 #[test]

@@ -14,7 +14,7 @@ const RETRY: Duration = Duration::from_millis(200);
 /// With host networking a new pod starts before the old one has let go of its ports.
 /// Other failures (no such address, no privilege) are retried as well, since an address
 /// may appear later; each new reason is logged once.
-pub(crate) async fn bind(address: SocketAddr, what: &'static str) -> TcpListener {
+pub async fn bind(address: SocketAddr, what: &'static str) -> TcpListener {
     let mut said: Option<io::ErrorKind> = None;
     let mut pace = tokio::time::interval(RETRY);
     loop {

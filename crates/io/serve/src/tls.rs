@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::ResolvesServerCert;
 
 pub use grammar::TlsError;
 
@@ -39,15 +40,27 @@ impl TlsSettings {
         Ok(Self { provider: Arc::new(provider), versions, cert_dir })
     }
 
-    /// What a listener needs; reads the certificate now and again whenever its files change.
+    /// What a listener of metrics needs; reads the certificate now and again whenever its files change.
     pub(crate) fn server_config(&self) -> Result<ServerConfig, TlsError> {
         let resolver = certificate::Resolver::new(self.cert_dir.clone(), self.provider.clone())?;
+        self.server_config_with(Arc::new(resolver), &["http/1.1"])
+    }
+
+    /// What a listener with certificates of its own needs; it offers these protocols, the first one preferred.
+    ///
+    /// # Errors
+    /// When the settings leave nothing to speak.
+    pub fn server_config_with(
+        &self,
+        certificates: Arc<dyn ResolvesServerCert>,
+        protocols: &[&str],
+    ) -> Result<ServerConfig, TlsError> {
         let mut config = ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(self.versions)
             .map_err(TlsError::Unusable)?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            .with_cert_resolver(certificates);
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Ok(config)
     }
 }

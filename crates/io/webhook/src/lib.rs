@@ -3,11 +3,13 @@
 //! Must not know: which objects are good. Whoever starts it brings the answers ([`Reviewer`]).
 
 mod admission;
+mod certificates;
 mod conversion;
 mod envelope;
 mod server;
 
 pub use admission::{AdmissionRequest, Denial, Operation, Verdict, decode_admission};
+pub use certificates::{Presenter, Rotation, RotationSettings, Target, follow_files};
 pub use conversion::{ConversionRequest, decode_conversion};
 pub use envelope::BadRequest;
 pub use server::{Limits, Reviewer, Route, Server};

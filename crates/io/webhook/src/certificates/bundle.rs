@@ -1,0 +1,63 @@
+//! Who trusts what: certificates of authorities in PEM, and whether they vouch for a server.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use metallb_certificates::{AuthorityId, UnixSeconds};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{RootCertStore, client};
+use sha2::{Digest, Sha256};
+
+/// More certificates than that are in no bundle worth reading.
+const MOST: usize = 64;
+
+/// The certificates of a bundle; what can't be read is left out.
+pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem).take(MOST).flatten().collect()
+}
+
+pub(super) fn id(certificate: &CertificateDer<'_>) -> AuthorityId {
+    AuthorityId(Sha256::digest(certificate).into())
+}
+
+/// The authorities of a bundle.
+pub(super) fn ids(pem: &[u8]) -> BTreeSet<AuthorityId> {
+    certificates(pem).iter().map(id).collect()
+}
+
+/// Whether one of `authorities` vouches for the server certificate that `chain` begins with.
+pub(super) fn vouches(
+    authorities: &[CertificateDer<'static>],
+    chain: &[CertificateDer<'static>],
+    now: UnixSeconds,
+    provider: &CryptoProvider,
+) -> bool {
+    let Some((leaf, intermediates)) = chain.split_first() else { return false };
+    let Ok(leaf) = ParsedCertificate::try_from(leaf) else { return false };
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authorities.iter().cloned());
+    let algorithms = provider.signature_verification_algorithms.all;
+    let seconds = u64::try_from(now.0).unwrap_or_default();
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+    client::verify_server_cert_signed_by_trust_anchor(&leaf, &roots, intermediates, now, algorithms).is_ok()
+}
+
+/// Whether a certificate is for every one of these names.
+pub(super) fn names_fit(certificate: &CertificateDer<'_>, names: &[String]) -> bool {
+    let Ok(certificate) = ParsedCertificate::try_from(certificate) else { return false };
+    let fits = |name: &String| {
+        ServerName::try_from(name.as_str())
+            .is_ok_and(|name| client::verify_server_name(&certificate, &name).is_ok())
+    };
+    names.iter().all(fits)
+}
+
+/// The crypto provider of the process, or ring's.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    CryptoProvider::get_default()
+        .cloned()
+        .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
+}

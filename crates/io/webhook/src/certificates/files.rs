@@ -1,0 +1,61 @@
+//! Certificates from files that somebody else keeps fresh (`--disable-cert-rotation`).
+
+use std::path::Path;
+use std::time::Duration;
+use std::{fs, io};
+
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::sign::CertifiedKey;
+
+use super::bundle;
+use super::presenter::Presenter;
+
+/// Files are looked at this often: a kubelet swaps those of a Secret within a minute or two.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The files can't be used.
+#[derive(Debug, thiserror::Error)]
+enum FilesError {
+    #[error("reading {0}: {1}")]
+    Read(&'static str, io::Error),
+    #[error("tls.key: {0}")]
+    Key(rustls::pki_types::pem::Error),
+    #[error("tls.crt and tls.key: {0}")]
+    Pair(rustls::Error),
+}
+
+/// Presents `tls.crt` and `tls.key` of a folder, and what replaces them; for ever. Unusable files change nothing: an
+/// older certificate serves better than none. `report` hears of each look.
+pub async fn follow_files(folder: &Path, presenter: &Presenter, report: impl Fn(Result<(), String>) + Send) {
+    let mut pace = tokio::time::interval(LOOK);
+    loop {
+        pace.tick().await;
+        let outcome = match read(folder) {
+            Ok(pair) => {
+                present(presenter, pair);
+                Ok(())
+            }
+            Err(error) if presenter.presented().is_some() => {
+                tracing::warn!(folder = %folder.display(), %error, "certificate unusable, keeping the one in use");
+                Ok(())
+            }
+            Err(error) => Err(format!("{}: {error}", folder.display())),
+        };
+        report(outcome);
+    }
+}
+
+fn present(presenter: &Presenter, pair: CertifiedKey) {
+    if presenter.presented().is_none_or(|presented| presented.cert != pair.cert) {
+        tracing::info!("webhook certificate read");
+        presenter.present(pair);
+    }
+}
+
+fn read(folder: &Path) -> Result<CertifiedKey, FilesError> {
+    let file = |name| fs::read(folder.join(name)).map_err(|error| FilesError::Read(name, error));
+    let (chain, key) = (bundle::certificates(&file("tls.crt")?), file("tls.key")?);
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(FilesError::Key)?;
+    CertifiedKey::from_der(chain, key, &bundle::provider()).map_err(FilesError::Pair)
+}

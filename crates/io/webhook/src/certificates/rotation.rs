@@ -1,0 +1,290 @@
+//! The driver: looks at the Secret and at whom API servers trust, presents, and, while it leads, takes the next step.
+//!
+//! One task owns it. It looks whenever one of the objects changes, while something is awaited, and every twelve hours
+//! (contract 01 §9.1). Dropping it at any point is safe: the next look finds what is left to do.
+
+mod step;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::select_all;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::DynamicObject;
+use kube::{Api, Client};
+use metallb_certificates::{AuthorityId, Held, Policy, Step, UnixSeconds, plan, takes_over};
+use rustls::crypto::CryptoProvider;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use self::step::StepError;
+use super::follow::{Seen, follow};
+use super::material::{AUTHORITIES, Material};
+use super::presenter::Presenter;
+use super::targets::{Slot, Target};
+use super::{bundle, now};
+
+/// Without any event it looks this often.
+const CHECK: Duration = Duration::from_secs(12 * 60 * 60);
+/// While something is awaited it looks this often.
+const SOON: Duration = Duration::from_millis(500);
+/// After failures it waits twice as long each time, up to this.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Whose certificates, where they are kept, and who is told.
+#[derive(Clone, Debug)]
+pub struct RotationSettings {
+    /// Namespace of the Secret.
+    pub namespace: String,
+    /// Name of the Secret.
+    pub secret: String,
+    /// The names clients use, the first one being the certificate's common name.
+    pub names: Vec<String>,
+    /// Whose `caBundle`s follow the Secret. Those that do not exist are left out.
+    pub targets: Vec<Target>,
+    /// Field manager of what is written.
+    pub manager: String,
+    /// When to renew.
+    pub policy: Policy,
+}
+
+/// Keeps a server's certificate fresh and trusted.
+pub struct Rotation {
+    settings: RotationSettings,
+    client: Client,
+    provider: Arc<CryptoProvider>,
+    presenter: Presenter,
+    secret: watch::Sender<Seen<Secret>>,
+    targets: Vec<(Target, watch::Sender<Seen<DynamicObject>>)>,
+    /// Since when an authority is in every `caBundle`, as far as this process saw.
+    known: BTreeMap<AuthorityId, UnixSeconds>,
+    /// The watches; they end with this.
+    _watches: JoinSet<()>,
+}
+
+/// What one target tells API servers.
+struct Told {
+    target: usize,
+    state: Result<Vec<Slot>, String>,
+}
+
+/// What a look found.
+struct Look {
+    /// Whether the server's clients trust it; if not, why.
+    verdict: Result<(), String>,
+    /// Something is awaited that no event tells.
+    pending: bool,
+    failed: bool,
+}
+
+impl Rotation {
+    /// Starts to follow the Secret and the targets. Needs a tokio runtime.
+    #[must_use]
+    pub fn start(client: Client, settings: RotationSettings, presenter: Presenter) -> Self {
+        let mut watches = JoinSet::new();
+        let waiting = || "waiting for the API server".to_owned();
+        let secret = watch::Sender::new(Seen::Unknown(waiting()));
+        let secrets = Api::<Secret>::namespaced(client.clone(), &settings.namespace);
+        watches.spawn(follow(secrets, settings.secret.clone(), secret.clone()));
+        let targets = settings.targets.iter().map(|target| {
+            let seen = watch::Sender::new(Seen::Unknown(waiting()));
+            watches.spawn(follow(target.api(client.clone()), target.name().to_owned(), seen.clone()));
+            (target.clone(), seen)
+        });
+        let targets = targets.collect();
+        let (provider, known) = (bundle::provider(), BTreeMap::new());
+        Self { settings, client, provider, presenter, secret, targets, known, _watches: watches }
+    }
+
+    /// Works for ever. Writes only while `leader` says so; `report` hears after each look whether the server presents
+    /// a certificate that every target trusts.
+    pub async fn run(
+        mut self,
+        mut leader: watch::Receiver<bool>,
+        report: impl Fn(Result<(), String>) + Send,
+    ) {
+        let mut secret = self.secret.subscribe();
+        let mut targets: Vec<_> = self.targets.iter().map(|(_, seen)| seen.subscribe()).collect();
+        let mut failures = 0;
+        loop {
+            secret.borrow_and_update();
+            targets.iter_mut().for_each(|seen| drop(seen.borrow_and_update()));
+            let leads = *leader.borrow_and_update();
+            let look = self.look(leads).await;
+            report(look.verdict);
+            failures = if look.failed { failures + 1 } else { 0 };
+            let pause = pause(look.pending, failures);
+            tokio::select! {
+                _ = secret.changed() => {}
+                _ = any(&mut targets) => {}
+                Ok(()) = leader.changed() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn look(&mut self, leads: bool) -> Look {
+        let now = now();
+        let told = self.told();
+        self.remember(&told, now);
+        let secret = match self.secret.borrow().clone() {
+            Seen::Unknown(reason) => Err(format!("Secret {}: {reason}", self.settings.secret)),
+            Seen::Missing if leads => Ok(None),
+            Seen::Missing => Err(format!("Secret {} does not exist", self.settings.secret)),
+            Seen::There(secret) => Ok(Some(secret)),
+        };
+        let secret = match secret {
+            Ok(secret) => secret,
+            Err(reason) => return Look { verdict: Err(reason), pending: false, failed: false },
+        };
+        let empty = BTreeMap::new();
+        let data = secret.as_ref().and_then(|secret| secret.data.as_ref()).unwrap_or(&empty);
+        let material = Material::parse(data, &self.provider);
+        let held = material.held(&self.settings.names, now, &self.provider);
+        let up_to_date = self.offer(&material, &held, &told, now);
+        let signer = held.signer().and_then(|signer| self.known.get(&signer.id).copied());
+        let step = plan(&self.settings.policy, &held, signer, now);
+        let pending = !up_to_date || step == Step::Wait;
+        let done = match leads {
+            true => self.lead(secret.as_deref(), &step).await,
+            false => Ok(()),
+        };
+        let trouble = done.as_ref().err().map(chain);
+        let verdict = self.verdict(&self.told(), now).map_err(|reason| match trouble {
+            Some(trouble) => format!("{reason} ({trouble})"),
+            None => reason,
+        });
+        Look { verdict, pending, failed: done.is_err() }
+    }
+
+    /// What every target that exists tells API servers.
+    fn told(&self) -> Vec<Told> {
+        let told = self.targets.iter().enumerate().filter_map(|(place, (target, seen))| {
+            let state = match &*seen.borrow() {
+                Seen::Missing => return None,
+                Seen::Unknown(reason) => Err(reason.clone()),
+                Seen::There(object) => Ok(target.slots(object)),
+            };
+            Some(Told { target: place, state })
+        });
+        told.collect()
+    }
+
+    /// Notes which authorities are in every `caBundle`, and since when.
+    fn remember(&mut self, told: &[Told], now: UnixSeconds) {
+        let slots: Option<Vec<&Slot>> = told
+            .iter()
+            .map(|told| told.state.as_ref().ok())
+            .collect::<Option<Vec<_>>>()
+            .map(|all| all.into_iter().flatten().collect());
+        let mut sets = slots.unwrap_or_default().into_iter().map(Slot::authorities);
+        let first = sets.next().unwrap_or_default();
+        let everywhere: BTreeSet<AuthorityId> = sets.fold(first, |all, set| &all & &set);
+        self.known.retain(|id, _| everywhere.contains(id));
+        for id in everywhere {
+            self.known.entry(id).or_insert(now);
+        }
+    }
+
+    /// Presents the Secret's certificate, unless that has to wait; says whether it is presented.
+    fn offer(&self, material: &Material, held: &Held, told: &[Told], now: UnixSeconds) -> bool {
+        let (Some(offered), Some(leaf)) = (material.certified(), held.leaf) else { return true };
+        let presented = self.presenter.presented();
+        if presented.as_ref().is_some_and(|presented| presented.cert == offered.cert) {
+            return true;
+        }
+        let trusted = presented.map(|presented| self.distrust(&presented.cert, told, now).is_none());
+        let since = leaf.issuer.and_then(|issuer| self.known.get(&issuer));
+        let settled = since.is_some_and(|since| since.after(self.settings.policy.settle) <= now);
+        let change = takes_over(trusted, settled && leaf.validity.contains(now));
+        if change {
+            tracing::info!(secret = self.settings.secret, "webhook certificate presented");
+            self.presenter.present(offered);
+        }
+        change
+    }
+
+    /// Tells the targets whom to trust, then takes the next step.
+    async fn lead(&self, secret: Option<&Secret>, step: &Step) -> Result<(), StepError> {
+        let pem = secret.and_then(|secret| secret.data.as_ref()?.get(AUTHORITIES));
+        // What can't be read trusts nobody, and API servers would refuse it.
+        if let Some(pem) = pem.filter(|pem| !bundle::certificates(&pem.0).is_empty()) {
+            self.tell(&pem.0).await?;
+        }
+        if let Some(written) = self.carry_out(secret, step).await? {
+            self.secret.send_replace(Seen::There(Arc::new(written)));
+        }
+        Ok(())
+    }
+
+    /// All targets are tried, whatever happens to one.
+    async fn tell(&self, pem: &[u8]) -> Result<(), StepError> {
+        let mut outcome = Ok(());
+        for (target, seen) in &self.targets {
+            let Seen::There(object) = seen.borrow().clone() else { continue };
+            match target.tell(self.client.clone(), &object, pem, &self.settings.manager).await {
+                Ok(None) => {}
+                Ok(Some(written)) => {
+                    tracing::info!(%target, "caBundle written");
+                    seen.send_replace(Seen::There(Arc::new(written)));
+                }
+                Err(source) => outcome = Err(StepError::Tell { target: target.to_string(), source }),
+            }
+        }
+        outcome
+    }
+
+    fn verdict(&self, told: &[Told], now: UnixSeconds) -> Result<(), String> {
+        let presented = self.presenter.presented().ok_or("no certificate yet")?;
+        if !presented.cert.first().is_some_and(|leaf| bundle::names_fit(leaf, &self.settings.names)) {
+            return Err(format!("the certificate is not for {}", self.settings.names.join(", ")));
+        }
+        self.distrust(&presented.cert, told, now).map_or(Ok(()), Err)
+    }
+
+    /// Who does not trust a certificate now, and why.
+    fn distrust(
+        &self,
+        chain: &[rustls::pki_types::CertificateDer<'static>],
+        told: &[Told],
+        now: UnixSeconds,
+    ) -> Option<String> {
+        told.iter().find_map(|Told { target, state }| {
+            let target = self.targets.get(*target).map(|(target, _)| target.to_string()).unwrap_or_default();
+            match state {
+                Err(reason) => Some(format!("{target}: {reason}")),
+                Ok(slots) => {
+                    let trusts = |slot: &Slot| {
+                        bundle::vouches(&bundle::certificates(&slot.pem), chain, now, &self.provider)
+                    };
+                    (!slots.iter().all(trusts)).then(|| {
+                        format!("{target}: its caBundle does not vouch for the certificate that is served")
+                    })
+                }
+            }
+        })
+    }
+}
+
+/// Resolves when one of the targets changes; never if there are none.
+async fn any(targets: &mut [watch::Receiver<Seen<DynamicObject>>]) {
+    if targets.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    select_all(targets.iter_mut().map(|seen| Box::pin(seen.changed()))).await.0.ok();
+}
+
+fn pause(pending: bool, failures: u32) -> Duration {
+    match failures {
+        0 if pending => SOON,
+        0 => CHECK,
+        _ => Duration::from_secs(2_u64.saturating_pow(failures - 1)).min(LONGEST),
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &StepError) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

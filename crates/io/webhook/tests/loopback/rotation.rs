@@ -1,0 +1,273 @@
+//! Rotation against an API server in memory: what is written, what is presented, and who trusts it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::support::{Judge, NAME, Running, ask, review, start, trusting};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use metallb_certificates::Policy;
+use metallb_testkit::ApiServer;
+use metallb_webhook::{Limits, Presenter, Rotation, RotationSettings, Target};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+const NAMESPACE: &str = "metallb-system";
+const SECRET: &str = "metallb-webhook-cert";
+const WEBHOOKS: &str = "metallb-webhook-configuration";
+const CRD: &str = "bgppeers.metallb.io";
+
+/// A replica: its rotation and what it says about itself.
+struct Replica {
+    presenter: Presenter,
+    verdict: watch::Receiver<Result<(), String>>,
+    leader: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+fn replica(server: &ApiServer, leads: bool) -> Replica {
+    let settings = RotationSettings {
+        namespace: NAMESPACE.to_owned(),
+        secret: SECRET.to_owned(),
+        names: vec![NAME.to_owned()],
+        targets: vec![Target::ValidatingWebhooks(WEBHOOKS.to_owned()), Target::Conversion(CRD.to_owned())],
+        manager: "MetalLB".to_owned(),
+        policy: Policy { settle: Duration::from_secs(1), ..Policy::default() },
+    };
+    let presenter = Presenter::default();
+    let (leader, leads) = watch::channel(leads);
+    let (say, verdict) = watch::channel(Err("nothing yet".to_owned()));
+    let rotation = Rotation::start(server.client(NAMESPACE), settings, presenter.clone());
+    let task = tokio::spawn(rotation.run(leads, move |outcome| drop(say.send_replace(outcome))));
+    Replica { presenter, verdict, leader, task }
+}
+
+impl Replica {
+    async fn ready(&mut self) {
+        let ready = self.verdict.wait_for(|verdict| verdict.is_ok());
+        tokio::time::timeout(Duration::from_secs(20), ready).await.expect("never ready").unwrap();
+    }
+}
+
+fn put_targets(server: &ApiServer) {
+    let webhook = |name: &str| {
+        json!({"name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None",
+               "clientConfig": {"service": {"name": "s", "namespace": NAMESPACE}}})
+    };
+    let webhooks = json!({"metadata": {"name": WEBHOOKS}, "webhooks": [webhook("a"), webhook("b")]});
+    server.put(&serde_json::from_value::<ValidatingWebhookConfiguration>(webhooks).unwrap());
+    let crd = json!({"metadata": {"name": CRD}, "spec": {
+        "group": "metallb.io", "scope": "Namespaced", "versions": [], "names": {"kind": "BGPPeer", "plural": "bgppeers"},
+        "conversion": {"strategy": "Webhook", "webhook": {
+            "conversionReviewVersions": ["v1"],
+            "clientConfig": {"service": {"name": "s", "namespace": NAMESPACE}}}}}});
+    server.put(&serde_json::from_value::<CustomResourceDefinition>(crd).unwrap());
+}
+
+fn put_secret(server: &ApiServer, data: &[(&str, &str)]) {
+    let data = data.iter().map(|(name, text)| ((*name).to_owned(), ByteString(text.as_bytes().to_vec())));
+    let mut secret = Secret { data: Some(data.collect()), ..Secret::default() };
+    secret.metadata.name = Some(SECRET.to_owned());
+    secret.metadata.namespace = Some(NAMESPACE.to_owned());
+    server.put(&secret);
+}
+
+fn data(server: &ApiServer) -> BTreeMap<String, String> {
+    let secret: Secret = server.get(Some(NAMESPACE), SECRET).unwrap();
+    let text = |(name, bytes): (String, ByteString)| (name, String::from_utf8(bytes.0).unwrap());
+    secret.data.unwrap_or_default().into_iter().map(text).collect()
+}
+
+/// Every `caBundle` there is.
+fn bundles(server: &ApiServer) -> Vec<Vec<u8>> {
+    let webhooks: ValidatingWebhookConfiguration = server.get(None, WEBHOOKS).unwrap();
+    let crd: CustomResourceDefinition = server.get(None, CRD).unwrap();
+    let webhooks = webhooks.webhooks.unwrap().into_iter().map(|webhook| webhook.client_config.ca_bundle);
+    let conversion = crd.spec.conversion.unwrap().webhook.unwrap().client_config.unwrap().ca_bundle;
+    webhooks.chain([conversion]).map(|bundle| bundle.unwrap_or_default().0).collect()
+}
+
+fn count(pem: &str) -> usize {
+    pem.matches("BEGIN CERTIFICATE").count()
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+#[tokio::test]
+async fn an_empty_secret_is_filled_and_every_ca_bundle_follows() {
+    let server = ApiServer::default();
+    put_targets(&server);
+    put_secret(&server, &[]);
+    let mut leader = replica(&server, true);
+    leader.ready().await;
+    let data = data(&server);
+    assert_eq!(
+        data.keys().map(String::as_str).collect::<Vec<_>>(),
+        ["ca.crt", "ca.key", "tls.crt", "tls.key"]
+    );
+    assert_eq!(bundles(&server), vec![data["ca.crt"].as_bytes().to_vec(); 3]);
+    let writes = server.take_requests().into_iter().filter(|request| request.verb.writes());
+    assert!(writes.clone().all(|write| write.manager.as_deref() == Some("MetalLB")));
+    assert_eq!(writes.count(), 3, "one for the Secret, one for each target");
+}
+
+#[tokio::test]
+async fn a_good_secret_costs_no_write_at_the_next_start() {
+    let server = ApiServer::default();
+    put_targets(&server);
+    put_secret(&server, &[]);
+    let mut first = replica(&server, true);
+    first.ready().await;
+    first.task.abort();
+    server.forbid_writes();
+    let mut second = replica(&server, true);
+    second.ready().await;
+    assert_eq!(server.forbidden_writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_made_and_missing_targets_are_left_out() {
+    let server = ApiServer::default();
+    let mut leader = replica(&server, true);
+    leader.ready().await;
+    assert_eq!(data(&server).len(), 4);
+}
+
+#[tokio::test]
+async fn a_replica_that_does_not_lead_presents_what_the_leader_made_and_writes_nothing() {
+    let server = ApiServer::default();
+    put_targets(&server);
+    put_secret(&server, &[]);
+    let mut follower = replica(&server, false);
+    until("the follower has looked", || {
+        follower.verdict.borrow().as_ref().is_err_and(|why| why.contains("no certificate"))
+    })
+    .await;
+    assert!(server.take_requests().iter().all(|request| !request.verb.writes()));
+    let mut leader = replica(&server, true);
+    leader.ready().await;
+    follower.ready().await;
+    let cert = |replica: &Replica| replica.presenter.presented().unwrap().cert.clone();
+    assert_eq!(cert(&leader), cert(&follower));
+    leader.task.abort();
+    server.remove::<Secret>(Some(NAMESPACE), SECRET);
+    follower.leader.send_replace(true);
+    until("the new leader makes the Secret", || server.get::<Secret>(Some(NAMESPACE), SECRET).is_some())
+        .await;
+}
+
+#[tokio::test]
+async fn a_ca_bundle_that_somebody_removes_comes_back() {
+    let server = ApiServer::default();
+    put_targets(&server);
+    put_secret(&server, &[]);
+    let mut leader = replica(&server, true);
+    leader.ready().await;
+    put_targets(&server);
+    until("all are back", || bundles(&server).iter().all(|bundle| !bundle.is_empty())).await;
+    leader.ready().await;
+}
+
+#[tokio::test]
+async fn what_can_not_be_read_is_made_anew() {
+    let server = ApiServer::default();
+    put_targets(&server);
+    put_secret(&server, &[("ca.crt", "rubbish"), ("ca.key", "rubbish"), ("tls.crt", ""), ("other", "kept")]);
+    let mut leader = replica(&server, true);
+    leader.ready().await;
+    let data = data(&server);
+    assert_eq!((count(&data["ca.crt"]), data["other"].as_str()), (1, "kept"));
+}
+
+#[tokio::test]
+async fn readiness_says_why_nobody_trusts_what_is_served_d18() {
+    let server = ApiServer::default();
+    put_targets(&server);
+    put_secret(&server, &[]);
+    let mut leader = replica(&server, true);
+    leader.ready().await;
+    leader.task.abort();
+    put_targets(&server);
+    let follower = replica(&server, false);
+    let says = |text: &'static str| {
+        let verdict = follower.verdict.clone();
+        move || verdict.borrow().as_ref().is_err_and(|why| why.contains(text))
+    };
+    until("the reason", says("its caBundle does not vouch for the certificate that is served")).await;
+}
+
+/// Asks all the time, each time trusting what the `caBundle`s say at that moment; counts the answers.
+fn keep_asking(server: &ApiServer, address: SocketAddr, answered: Arc<AtomicUsize>) -> JoinHandle<()> {
+    let server = server.clone();
+    tokio::spawn(async move {
+        loop {
+            for bundle in bundles(&server) {
+                let client = trusting(&bundle, &["http/1.1"]);
+                assert_eq!(ask(address, client, "/validate", &review("good")).await.0, 200);
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_authority_refuses_no_request_of_clients_that_know_only_the_ca_bundle() {
+    let server = ApiServer::default();
+    put_targets(&server);
+    put_secret(&server, &[]);
+    let (mut leader, mut follower) = (replica(&server, true), replica(&server, false));
+    leader.ready().await;
+    follower.ready().await;
+    let mut running: Vec<Running> = Vec::new();
+    for replica in [&leader, &follower] {
+        let presenter = Arc::new(replica.presenter.clone());
+        running.push(start(Judge::default(), presenter, &["http/1.1"], Limits::default()).await);
+    }
+    let counts = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
+    let clients: Vec<_> = std::iter::zip(&running, &counts)
+        .map(|(running, count)| keep_asking(&server, running.address, count.clone()))
+        .collect();
+    let answered = || counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+    let before = data(&server);
+    server.edit::<Secret>(Some(NAMESPACE), SECRET, &json!({"data": {"ca.key": null}}));
+    until("a new leaf by a new authority", || {
+        let now = data(&server);
+        now["tls.crt"] != before["tls.crt"] && count(&now["ca.crt"]) == 2
+    })
+    .await;
+    let leaf = data(&server)["tls.crt"].clone();
+    let made = CertificateDer::from_pem_slice(leaf.as_bytes()).unwrap();
+    let shown = |replica: &Replica| replica.presenter.presented().unwrap().cert[0] == made;
+    until("both present it", || shown(&leader) && shown(&follower)).await;
+    let so_far = answered();
+    until("both go on answering", || std::iter::zip(answered(), so_far).all(|(now, then)| now > then + 6))
+        .await;
+    // One that was refused has ended by panic.
+    assert!(clients.iter().all(|client| !client.is_finished()));
+    let writes = server.take_requests().into_iter().filter(|request| request.verb.writes());
+    let order: Vec<&str> = writes
+        .map(|write| match write.content.pointer("/data/tls.crt") {
+            Some(written) if *written == json!(ByteString(leaf.clone().into_bytes())) => "leaf",
+            Some(_) => "secret",
+            None => "caBundle",
+        })
+        .collect();
+    let told = order.iter().rposition(|write| *write == "caBundle").unwrap();
+    let signed = order.iter().position(|write| *write == "leaf").unwrap();
+    assert!(told < signed, "the caBundles come before the leaf: {order:?}");
+}
