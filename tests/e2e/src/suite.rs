@@ -23,10 +23,28 @@ pub fn run<T: Send + Sync + 'static>(
     prepare: fn(Bed) -> Result<T>,
     tests: Vec<Test<T>>,
 ) -> ExitCode {
+    run_on(Options::named(name), name, prepare, tests)
+}
+
+/// The same on a bed of etcd and an API server alone.
+pub fn run_without_nodes<T: Send + Sync + 'static>(
+    name: &'static str,
+    prepare: fn(Bed) -> Result<T>,
+    tests: Vec<Test<T>>,
+) -> ExitCode {
+    run_on(Options::named(name).with_nodes(0), name, prepare, tests)
+}
+
+fn run_on<T: Send + Sync + 'static>(
+    options: Options,
+    name: &'static str,
+    prepare: fn(Bed) -> Result<T>,
+    tests: Vec<Test<T>>,
+) -> ExitCode {
     let mut arguments = Arguments::from_args();
     // The tests share a cluster and build on what the earlier ones left.
     arguments.test_threads = Some(1);
-    let shared = Arc::new(Shared { name, prepare, prepared: OnceLock::new() });
+    let shared = Arc::new(Shared { options, name, prepare, prepared: OnceLock::new() });
     let trial = |(sentence, body): Test<T>| {
         let shared = shared.clone();
         Trial::test(sentence, move || {
@@ -51,6 +69,7 @@ pub fn run<T: Send + Sync + 'static>(
 
 /// What the tests of a file have in common.
 struct Shared<T> {
+    options: Options,
     name: &'static str,
     prepare: fn(Bed) -> Result<T>,
     /// Made by the first test. When that fails it fails once: the others say so at once.
@@ -60,7 +79,7 @@ struct Shared<T> {
 impl<T> Shared<T> {
     fn test(&self, sentence: &str, body: fn(&T) -> Result<()>) -> Result<()> {
         let prepared = self.prepared.get_or_init(|| {
-            let made = Bed::up(Options::named(self.name)).and_then(self.prepare);
+            let made = Bed::up(self.options.clone()).and_then(self.prepare);
             made.inspect_err(|_| collect(self.name, "bring-up")).map_err(|error| format!("{error:#}"))
         });
         match prepared {
