@@ -4,6 +4,7 @@
 //! one task owns the state ([`owner`]), the others only write what it decided.
 
 mod configuration;
+mod convert;
 mod daemon;
 mod flags;
 mod gauges;
@@ -17,6 +18,7 @@ mod telling;
 mod webhooks;
 mod writer;
 
+pub use convert::Conversion;
 pub use daemon::{StartError, run};
 pub use flags::{Flags, FlagsError, Settings, WebhookMode};
 pub use leadership::{Campaign, Leadership};

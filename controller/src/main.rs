@@ -3,11 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use metallb_controller::Flags;
+use metallb_controller::{Conversion, Flags};
 use metallb_telemetry::logs;
 
 fn main() -> ExitCode {
-    match start(Flags::parse_from(metallb_process::go_style(std::env::args_os()))) {
+    let outcome = match Conversion::asked_for(std::env::args_os()) {
+        Some(conversion) => conversion.run(),
+        None => start(Flags::parse_from(metallb_process::go_style(std::env::args_os()))),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             logs::init(logs::Level::Error);

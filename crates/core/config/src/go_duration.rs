@@ -8,11 +8,11 @@ use std::time::Duration;
 
 /// A duration that is not negative. Parses and prints as Go does.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct GoDuration(pub(crate) Duration);
+pub struct GoDuration(pub Duration);
 
 /// The text is no duration, a negative one, or one of more than 292 years.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct NoDuration;
+pub struct NoDuration;
 
 const MICROSECOND: u64 = 1_000;
 const MILLISECOND: u64 = 1_000 * MICROSECOND;

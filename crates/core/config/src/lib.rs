@@ -20,6 +20,7 @@ pub use bfd::BfdProfile;
 pub use bgp_advertisement::{BgpAdvertisement, PeerNames};
 pub use community::{Community, CommunityError};
 pub use config::{Allocation, Config, Interfaces, L2Advertisement, Pool};
+pub use go_duration::{GoDuration, NoDuration};
 pub use parse::{
     AliasError, BackendError, BfdError, BgpAdvertisementError, ConfigError, EchoError, Kind, L2Error, Parsed,
     PasswordError, PeerError, PeerFault, PoolError, PoolFault, Refusal, SessionError, parse,

@@ -9,6 +9,7 @@ const FOR_CORE: &[&str] = &[
     "kube-derive", // runs in the compiler
     "schemars",    // schemas of our resources
     "serde",
+    "serde-saphyr", // YAML of old configurations
     "serde_json",
     "sha2",      // the election's order
     "thiserror", // runs in the compiler

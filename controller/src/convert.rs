@@ -1,0 +1,189 @@
+//! The converter of old configurations (contract 01 §10): files and the live `ConfigMap` around `metallb-legacy`.
+//!
+//! What can't be converted ends the program with an error, and nothing is written (the original left an empty file
+//! and said that all was well, D21).
+
+use std::ffi::{OsStr, OsString};
+use std::io::{Read as _, Write as _};
+use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use metallb_legacy::{Resources, Source};
+use metallb_process::go_style;
+
+#[cfg(test)]
+mod tests;
+
+/// The original's program, also as a link to this one or as its first argument.
+const ORIGINAL: &str = "configmaptocrs";
+/// The subcommand.
+const SUBCOMMAND: &str = "convert-configmap";
+/// Where the original reads and writes.
+const FOLDER: &str = "/var/input";
+
+/// Converts a MetalLB `ConfigMap` below /var/input to custom resources.
+#[derive(Debug, Parser)]
+#[command(name = ORIGINAL, args_override_self = true)]
+struct Original {
+    /// The file, seen from /var/input.
+    #[arg(long, default_value = "./config.yaml")]
+    source: String,
+    /// The file holds the configuration without a `ConfigMap` around it.
+    #[arg(long)]
+    only_data: bool,
+    /// Prints the resources instead of writing them to /var/input/resources.yaml.
+    #[arg(long)]
+    stdout: bool,
+}
+
+/// Prints the custom resources that say what a MetalLB `ConfigMap` says.
+#[derive(Debug, Parser)]
+#[command(name = "controller convert-configmap", args_override_self = true)]
+struct Convert {
+    /// The file with the `ConfigMap`; - is the standard input.
+    #[arg(required_unless_present = "live")]
+    file: Option<PathBuf>,
+    /// The file holds the configuration without a `ConfigMap` around it.
+    #[arg(long, requires = "file")]
+    only_data: bool,
+    /// Reads the `ConfigMap` in the cluster instead.
+    #[arg(long, conflicts_with = "file")]
+    live: bool,
+    /// How to reach the API server.
+    #[arg(long, requires = "live")]
+    kubeconfig: Option<PathBuf>,
+    /// Namespace and name of the `ConfigMap` in the cluster.
+    #[arg(long, default_value = "metallb-system/config", requires = "live")]
+    configmap: String,
+    /// Writes the resources to this file instead of printing them.
+    #[arg(long)]
+    output: Option<PathBuf>,
+}
+
+/// The command line of the converter, if this is one.
+pub struct Conversion(Command);
+
+enum Command {
+    Original(Original),
+    Convert(Convert),
+}
+
+impl Conversion {
+    /// Reads a command line; nothing if it starts the controller. Ends the program if a flag is wrong.
+    #[must_use]
+    pub fn asked_for(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+        let program = arguments.next()?;
+        let name = Path::new(&program).file_name() == Some(OsStr::new(ORIGINAL));
+        let mut arguments = arguments.peekable();
+        let flags =
+            |rest: &mut dyn Iterator<Item = OsString>| go_style(std::iter::once(program.clone()).chain(rest));
+        if name {
+            return Some(Self(Command::Original(Original::parse_from(flags(&mut arguments)))));
+        }
+        let first = arguments.next()?;
+        let rest = flags(&mut arguments);
+        match first.to_str()? {
+            ORIGINAL => Some(Self(Command::Original(Original::parse_from(rest)))),
+            SUBCOMMAND => Some(Self(Command::Convert(Convert::parse_from(rest)))),
+            _ => None,
+        }
+    }
+
+    /// Converts.
+    ///
+    /// # Errors
+    /// When there is nothing to convert, it can't be, or the outcome can't be written. Then nothing was.
+    pub fn run(self) -> Result<()> {
+        let (resources, output) = match self.0 {
+            Command::Original(flags) => {
+                let source = flags.read(Path::new(FOLDER))?;
+                let output = (!flags.stdout).then(|| Path::new(FOLDER).join("resources.yaml"));
+                (convert(&source)?, output)
+            }
+            Command::Convert(flags) => (convert(&flags.read()?)?, flags.output),
+        };
+        let text = resources.to_yaml()?;
+        match output {
+            Some(file) => replace(&file, &text),
+            None => io::stdout().write_all(text.as_bytes()).context("writing to the standard output"),
+        }
+    }
+}
+
+impl Original {
+    fn read(&self, folder: &Path) -> Result<Source> {
+        let file = inside(folder, &self.source)?;
+        read(&file, self.only_data)
+    }
+}
+
+impl Convert {
+    fn read(&self) -> Result<Source> {
+        match &self.file {
+            Some(file) => read(file, self.only_data),
+            None => self.read_live(),
+        }
+    }
+
+    fn read_live(&self) -> Result<Source> {
+        let Some((namespace, name)) = self.configmap.split_once('/') else {
+            bail!("--configmap {:?}: use namespace/name", self.configmap);
+        };
+        // Fails only if a provider is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let object: ConfigMap = runtime.block_on(async {
+            let client = metallb_cluster::connect(self.kubeconfig.as_deref()).await?;
+            let found = Api::namespaced(client, namespace).get(name).await;
+            found.with_context(|| format!("reading ConfigMap {namespace}/{name}"))
+        })?;
+        let config = object.data.and_then(|mut data| data.remove("config"));
+        Ok(Source::of(Some(namespace), config)?)
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "what a user should know of, beside the outcome on the standard output"
+)]
+fn convert(source: &Source) -> Result<Resources> {
+    let resources = metallb_legacy::convert(source).context("failed to generate resources")?;
+    for change in &resources.renamed {
+        eprintln!("{} {:?} is called {:?} from now on", change.kind, change.from, change.to);
+    }
+    Ok(resources)
+}
+
+/// A path below the folder, however it is written.
+fn inside(folder: &Path, path: &str) -> Result<PathBuf> {
+    let mut parts: Vec<&OsStr> = Vec::new();
+    for component in Path::new(path).components() {
+        match component {
+            Component::Normal(part) => parts.push(part),
+            Component::ParentDir if parts.pop().is_none() => bail!("unsafe path {path}"),
+            Component::ParentDir | Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    Ok(parts.into_iter().fold(folder.to_owned(), |path, part| path.join(part)))
+}
+
+fn read(file: &Path, only_data: bool) -> Result<Source> {
+    let mut text = String::new();
+    let outcome = match file.to_str() {
+        Some("-") => io::stdin().read_to_string(&mut text).map(drop),
+        _ => fs::read_to_string(file).map(|read| text = read),
+    };
+    outcome.with_context(|| format!("reading {}", file.display()))?;
+    Ok(if only_data { Source::only_data(&text) } else { Source::in_config_map(&text)? })
+}
+
+/// Writes the whole file or nothing: what was there stays until then.
+fn replace(file: &Path, text: &str) -> Result<()> {
+    let draft = file.with_extension("draft");
+    let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, file));
+    written.with_context(|| format!("writing {}", file.display()))
+}

@@ -1,0 +1,85 @@
+//! The converter as it is called.
+
+use super::*;
+
+fn asked(line: &str) -> Option<Conversion> {
+    Conversion::asked_for(line.split(' ').map(OsString::from))
+}
+
+#[test]
+fn the_converter_is_told_from_the_controller() {
+    let table = [
+        ("/controller", None),
+        ("/controller --port=7472", None),
+        ("/controller -lb-class configmaptocrs", None),
+        ("/configmaptocrs", Some("original")),
+        ("/configmaptocrs -source=./x.yaml -only-data -stdout", Some("original")),
+        ("/controller configmaptocrs -stdout", Some("original")),
+        ("/controller convert-configmap x.yaml", Some("ours")),
+        ("/controller convert-configmap --live --configmap=lb/config", Some("ours")),
+    ];
+    for (line, wanted) in table {
+        let found = asked(line).map(|conversion| match conversion.0 {
+            Command::Original(_) => "original",
+            Command::Convert(_) => "ours",
+        });
+        assert_eq!(found, wanted, "{line}");
+    }
+}
+
+#[test]
+fn a_source_outside_its_folder_is_unsafe() {
+    let table = [
+        ("./config.yaml", Some("/var/input/config.yaml")),
+        ("a/../b.yaml", Some("/var/input/b.yaml")),
+        ("/etc/passwd", Some("/var/input/etc/passwd")),
+        ("../secret", None),
+        ("a/../../secret", None),
+    ];
+    for (path, wanted) in table {
+        match (inside(Path::new(FOLDER), path), wanted) {
+            (Ok(found), Some(wanted)) => assert_eq!(found, Path::new(wanted), "{path}"),
+            (Err(error), None) => assert_eq!(error.to_string(), format!("unsafe path {path}")),
+            (found, _) => panic!("{path}: {found:?}"),
+        }
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("metallb-convert-{name}-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn convert_file(folder: &Path, config: &str) -> Result<()> {
+    fs::write(folder.join("config.yaml"), config).unwrap();
+    let (input, output) = (folder.join("config.yaml"), folder.join("out.yaml"));
+    let line =
+        format!("controller convert-configmap {} --only-data --output {}", input.display(), output.display());
+    asked(&line).unwrap().run()
+}
+
+#[test]
+fn a_failure_writes_nothing_and_says_why() {
+    let folder = folder("failure");
+    fs::write(folder.join("out.yaml"), "of yesterday").unwrap();
+    let error = convert_file(&folder, "address-pools: [{name: red, protocol: l2, addresses: [10.0.0.0/24]}]");
+    let error = format!("{:#}", error.unwrap_err());
+    let left = fs::read_to_string(folder.join("out.yaml")).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(error.starts_with("failed to generate resources: address pool red"), "{error}");
+    assert_eq!(left, "of yesterday");
+}
+
+#[test]
+fn the_resources_are_written_whole() {
+    let folder = folder("success");
+    let outcome =
+        convert_file(&folder, "address-pools: [{name: red, protocol: layer2, addresses: [10.0.0.0/24]}]");
+    let written = fs::read_to_string(folder.join("out.yaml"));
+    let files = fs::read_dir(&folder).unwrap().count();
+    fs::remove_dir_all(&folder).unwrap();
+    outcome.unwrap();
+    assert!(written.unwrap().contains("kind: L2Advertisement"));
+    assert_eq!(files, 2, "no draft is left");
+}
