@@ -48,35 +48,40 @@ pub(super) fn attach_advertisements(
     let raw = surroundings.raw;
     let (objects, again) = distinct(&raw.bgp_advertisements);
     let mut refusals: Vec<Refusal> = again.into_iter().map(|name| refusal(name, repetition(name))).collect();
+    let mut board = Board { surroundings, pools, accepted: AdvertisementSources::new() };
     let mut failed = Vec::new();
-    let mut accepted = AdvertisementSources::new();
     for object in objects {
         let (name, precedence) = (object.name(), object.precedence());
         let parsed = parse_advertisement(object, raw, surroundings.aliases, surroundings.references);
-        let (newest, error) = match parsed {
+        let checked = parsed.and_then(|newest| match board.equal(&newest) {
+            Some(error) => Err(error),
+            None => Ok(newest),
+        });
+        let (newest, error) = match checked {
             Err(error) => (None, Some(error)),
-            Ok(source) => {
-                let error = surroundings.first_fault(&source, precedence, &accepted, pools);
-                (Some(source), error)
+            Ok(newest) => {
+                let error = board.first_fault(&newest, precedence);
+                // Wherever it fits; the younger ones may not take those places, whatever comes of the others.
+                board.attach(newest.clone(), precedence);
+                (Some(newest), error)
             }
         };
-        match (newest, error) {
-            (Some(source), None) => surroundings.attach(source, precedence, pools, &mut accepted),
-            (newest, error) => {
-                refusals.extend(error.map(|error| refusal(name, error)));
-                failed.push(Failed { name, precedence, newest });
-            }
+        if let Some(error) = error {
+            refusals.push(refusal(name, error));
+            failed.push(Failed { name, precedence, newest });
         }
     }
     for Failed { name, precedence, newest } in failed {
+        board.detach(name);
         let last_good = previous.get(name).map(|source| source.clone().on(&raw.nodes));
-        let fitting = last_good
-            .filter(|source| surroundings.first_fault(source, precedence, &accepted, pools).is_none());
-        let partial = newest.filter(|source| equal(source, &accepted).is_none());
-        if let Some(source) = fitting.or(partial) {
-            surroundings.attach(source, precedence, pools, &mut accepted);
+        let fits = |source: &AdvertisementSource| {
+            board.equal(source).is_none() && board.first_fault(source, precedence).is_none()
+        };
+        if let Some(source) = last_good.filter(fits).or(newest) {
+            board.attach(source, precedence);
         }
     }
+    let accepted = board.accepted;
     sort_by_name(pools);
     (accepted, refusals)
 }
@@ -95,44 +100,51 @@ fn sort_by_name(pools: &mut [AcceptedPool]) {
     }
 }
 
-/// The advertisement in force that says the same.
-fn equal(source: &AdvertisementSource, accepted: &AdvertisementSources) -> Option<BgpAdvertisementError> {
-    let other = accepted.values().find(|other| source.repeats(other))?;
-    let name = source.advertisement.name.clone();
-    Some(BgpAdvertisementError::Equal { name, other: other.advertisement.name.clone() })
+/// The pools, and what is attached to them so far.
+struct Board<'a, 'p> {
+    surroundings: &'a Surroundings<'a>,
+    pools: &'p mut [AcceptedPool],
+    accepted: AdvertisementSources,
 }
 
-impl Surroundings<'_> {
+impl Board<'_, '_> {
+    /// Why there is an advertisement in force that says the same.
+    fn equal(&self, source: &AdvertisementSource) -> Option<BgpAdvertisementError> {
+        let other = self.accepted.values().find(|other| source.repeats(other))?;
+        let name = source.advertisement.name.clone();
+        Some(BgpAdvertisementError::Equal { name, other: other.advertisement.name.clone() })
+    }
+
     /// Why the advertisement cannot be in force on all its pools.
     fn first_fault(
         &self,
         source: &AdvertisementSource,
         precedence: Precedence<'_>,
-        accepted: &AdvertisementSources,
-        pools: &[AcceptedPool],
     ) -> Option<BgpAdvertisementError> {
-        let mut targets = pools.iter().filter(|target| source.is_for(target));
-        equal(source, accepted).or_else(|| {
-            targets.find_map(|target| self.check(&source.advertisement, precedence, target).err())
-        })
+        let mut targets = self.pools.iter().filter(|target| source.is_for(target));
+        targets.find_map(|target| self.surroundings.check(&source.advertisement, precedence, target).err())
     }
 
-    fn attach(
-        &self,
-        source: AdvertisementSource,
-        precedence: Precedence<'_>,
-        pools: &mut [AcceptedPool],
-        accepted: &mut AdvertisementSources,
-    ) {
+    /// Attaches the advertisement to those of its pools that it fits.
+    fn attach(&mut self, source: AdvertisementSource, precedence: Precedence<'_>) {
         let shared = Arc::new(source.advertisement.clone());
-        for target in pools.iter_mut().filter(|target| source.is_for(target)) {
-            if self.check(&shared, precedence, target).is_ok() {
+        for target in self.pools.iter_mut().filter(|target| source.is_for(target)) {
+            if self.surroundings.check(&shared, precedence, target).is_ok() {
                 target.pool.bgp_advertisements.push(Arc::clone(&shared));
             }
         }
-        accepted.insert(shared.name.clone(), source);
+        self.accepted.insert(shared.name.clone(), source);
     }
 
+    fn detach(&mut self, name: &str) {
+        self.accepted.remove(name);
+        for target in self.pools.iter_mut() {
+            target.pool.bgp_advertisements.retain(|attached| attached.name != name);
+        }
+    }
+}
+
+impl Surroundings<'_> {
     /// Whether the advertisement may be attached to the pool.
     fn check(
         &self,

@@ -199,6 +199,27 @@ fn a_clash_on_one_pool_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_pool_that_does_not_fit_does_not_hand_the_others_to_a_younger_advertisement() {
+    let older = advertisement("z", 2020, json!({"localPref": 100, "aggregationLength": 24}));
+    let younger = json!({"localPref": 200, "aggregationLength": 24, "ipAddressPools": ["q"]});
+    let raw = |pools| RawConfig {
+        pools,
+        bgp_advertisements: vec![Arc::clone(&older), advertisement("a", 2021, younger.clone())],
+        ..frr()
+    };
+    let before = fresh(&raw(vec![plain("q", &["10.0.0.0/24"])]));
+    let with_another = raw(vec![plain("q", &["10.0.0.0/24"]), plain("small", &["10.1.0.0/28"])]);
+    for previous in [&Config::default(), &before.config] {
+        let parsed = parse(&with_another, previous);
+        assert_eq!(
+            parsed.refusals.iter().map(|refusal| refusal.name.as_str()).collect::<Vec<_>>(),
+            ["a", "z"]
+        );
+        assert_eq!((attached(&parsed, "q"), attached(&parsed, "small")), (vec!["z"], vec![]));
+    }
+}
+
+#[test]
 fn an_advertisement_that_goes_wrong_or_loses_its_alias_stays_at_its_last_good_version() {
     let aliased =
         || advertisement("ad", 2020, json!({"communities": ["alias"], "nodeSelectors": in_zone("a")}));
