@@ -4,6 +4,7 @@
 //! an owner in a namespace: they carry a label with our namespace instead, and are deleted here, whether the resource
 //! went away just now or while no operator was running.
 
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Preconditions};
 use kube::{Client, ResourceExt};
@@ -28,9 +29,14 @@ impl RemovalError {
     }
 }
 
-/// Kinds outside namespaces, bindings first: rights end before roles do.
-fn kinds() -> [ApiResource; 2] {
-    [ApiResource::erase::<ClusterRoleBinding>(&()), ApiResource::erase::<ClusterRole>(&())]
+/// Kinds outside namespaces. Webhooks first, or the API server would go on asking whom nobody runs any more; bindings
+/// before roles, so that rights end first.
+fn kinds() -> [ApiResource; 3] {
+    [
+        ApiResource::erase::<ValidatingWebhookConfiguration>(&()),
+        ApiResource::erase::<ClusterRoleBinding>(&()),
+        ApiResource::erase::<ClusterRole>(&()),
+    ]
 }
 
 /// Deletes every object of the whole cluster that belongs to the operator of this namespace; the names of those deleted.

@@ -4,8 +4,9 @@
 
 use std::fmt::Debug;
 
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
@@ -34,11 +35,18 @@ pub fn follow(client: &Client, namespace: &str) -> (Watches, Store<PartialObject
     inside.add::<ServiceAccount>(&operands, "serviceaccounts");
     inside.add::<ConfigMap>(&operands, "configmaps");
     inside.add::<Secret>(&operands, "secrets");
+    inside.add::<Service>(&operands, "services");
     inside.add::<Role>(&operands, "roles");
     inside.add::<RoleBinding>(&operands, "rolebindings");
     inside.add::<NetworkPolicy>(&all, "networkpolicies");
     add_outside::<ClusterRole>(&mut watches, client, &ours, "clusterroles");
     add_outside::<ClusterRoleBinding>(&mut watches, client, &ours, "clusterrolebindings");
+    add_outside::<ValidatingWebhookConfiguration>(
+        &mut watches,
+        client,
+        &ours,
+        "validatingwebhookconfigurations",
+    );
     (watches, resources)
 }
 

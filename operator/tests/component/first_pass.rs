@@ -28,6 +28,7 @@ async fn it_makes_exactly_the_documented_objects_in_order() {
         "apply rolebindings metallb-system/pod-lister",
         "apply roles metallb-system/speaker",
         "apply rolebindings metallb-system/speaker",
+        "apply services metallb-system/metallb-webhook-service",
         "apply deployments metallb-system/controller",
         "apply daemonsets metallb-system/speaker",
         "merge-patch metallbs/status metallb-system/metallb",
@@ -64,7 +65,7 @@ async fn a_settled_cluster_is_left_alone_and_read_once_an_object() {
     assert_eq!(scenario.pass().await, Report::default());
     let requests = lines(&scenario.server.take_requests());
     assert_eq!(requests.first().map(String::as_str), Some("list metallbs metallb-system/"));
-    assert_eq!(requests.len(), 21, "one list, twenty objects: {requests:#?}");
+    assert_eq!(requests.len(), 22, "one list, 21 objects: {requests:#?}");
 }
 
 #[tokio::test]

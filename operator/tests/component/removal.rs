@@ -53,8 +53,8 @@ async fn a_wrongly_named_resource_alone_does_not_keep_leftovers() {
 async fn one_leftover_that_resists_does_not_keep_the_others() {
     let scenario = Scenario::settled().await;
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
-    // Two lists come first: of the resources, and of the bindings.
-    scenario.server.fail_nth(2, Failure::Status(500));
+    // Three lists come first: of the resources, the webhooks, and the bindings.
+    scenario.server.fail_nth(3, Failure::Status(500));
     let report = scenario.pass().await;
     assert_eq!(report.disposition, Some(Disposition::Transient));
     assert_eq!(scenario.server.objects(), ["ClusterRoleBinding kube-rbac-proxy"]);

@@ -36,6 +36,8 @@ pub const LABEL_SLICE_SERVICE: &str = "kubernetes.io/service-name";
 
 /// Service in front of the controller's webhooks.
 pub const WEBHOOK_SERVICE: &str = "metallb-webhook-service";
+/// The configuration that sends the API server to those webhooks.
+pub const WEBHOOK_CONFIGURATION: &str = "metallb-webhook-configuration";
 /// Where that Service answers conversions.
 pub const CONVERSION_PATH: &str = "/convert";
 

@@ -10,7 +10,7 @@ use crate::desired::Desired;
 use crate::environment::Environment;
 use crate::labels::Component;
 use crate::settings::Settings;
-use crate::{config_map, controller, network_policy, rbac, secrets, speaker};
+use crate::{config_map, controller, network_policy, rbac, secrets, speaker, webhooks};
 
 pub use crate::secrets::MemberlistKey;
 
@@ -82,6 +82,7 @@ pub fn build(
         objects.owned(role)?;
         objects.owned(binding)?;
     }
+    objects.owned(webhooks::service(namespace))?;
     objects.owned(controller::deployment(settings, environment))?;
     objects.owned(speaker::daemon_set(settings, environment))?;
     Ok(objects.list)

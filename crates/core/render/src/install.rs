@@ -1,6 +1,4 @@
 //! The manifest that installs the operator itself: one `kubectl apply -f` of these objects, in this order.
-//!
-//! Not here yet, because nothing serves them: webhook configurations, their Services and certificate Secrets.
 
 use std::collections::BTreeMap;
 

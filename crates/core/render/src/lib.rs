@@ -18,6 +18,7 @@ mod readiness;
 mod secrets;
 mod settings;
 mod speaker;
+mod webhooks;
 
 pub use backend::{Backend, Platform};
 pub use build::{BuildError, MemberlistKey, Owner, build};

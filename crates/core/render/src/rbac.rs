@@ -1,13 +1,14 @@
 //! What the controller and the speakers may do.
 //!
 //! Names and rules are those users know; what is gone from Kubernetes (pod security policies) is left out. The one
-//! addition: speakers watch their fellow pods.
+//! additions: speakers watch their fellow pods, and controllers agree over a Lease on who leads.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use metallb_api::names::WEBHOOK_CONFIGURATION;
 
 use crate::labels::{self, Component, OWNED_BY};
 use crate::pod::MEMBERLIST_SECRET;
@@ -117,7 +118,7 @@ fn controller_cluster_rules() -> Vec<PolicyRule> {
         rule("", &["nodes"], &["list"]),
         rule("", &["services/status"], &["update"]),
         rule("", &["events"], &["create", "patch"]),
-        named_rule("admissionregistration.k8s.io", webhooks, &["metallb-webhook-configuration"], EVERYTHING),
+        named_rule("admissionregistration.k8s.io", webhooks, &[WEBHOOK_CONFIGURATION], EVERYTHING),
         rule("admissionregistration.k8s.io", &[webhooks], &["list", "watch"]),
         named_rule("apiextensions.k8s.io", crds, &CONFIGURATION_CRDS, EVERYTHING),
         rule("apiextensions.k8s.io", &[crds], &["list", "watch"]),
@@ -145,12 +146,13 @@ fn speaker_cluster_rules() -> Vec<PolicyRule> {
 
 fn controller_namespace_rules() -> Vec<PolicyRule> {
     let configuration =
-        ["bfdprofiles", "ipaddresspools", "bgpadvertisements", "l2advertisements", "communities"];
+        ["bfdprofiles", "bgppeers", "ipaddresspools", "bgpadvertisements", "l2advertisements", "communities"];
     vec![
+        // Creating and listing can't be limited to names, and nobody can lead without reading who does.
+        rule("coordination.k8s.io", &["leases"], &["create", "get", "list", "update", "watch"]),
         rule("", &["secrets"], EVERYTHING),
         named_rule("", "secrets", &[MEMBERLIST_SECRET], &["list"]),
         named_rule("apps", "deployments", &["controller"], &["get"]),
-        rule("metallb.io", &["bgppeers"], &["get", "list"]),
         rule("metallb.io", &configuration, READ),
         rule("metallb.io", &["ipaddresspools/status"], &["update"]),
     ]

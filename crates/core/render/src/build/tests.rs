@@ -49,6 +49,7 @@ fn rights_come_before_pods_and_the_controller_before_the_speakers() {
         "RoleBinding metallb-system/pod-lister",
         "Role metallb-system/speaker",
         "RoleBinding metallb-system/speaker",
+        "Service metallb-system/metallb-webhook-service",
         "Deployment metallb-system/controller",
         "DaemonSet metallb-system/speaker",
     ];

@@ -4,6 +4,7 @@
 
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use metallb_api::names::WEBHOOK_CONFIGURATION;
 use serde_json::Value;
 
 use super::{SERVICE_ACCOUNT, json, named};
@@ -12,6 +13,8 @@ use crate::rbac::{Grant, cluster_grants, named_rule, namespace_grants, role_ref,
 const ROLE: &str = "metallb-manager-role";
 const BINDING: &str = "metallb-manager-rolebinding";
 const RBAC: &str = "rbac.authorization.k8s.io";
+const ADMISSION: &str = "admissionregistration.k8s.io";
+const WEBHOOKS: &str = "validatingwebhookconfigurations";
 
 /// What keeping an object takes: see it, make it, change it. Deleting is left to the garbage collector.
 const KEEP: &[&str] = &["create", "get", "list", "patch", "watch"];
@@ -46,6 +49,8 @@ pub(super) fn cluster_rules() -> Vec<PolicyRule> {
         rule(RBAC, &["clusterroles", "clusterrolebindings"], &["create", "list", "watch"]),
         named_rule(RBAC, "clusterroles", &roles, &by_name),
         named_rule(RBAC, "clusterrolebindings", &bindings, &by_name),
+        rule(ADMISSION, &[WEBHOOKS], &["create", "list", "watch"]),
+        named_rule(ADMISSION, WEBHOOKS, &[WEBHOOK_CONFIGURATION], &by_name),
     ];
     rules.extend(granted(&grants));
     rules
@@ -53,7 +58,7 @@ pub(super) fn cluster_rules() -> Vec<PolicyRule> {
 
 pub(super) fn namespace_rules() -> Vec<PolicyRule> {
     let mut rules = vec![
-        rule("", &["configmaps", "secrets", "serviceaccounts"], KEEP),
+        rule("", &["configmaps", "secrets", "serviceaccounts", "services"], KEEP),
         rule("", &["events"], &["create", "patch"]),
         rule("apps", &["daemonsets", "deployments"], KEEP),
         rule("networking.k8s.io", &["networkpolicies"], KEEP),
