@@ -1,6 +1,7 @@
 //! The answers: the rules of `metallb-config`, applied to what was submitted and what stands in the cluster.
 
 use kube::Client;
+use metallb_api::conversion::convert;
 use metallb_config::BgpType;
 use metallb_config::admission::{self, needs, review};
 use metallb_webhook::{AdmissionRequest, Operation, Reviewer, Route, Verdict};
@@ -69,7 +70,8 @@ impl Reviewer for Answers {
         verdict
     }
 
-    fn convert(&self, _: Value, desired_api_version: &str) -> Result<Value, String> {
-        Err(format!("conversion to {desired_api_version} is not here yet"))
+    fn convert(&self, object: Value, desired_api_version: &str) -> Result<Value, String> {
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        convert(object, desired_api_version).map_err(|error| format!("{name}: {error}"))
     }
 }

@@ -205,6 +205,17 @@ async fn nodes_are_read_by_metadata_alone() {
     assert_eq!(raw.bgp_type, BgpType::Frr);
 }
 
+#[tokio::test]
+async fn peers_are_converted_in_either_direction_and_back_without_loss() {
+    let answers = answers(&ApiServer::default());
+    let v2 = peer("p", json!({"connectTime": "5s", "bfdProfile": "fast", "futureField": [1]}));
+    let v1 = answers.convert(v2.clone(), "metallb.io/v1beta1").unwrap();
+    assert_eq!(v1["apiVersion"], "metallb.io/v1beta1");
+    assert_eq!(answers.convert(v1, "metallb.io/v1beta2").unwrap(), v2);
+    let other = answers.convert(pool("p", "10.0.0.0/24"), "metallb.io/v1beta2").unwrap_err();
+    assert!(other.starts_with("p: "), "{other}");
+}
+
 #[test]
 fn paths_are_the_originals() {
     let answers = |path| super::paths::route(path).is_some();

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use metallb_serve::{Probe, TlsSettings, Verdict, metrics, probes};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme, SupportedProtocolVersion,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -73,9 +75,13 @@ impl ServerCertVerifier for AnyServer {
 }
 
 fn client() -> TlsConnector {
+    client_of(rustls::ALL_VERSIONS)
+}
+
+fn client_of(versions: &[&'static SupportedProtocolVersion]) -> TlsConnector {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyServer))
@@ -115,6 +121,18 @@ async fn metrics_need_a_token_and_speak_tls_13() {
         let answer = get(stream, "/metrics", token).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
         assert_eq!(answer.contains("metallb_k8s_client_updates_total 3"), status == "200");
+    }
+}
+
+#[tokio::test]
+async fn tls_12_is_refused_unless_the_flag_allows_it() {
+    for (flag, accepted) in [("", false), ("VersionTLS13", false), ("VersionTLS12", true)] {
+        let address = free_port().await;
+        let tls = TlsSettings::parse(flag, "", "", "").unwrap();
+        tokio::spawn(metrics(address, tls, String::new, |_| async { Verdict::Allowed }));
+        let name = ServerName::try_from("localhost").unwrap();
+        let connected = client_of(&[&rustls::version::TLS12]).connect(name, connect(address).await).await;
+        assert_eq!(connected.is_ok(), accepted, "--tls-min-version={flag}");
     }
 }
 

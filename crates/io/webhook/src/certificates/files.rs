@@ -59,3 +59,50 @@ fn read(folder: &Path) -> Result<CertifiedKey, FilesError> {
     let key = PrivateKeyDer::from_pem_slice(&key).map_err(FilesError::Key)?;
     CertifiedKey::from_der(chain, key, &bundle::provider()).map_err(FilesError::Pair)
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertifiedKey as Pair, generate_simple_self_signed};
+    use tokio::sync::watch;
+
+    use super::*;
+
+    fn write(folder: &Path) -> String {
+        let Pair { cert, signing_key } = generate_simple_self_signed(["x".to_owned()]).unwrap();
+        fs::write(folder.join("tls.crt"), cert.pem()).unwrap();
+        fs::write(folder.join("tls.key"), signing_key.serialize_pem()).unwrap();
+        cert.pem()
+    }
+
+    fn presents(presenter: &Presenter, pem: &str) -> bool {
+        presenter.presented().is_some_and(|shown| shown.cert == bundle::certificates(pem.as_bytes()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_of_the_folder_are_presented_replaced_and_never_given_up_d19() {
+        let folder = std::env::temp_dir().join(format!("metallb-webhook-files-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (presenter, place) = (Presenter::default(), folder.clone());
+        let (say, mut verdict) = watch::channel(Ok(()));
+        let shown = presenter.clone();
+        let task = tokio::spawn(async move {
+            follow_files(&place, &shown, move |outcome| drop(say.send_replace(outcome))).await;
+        });
+        verdict.wait_for(|verdict| verdict.as_ref().is_err_and(|why| why.contains("tls.crt"))).await.unwrap();
+        for _ in 0..2 {
+            let pem = write(&folder);
+            while !presents(&presenter, &pem) {
+                verdict.changed().await.unwrap();
+            }
+            assert_eq!(*verdict.borrow(), Ok(()));
+        }
+        let before = presenter.presented().unwrap();
+        fs::write(folder.join("tls.key"), "rubbish").unwrap();
+        verdict.borrow_and_update();
+        verdict.changed().await.unwrap();
+        verdict.changed().await.unwrap();
+        assert_eq!(presenter.presented().unwrap().cert, before.cert);
+        task.abort();
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
