@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::select_all;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::DynamicObject;
 use kube::{Api, Client};
@@ -129,25 +130,24 @@ impl Rotation {
         let told = self.told();
         self.remember(&told, now);
         let secret = match self.secret.borrow().clone() {
-            Seen::Unknown(reason) => Err(format!("Secret {}: {reason}", self.settings.secret)),
+            Seen::Unknown(reason) => Err(reason),
             Seen::Missing if leads => Ok(None),
-            Seen::Missing => Err(format!("Secret {} does not exist", self.settings.secret)),
+            Seen::Missing => Err("it does not exist".to_owned()),
             Seen::There(secret) => Ok(Some(secret)),
         };
         let secret = match secret {
             Ok(secret) => secret,
-            Err(reason) => return Look { verdict: Err(reason), pending: false, failed: false },
+            Err(reason) => return self.idle(&reason, &told, now),
         };
-        let empty = BTreeMap::new();
-        let data = secret.as_ref().and_then(|secret| secret.data.as_ref()).unwrap_or(&empty);
-        let material = Material::parse(data, &self.provider);
+        let data = self.data(secret.as_deref(), &told);
+        let material = Material::parse(&data, &self.provider);
         let held = material.held(&self.settings.names, now, &self.provider);
         let up_to_date = self.offer(&material, &held, &told, now);
         let signer = held.signer().and_then(|signer| self.known.get(&signer.id).copied());
         let step = plan(&self.settings.policy, &held, signer, now);
         let pending = !up_to_date || step == Step::Wait;
         let done = match leads {
-            true => self.lead(secret.as_deref(), &step).await,
+            true => self.lead(secret.as_deref(), data, &step).await,
             false => Ok(()),
         };
         let trouble = done.as_ref().err().map(chain);
@@ -156,6 +156,28 @@ impl Rotation {
             None => reason,
         });
         Look { verdict, pending, failed: done.is_err() }
+    }
+
+    /// Without the Secret there is nothing to do; what is presented may be trusted all the same.
+    fn idle(&self, reason: &str, told: &[Told], now: UnixSeconds) -> Look {
+        let verdict = self.verdict(told, now);
+        let verdict = verdict.map_err(|why| format!("{why} (Secret {}: {reason})", self.settings.secret));
+        Look { verdict, pending: false, failed: false }
+    }
+
+    /// What the Secret holds. If its authorities are lost, those that API servers are told to trust stand in for them:
+    /// replicas still present certificates by them.
+    fn data(&self, secret: Option<&Secret>, told: &[Told]) -> BTreeMap<String, ByteString> {
+        let mut data = secret.and_then(|secret| secret.data.clone()).unwrap_or_default();
+        if data.get(AUTHORITIES).is_none_or(|pem| bundle::certificates(&pem.0).is_empty()) {
+            let slots = told.iter().filter_map(|told| told.state.as_ref().ok()).flatten();
+            let bundles: BTreeSet<&[u8]> = slots.map(|slot| slot.pem.as_slice()).collect();
+            data.insert(
+                AUTHORITIES.to_owned(),
+                ByteString(bundles.into_iter().collect::<Vec<_>>().join(&b'\n')),
+            );
+        }
+        data
     }
 
     /// What every target that exists tells API servers.
@@ -206,13 +228,18 @@ impl Rotation {
     }
 
     /// Tells the targets whom to trust, then takes the next step.
-    async fn lead(&self, secret: Option<&Secret>, step: &Step) -> Result<(), StepError> {
+    async fn lead(
+        &self,
+        secret: Option<&Secret>,
+        data: BTreeMap<String, ByteString>,
+        step: &Step,
+    ) -> Result<(), StepError> {
         let pem = secret.and_then(|secret| secret.data.as_ref()?.get(AUTHORITIES));
         // What can't be read trusts nobody, and API servers would refuse it.
         if let Some(pem) = pem.filter(|pem| !bundle::certificates(&pem.0).is_empty()) {
             self.tell(&pem.0).await?;
         }
-        if let Some(written) = self.carry_out(secret, step).await? {
+        if let Some(written) = self.carry_out(secret, data, step).await? {
             self.secret.send_replace(Seen::There(Arc::new(written)));
         }
         Ok(())

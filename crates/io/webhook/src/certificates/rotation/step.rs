@@ -59,9 +59,9 @@ impl Rotation {
     pub(super) async fn carry_out(
         &self,
         secret: Option<&Secret>,
+        before: Data,
         step: &Step,
     ) -> Result<Option<Secret>, StepError> {
-        let before = secret.and_then(|secret| secret.data.clone()).unwrap_or_default();
         let data = match step {
             Step::Keep | Step::Wait => return Ok(None),
             Step::Leaf(why) => {
