@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use metallb_api::BGPAdvertisement;
 use metallb_net::IpFamily;
 
 use super::backend::refuse_ipv6;
@@ -52,34 +53,15 @@ pub(super) fn attach_advertisements(
     let mut failed = Vec::new();
     for object in objects {
         let (name, precedence) = (object.name(), object.precedence());
-        let parsed = parse_advertisement(object, raw, surroundings.aliases, surroundings.references);
-        let checked = parsed.and_then(|newest| match board.equal(&newest) {
-            Some(error) => Err(error),
-            None => Ok(newest),
-        });
-        let (newest, error) = match checked {
-            Err(error) => (None, Some(error)),
-            Ok(newest) => {
-                let error = board.first_fault(&newest, precedence);
-                // Wherever it fits; the younger ones may not take those places, whatever comes of the others.
-                board.attach(newest.clone(), precedence);
-                (Some(newest), error)
-            }
-        };
+        let (newest, error) = board.attach_newest(object);
         if let Some(error) = error {
             refusals.push(refusal(name, error));
             failed.push(Failed { name, precedence, newest });
         }
     }
-    for Failed { name, precedence, newest } in failed {
-        board.detach(name);
-        let last_good = previous.get(name).map(|source| source.clone().on(&raw.nodes));
-        let fits = |source: &AdvertisementSource| {
-            board.equal(source).is_none() && board.first_fault(source, precedence).is_none()
-        };
-        if let Some(source) = last_good.filter(fits).or(newest) {
-            board.attach(source, precedence);
-        }
+    for failed in failed {
+        let last_good = previous.get(failed.name).map(|source| source.clone().on(&raw.nodes));
+        board.attach_again(failed, last_good);
     }
     let accepted = board.accepted;
     sort_by_name(pools);
@@ -108,6 +90,37 @@ struct Board<'a, 'p> {
 }
 
 impl Board<'_, '_> {
+    /// Attaches the newest version, if it is valid in itself, wherever it fits: the younger ones may not take those
+    /// places, whatever comes of the others.
+    fn attach_newest(
+        &mut self,
+        object: &BGPAdvertisement,
+    ) -> (Option<AdvertisementSource>, Option<BgpAdvertisementError>) {
+        let Surroundings { raw, aliases, references, .. } = self.surroundings;
+        let newest = match parse_advertisement(object, raw, aliases, *references) {
+            Ok(newest) => newest,
+            Err(error) => return (None, Some(error)),
+        };
+        if let Some(error) = self.equal(&newest) {
+            return (None, Some(error));
+        }
+        let error = self.first_fault(&newest, object.precedence());
+        self.attach(newest.clone(), object.precedence());
+        (Some(newest), error)
+    }
+
+    /// Puts the last good version in the place of one that failed, if it fits everywhere.
+    fn attach_again(&mut self, failed: Failed<'_>, last_good: Option<AdvertisementSource>) {
+        let Failed { name, precedence, newest } = failed;
+        self.detach(name);
+        let fits = |source: &AdvertisementSource| {
+            self.equal(source).is_none() && self.first_fault(source, precedence).is_none()
+        };
+        if let Some(source) = last_good.filter(fits).or(newest) {
+            self.attach(source, precedence);
+        }
+    }
+
     /// Why there is an advertisement in force that says the same.
     fn equal(&self, source: &AdvertisementSource) -> Option<BgpAdvertisementError> {
         let other = self.accepted.values().find(|other| source.repeats(other))?;
