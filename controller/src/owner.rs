@@ -197,6 +197,10 @@ impl Controller {
             Ended::Written(write) | Ended::Outdated(write) => {
                 log_written(&write.decision);
                 tell(&self.events, &write.service, &write.decision);
+                if let Some(allocator) = &mut self.allocator {
+                    allocator.write_accepted(&write.decision.key, &write.record);
+                }
+                self.settle();
             }
         }
     }

@@ -106,6 +106,14 @@ impl Allocator {
         self.waiters.remove(key);
     }
 
+    /// This record was written into a Service. If it is the last that was decided, no earlier one can arrive any more. A
+    /// write that changes nothing makes no new version to observe, and so this is the only news of it.
+    pub fn write_accepted(&mut self, key: &ServiceKey, record: &Record) {
+        if let Some(known) = self.known.get_mut(key).filter(|known| known.issued.as_ref() == Some(record)) {
+            known.settle_issues(&mut self.book);
+        }
+    }
+
     /// A decision was not carried out because the Service has changed meanwhile, and so the user was not told.
     pub fn write_lost(&mut self, key: &ServiceKey) {
         if let Some(known) = self.known.get_mut(key) {
@@ -184,7 +192,7 @@ impl Allocator {
     fn decide_one(&mut self, key: &ServiceKey, findings: &mut BTreeMap<ServiceKey, Finding>) {
         let Some(known) = self.known.get_mut(key) else { return };
         let Verdict { assignment, reason, condition, events, hopes } =
-            decide(&mut self.book, &known.view, &known.current);
+            decide(&mut self.book, &known.view, &known.current, &known.lingering);
         known.hold(&mut self.book, assignment.clone());
         self.waiters.set(&known.view, hopes);
         #[cfg(test)]
@@ -214,8 +222,8 @@ impl Allocator {
         }
         known.told = trouble;
         let write = (!done).then_some(record);
-        if write.is_some() {
-            known.issued.clone_from(&write);
+        if let Some(record) = &write {
+            known.issue(record);
             events.extend(known.view.deprecated_annotations.iter().map(|key| Event::deprecated(key)));
         }
         (write.is_some() || !events.is_empty()).then_some(Decision { key, reason, write, events })

@@ -110,13 +110,16 @@ impl Book {
 
     /// Whether the Service may hold these very addresses; gives the pool they are in (contract 01 §4.5).
     pub(crate) fn admit(&self, view: &ServiceView, addresses: &[IpAddr]) -> Result<&Pool, Refused> {
-        let pool = self.config.pool_of(addresses);
-        let pool = pool.ok_or_else(|| Refused::NotInConfig { addresses: addresses.to_vec() })?;
-        if !pool.admits(view) {
-            return Err(Refused::NotCompatible { pool: pool.name.clone() });
-        }
+        let pool = self.place(view, addresses)?;
         self.agree(view, addresses)?;
         Ok(pool)
+    }
+
+    /// The pool of these addresses, whoever holds them, if it may serve the Service.
+    pub(crate) fn place(&self, view: &ServiceView, addresses: &[IpAddr]) -> Result<&Pool, Refused> {
+        let pool = self.config.pool_of(addresses);
+        let pool = pool.ok_or_else(|| Refused::NotInConfig { addresses: addresses.to_vec() })?;
+        if pool.admits(view) { Ok(pool) } else { Err(Refused::NotCompatible { pool: pool.name.clone() }) }
     }
 
     /// Whether those who have these addresses would share them with the Service. A newcomer has to agree also with
@@ -175,7 +178,11 @@ impl Book {
         }
         match before {
             Some(before) => self.note_change(&before, view, address),
-            None => self.note_sharing(&view.sharing_key),
+            None => {
+                // Who waits for it may have to be told of another holder.
+                self.freed.insert(Wake::Address(address));
+                self.note_sharing(&view.sharing_key);
+            }
         }
     }
 

@@ -61,13 +61,13 @@ fn explicit(
     if families_of(&requested)? != families {
         return Err(AllocationError::FamilyMismatch { addresses: requested });
     }
-    let pool = book.admit(view, &requested)?.name.clone();
-    match book.requested_pool(view) {
-        Some(wanted) if *wanted != pool => {
-            Err(AllocationError::PoolMismatch { addresses: requested, pool: wanted.to_owned() })
-        }
-        _ => Ok(Assignment { addresses: requested, pool: Some(pool) }),
+    // First what only an edit can mend, then what others may change: so the reason stays the same while it waits.
+    let pool = book.place(view, &requested)?.name.clone();
+    if let Some(wanted) = book.requested_pool(view).filter(|wanted| *wanted != pool) {
+        return Err(AllocationError::PoolMismatch { addresses: requested, pool: wanted.to_owned() });
     }
+    book.agree(view, &requested)?;
+    Ok(Assignment { addresses: requested, pool: Some(pool) })
 }
 
 fn wishes(view: &ServiceView, families: Families) -> Wishes {
@@ -141,16 +141,15 @@ impl Chooser<'_> {
         self.current.iter().any(|have| self.may_keep(pool, *have))
     }
 
-    fn why_nothing_in(&mut self, pool: &Pool) -> AllocationError {
-        let Some(wish) = self.wishes.first().cloned() else { return AllocationError::NothingAvailable };
-        match wish.as_slice() {
-            [family] => exhausted(pool, *family),
-            families => {
-                let half = families.iter().any(|family| {
-                    !pool.has_family(*family) || self.book.first_available(self.view, pool, *family).is_some()
-                });
-                if half { lacks(pool, "dual") } else { AllocationError::PoolFull { pool: pool.name.clone() } }
+    /// The same as long as it waits, whichever of two families is used up at the moment.
+    fn why_nothing_in(&self, pool: &Pool) -> AllocationError {
+        match self.wishes.first().map(Vec::as_slice) {
+            None => AllocationError::NothingAvailable,
+            Some([family]) => exhausted(pool, *family),
+            Some(families) if families.iter().all(|family| pool.has_family(*family)) => {
+                AllocationError::PoolFull { pool: pool.name.clone() }
             }
+            Some(_) => lacks(pool, "dual"),
         }
     }
 }

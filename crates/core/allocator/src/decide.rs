@@ -100,13 +100,14 @@ impl Verdict {
     }
 }
 
-/// Decides; the book is not changed but for what it remembers of unusable addresses.
-pub(crate) fn decide(book: &mut Book, view: &ServiceView, current: &Current) -> Verdict {
+/// Decides; the book is not changed but for what it remembers of unusable addresses. Who has nothing may take back what
+/// it is about to leave.
+pub(crate) fn decide(book: &mut Book, view: &ServiceView, current: &Current, leaving: &[IpAddr]) -> Verdict {
     if let Some(verdict) = entitled_to_nothing(book.config(), view) {
         return verdict;
     }
     match current {
-        Current::Nothing => replace(book, view, &[], Reason::Pending, None),
+        Current::Nothing => replace(book, view, leaving, Reason::Pending, None),
         Current::Malformed(addresses, error) => {
             let message =
                 format!("Failed to retrieve LBIPs IPFamily for {:?}: {error}", view.key.to_string());

@@ -2,6 +2,7 @@
 //!
 //! It names nothing that changes without need, so that a Service that waits is not written again and again.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use metallb_config::service::{ClusterFamily, Families, FamilyPolicy};
@@ -79,7 +80,8 @@ pub(crate) fn hint_at_pools(config: &Config, name: &str) -> String {
     if config.refused_pools.contains(name) {
         return "its configuration is refused".to_owned();
     }
-    let names: Vec<&str> = config.pools.keys().map(String::as_str).collect();
+    let names: BTreeSet<&str> =
+        config.pools.keys().chain(&config.refused_pools).map(String::as_str).collect();
     let shown = names.iter().scan(0, |length, name| {
         *length += name.len() + 2;
         (*length < LONGEST_MESSAGE / 2).then_some(*name)
@@ -129,26 +131,28 @@ fn in_pool(book: &Book, view: &ServiceView, name: &str, families: &[IpFamily]) -
     shortage.map(|shortage| format!("pool {name}: {}", shortage.text())).into_iter().collect()
 }
 
-/// What the pool lacks of the families. None if there is something free of each.
+/// What the pool lacks of the families. None if there is something free. Who needs both is told of both at once: which
+/// of them is used up may change all the time.
 fn shortage(book: &Book, view: &ServiceView, pool: &Pool, families: &[IpFamily]) -> Option<Shortage> {
     let usage = book.usage_of(&pool.name);
-    let (mut lacking, mut used) = (Vec::new(), Vec::new());
-    for family in families {
-        let capacity = usage.capacity(*family);
-        if capacity == 0 {
-            lacking.push(format!("no {family} addresses"));
-        } else if usage.available(*family) == 0 {
-            used.push(format!("all {capacity} {family} addresses in use"));
-        }
+    let (there, missing): (Vec<IpFamily>, Vec<_>) =
+        families.iter().partition(|family| usage.capacity(**family) > 0);
+    let requires_all = view.family_policy != FamilyPolicy::PreferDualStack;
+    let missing: Vec<String> = missing.iter().map(|family| format!("no {family} addresses")).collect();
+    if there.is_empty() || requires_all && !missing.is_empty() {
+        return (!missing.is_empty()).then(|| Shortage::LacksFamily(missing.join(", ")));
     }
-    // Who requires both is not helped by a free address of one.
-    let hopeless = !lacking.is_empty() && view.family_policy != FamilyPolicy::PreferDualStack;
-    let text = lacking.iter().chain(&used).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match (hopeless || used.is_empty(), text.is_empty()) {
-        (_, true) => None,
-        (true, false) => Some(Shortage::LacksFamily(text)),
-        (false, false) => Some(Shortage::Exhausted(text)),
+    let counts: Vec<String> =
+        there.iter().map(|family| format!("{} {family}", usage.capacity(*family))).collect();
+    if requires_all && there.len() > 1 {
+        let text = format!("no free pair among its {} addresses", counts.join(" and "));
+        return Some(Shortage::Exhausted(text));
     }
+    let in_use = |(family, count): (&IpFamily, &String)| {
+        (usage.available(*family) == 0).then(|| format!("all {count} addresses in use"))
+    };
+    let used: Vec<String> = there.iter().zip(&counts).filter_map(in_use).chain(missing).collect();
+    (!used.is_empty()).then(|| Shortage::Exhausted(used.join(", ")))
 }
 
 /// One line for each address, for it is in no pool, or they are in different ones.

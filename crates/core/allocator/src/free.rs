@@ -1,98 +1,93 @@
 //! The free addresses of one pool and family, as intervals.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use metallb_net::{IpFamily, IpRange, to_bits};
+use metallb_net::{Intervals, IpFamily, IpRange, to_bits};
 
 /// Where an address comes in the order of giving out: ranges as declared, ascending within a range.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Position {
-    range: usize,
-    bits: u128,
-}
+pub struct Position(u128);
 
-/// Free intervals in the order of giving out, so that the next free address is found without a search, however many
-/// are taken (D22). Every operation is O(log n) in the number of intervals.
+/// Free addresses by their position, so that the next free one is found without a search, however many are taken (D22).
+/// Every operation is O(log n) in the number of ranges and of intervals between taken addresses.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct FreeSet {
-    ranges: Vec<IpRange>,
-    /// First address of each range, to find the range of an address.
-    starts: BTreeMap<u128, usize>,
-    /// Start of each free interval, with its last address.
-    gaps: BTreeMap<Position, u128>,
+pub struct FreeSet {
+    /// The ranges in declared order, each with the position of its first address.
+    ranges: Vec<(u128, IpRange)>,
+    /// The first address of each range with its place in `ranges`, ascending.
+    starts: Vec<(u128, usize)>,
+    free: Intervals,
 }
 
 impl FreeSet {
     /// Everything in the ranges of this family is free. The ranges do not overlap.
-    pub(crate) fn new(ranges: &[IpRange], family: IpFamily) -> Self {
-        let ranges: Vec<IpRange> = ranges.iter().filter(|range| range.family() == family).copied().collect();
-        let starts = ranges.iter().enumerate().map(|(index, range)| (range.bounds().0, index)).collect();
-        let gap = |(index, range): (usize, &IpRange)| {
-            let (first, last) = range.bounds();
-            (Position { range: index, bits: first }, last)
+    #[must_use]
+    pub fn new(ranges: &[IpRange], family: IpFamily) -> Self {
+        let ours = ranges.iter().filter(|range| range.family() == family).copied();
+        // Disjoint ranges of one family have at most 2^128 addresses: the last position fits.
+        let mut last: Option<u128> = None;
+        let place = |range: IpRange| {
+            let (low, high) = range.bounds();
+            let begin = last.map_or(0, |last| last.wrapping_add(1));
+            last = Some(begin.wrapping_add(high - low));
+            (begin, range)
         };
-        let gaps = ranges.iter().enumerate().map(gap).collect();
-        Self { ranges, starts, gaps }
+        let ranges: Vec<(u128, IpRange)> = ours.map(place).collect();
+        let start = |(index, (_, range)): (usize, &(u128, IpRange))| (range.bounds().0, index);
+        let mut starts: Vec<(u128, usize)> = ranges.iter().enumerate().map(start).collect();
+        starts.sort_unstable();
+        Self { ranges, starts, free: Intervals::up_to(last) }
     }
 
     /// Where the address comes in the order; None if it is in no range.
-    pub(crate) fn position(&self, address: IpAddr) -> Option<Position> {
-        self.ranges.first().filter(|range| range.family() == IpFamily::of(address))?;
-        let (_, index) = self.starts.range(..=to_bits(address)).next_back()?;
-        let bits = self.ranges.get(*index)?.position(address)?;
-        Some(Position { range: *index, bits })
+    #[must_use]
+    pub fn position(&self, address: IpAddr) -> Option<Position> {
+        let bits = to_bits(address);
+        let before = self.starts.partition_point(|(start, _)| *start <= bits).checked_sub(1)?;
+        let (begin, range) = self.ranges.get(self.starts.get(before)?.1)?;
+        let offset = range.position(address)? - range.bounds().0;
+        Some(Position(begin.wrapping_add(offset)))
     }
 
     /// The address at a position.
-    pub(crate) fn address(&self, position: Position) -> Option<IpAddr> {
-        self.ranges.get(position.range).map(|range| range.address(position.bits))
+    #[must_use]
+    pub fn address(&self, position: Position) -> Option<IpAddr> {
+        let before = self.ranges.partition_point(|(begin, _)| *begin <= position.0).checked_sub(1)?;
+        let (begin, range) = self.ranges.get(before)?;
+        range.nth(position.0 - begin)
     }
 
     /// The address is not free any more.
-    pub(crate) fn take(&mut self, address: IpAddr) {
-        let Some(position) = self.position(address) else { return };
-        let Some((start, last)) = self.gap_around(position) else { return };
-        self.gaps.remove(&start);
-        if start.bits < position.bits {
-            self.gaps.insert(start, position.bits - 1);
-        }
-        if position.bits < last {
-            self.gaps.insert(Position { bits: position.bits + 1, ..position }, last);
+    pub fn take(&mut self, address: IpAddr) {
+        if let Some(position) = self.position(address) {
+            self.free.remove(position.0);
         }
     }
 
     /// The address is free again.
-    pub(crate) fn give_back(&mut self, address: IpAddr) {
-        let Some(position) = self.position(address) else { return };
-        if self.gap_around(position).is_some() {
-            return;
+    pub fn give_back(&mut self, address: IpAddr) {
+        if let Some(position) = self.position(address) {
+            self.free.insert(position.0);
         }
-        let before =
-            position.bits.checked_sub(1).and_then(|bits| self.gap_around(Position { bits, ..position }));
-        let after = position.bits.checked_add(1).map(|bits| Position { bits, ..position });
-        let last = after.and_then(|after| self.gaps.remove(&after)).unwrap_or(position.bits);
-        let start = before.map_or(position, |(start, _)| start);
-        self.gaps.insert(start, last);
+    }
+
+    /// The n-th free address in the order of giving out, counted from zero.
+    #[must_use]
+    pub fn nth(&self, n: u128) -> Option<IpAddr> {
+        self.address(Position(self.free.nth(n)?))
     }
 
     /// The first free address that is `usable`. Addresses that are not are dropped for good on the way: the answer
     /// must not change during the life of this set.
-    pub(crate) fn first(&mut self, usable: impl Fn(IpAddr) -> bool) -> Option<(Position, IpAddr)> {
+    pub fn first(&mut self, usable: impl Fn(IpAddr) -> bool) -> Option<(Position, IpAddr)> {
         loop {
-            let (&position, _) = self.gaps.first_key_value()?;
+            let position = Position(self.free.first()?);
             let address = self.address(position)?;
             if usable(address) {
                 return Some((position, address));
             }
-            self.take(address);
+            self.free.remove(position.0);
         }
-    }
-
-    /// The free interval that holds the position: its start and last address.
-    fn gap_around(&self, position: Position) -> Option<(Position, u128)> {
-        let (&start, &last) = self.gaps.range(..=position).next_back()?;
-        (start.range == position.range && position.bits <= last).then_some((start, last))
     }
 }
 
@@ -132,7 +127,7 @@ mod tests {
         for text in ["10.0.0.5", "10.0.0.3", "10.0.0.4", "10.0.0.4"] {
             set.give_back(ip(text));
         }
-        assert_eq!(set.gaps.len(), 1);
+        assert_eq!(set.free.fragments(), 1);
         assert_eq!(drain(&mut set, 9), ["10.0.0.3", "10.0.0.4", "10.0.0.5"]);
     }
 
@@ -153,12 +148,12 @@ mod tests {
         {
             let mut set = set(&[entry]);
             set.take(ip(last));
-            assert_eq!(set.gaps.len(), 1);
+            assert_eq!(set.free.fragments(), 1);
             let first = set.first(|_| true).unwrap().1;
             set.take(first);
             set.give_back(first);
             set.give_back(ip(last));
-            assert_eq!(set.gaps.len(), 1);
+            assert_eq!(set.free.fragments(), 1);
             assert_eq!(set.first(|_| true).unwrap().1, first);
         }
     }
@@ -172,5 +167,16 @@ mod tests {
         let usable =
             |address: IpAddr| !matches!(address, IpAddr::V4(v4) if matches!(v4.octets()[3], 0 | 255));
         assert_eq!(set.first(usable).unwrap().1, ip("10.0.1.1"));
+    }
+
+    #[test]
+    fn the_n_th_free_address_is_found_across_ranges() {
+        let mut set = set(&["10.0.0.8/30", "10.0.0.0/30"]);
+        set.take(ip("10.0.0.9"));
+        let all: Vec<String> = (0..).map_while(|n| set.nth(n)).map(|address| address.to_string()).collect();
+        assert_eq!(
+            all,
+            ["10.0.0.8", "10.0.0.10", "10.0.0.11", "10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.3"]
+        );
     }
 }

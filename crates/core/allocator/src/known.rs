@@ -16,9 +16,12 @@ use crate::event::Event;
 pub(crate) struct Known {
     pub(crate) view: Arc<ServiceView>,
     pub(crate) current: Current,
-    /// Recorded addresses it is to give up. Nobody gets them before the Service is seen without them: otherwise two
-    /// Services had them for a moment, or for good if this process ended in between.
+    /// Addresses it is to give up, and that are recorded or may still arrive there: a write under way can't be called
+    /// back. Nobody gets them before the Service is seen without them: otherwise two Services had them for a moment, or
+    /// for good if this process ended in between.
     pub(crate) lingering: Vec<IpAddr>,
+    /// Every address that was ever decided to be written into this version of the Service.
+    sent: Vec<IpAddr>,
     /// What was last decided to be written into this version of the Service.
     pub(crate) issued: Option<Record>,
     /// The lasting trouble the user was last told about.
@@ -27,7 +30,7 @@ pub(crate) struct Known {
 
 impl Known {
     pub(crate) fn unadopted(view: Arc<ServiceView>, told: Option<Event>) -> Self {
-        Self { view, current: Current::Nothing, lingering: Vec::new(), issued: None, told }
+        Self { view, current: Current::Nothing, lingering: Vec::new(), sent: Vec::new(), issued: None, told }
     }
 
     /// Every address the book has under its name.
@@ -48,7 +51,25 @@ impl Known {
         book.release(&view.key, &free);
         self.view = view;
         self.issued = None;
+        self.sent.clear();
         self.claim(book);
+    }
+
+    /// This is to be written into this version of the Service.
+    pub(crate) fn issue(&mut self, record: &Record) {
+        self.sent.extend(&record.assignment.addresses);
+        self.issued = Some(record.clone());
+    }
+
+    /// The last issue stands in the Service, so that nothing issued before it can arrive any more.
+    pub(crate) fn settle_issues(&mut self, book: &mut Book) {
+        let recorded = self.view.recorded_ips();
+        let (lingering, free): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.lingering).into_iter().partition(|address| recorded.contains(address));
+        book.release(&self.view.key, &free);
+        self.lingering = lingering;
+        self.sent.clear();
+        self.sent.extend(self.issued.iter().flat_map(|issued| &issued.assignment.addresses));
     }
 
     /// Enters all its claims into the book.
@@ -57,11 +78,13 @@ impl Known {
         book.claim(&self.view, &self.lingering, Hold::Lingering);
     }
 
-    /// Holds this from now on. What else it had is free for others, unless it is recorded.
+    /// Holds this from now on. What else it had is free for others, unless it is recorded or on its
+    /// way there.
     pub(crate) fn hold(&mut self, book: &mut Book, assignment: Assignment) {
         let recorded = self.view.recorded_ips();
         let given_up = self.claims().into_iter().filter(|address| !assignment.addresses.contains(address));
-        let (lingering, free): (Vec<_>, Vec<_>) = given_up.partition(|address| recorded.contains(address));
+        let may_be_there = |address: &IpAddr| recorded.contains(address) || self.sent.contains(address);
+        let (lingering, free): (Vec<_>, Vec<_>) = given_up.partition(may_be_there);
         book.release(&self.view.key, &free);
         self.lingering = lingering;
         self.current =

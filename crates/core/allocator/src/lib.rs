@@ -22,6 +22,7 @@ pub use allocator::Allocator;
 pub use condition::{Condition, ConditionReason};
 pub use decision::{Assignment, Decision, Reason, Record};
 pub use event::{Event, EventReason};
+pub use free::{FreeSet, Position};
 pub use options::{Options, UnknownPool};
 pub use refusal::{AllocationError, Refused};
 pub use usage::PoolUsage;
