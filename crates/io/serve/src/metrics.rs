@@ -42,7 +42,7 @@ where
 {
     let acceptor = TlsAcceptor::from(Arc::new(tls.server_config()?));
     let endpoint = Arc::new(Endpoint { encode, authorize });
-    let listener = bind::bind(address, "metrics").await;
+    let listener = bind::bind(&[address], "metrics").await;
     let serve = |stream| {
         let (acceptor, endpoint) = (acceptor.clone(), endpoint.clone());
         async move { secure(acceptor, stream, endpoint).await }

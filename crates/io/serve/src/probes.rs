@@ -21,7 +21,7 @@ where
     R: Fn(Probe) -> (bool, String) + Send + Sync + 'static,
 {
     let report = Arc::new(report);
-    let listener = bind::bind(address, "probes").await;
+    let listener = bind::bind(&[address], "probes").await;
     let serve = |stream| {
         let report = report.clone();
         connection::answer(stream, move |query| std::future::ready(reply(&query, report.as_ref())))

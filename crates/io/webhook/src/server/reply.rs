@@ -60,21 +60,35 @@ async fn review<R: Reviewer>(
     }
 }
 
-async fn read(limits: Limits, body: Incoming) -> Result<Bytes, Refusal> {
-    let too_large =
-        || Refusal(StatusCode::PAYLOAD_TOO_LARGE, format!("a body may have at most {} bytes", limits.body));
-    // What is announced to be too large need not be received.
+async fn read(limits: Limits, mut body: Incoming) -> Result<Bytes, Refusal> {
+    // What is announced to be too large need not be kept.
     if body.size_hint().lower() > u64::try_from(limits.body).unwrap_or(u64::MAX) {
-        return Err(too_large());
+        return Err(too_large(limits, body).await);
     }
-    match timeout(limits.patience, Limited::new(body, limits.body).collect()).await {
+    match timeout(limits.patience, Limited::new(&mut body, limits.body).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limits, body).await),
         Ok(Err(error)) => {
             Err(Refusal(StatusCode::BAD_REQUEST, format!("the body can't be received: {error}")))
         }
         Err(_) => Err(Refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned())),
     }
+}
+
+/// Throws away what the client still sends, within bounds: before it is done it may not read the answer.
+async fn too_large(limits: Limits, mut body: Incoming) -> Refusal {
+    let all = async {
+        let mut bytes = limits.body.saturating_mul(4);
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes = bytes.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if bytes == 0 {
+                return;
+            }
+        }
+    };
+    // The answer is the same if it takes longer.
+    let _ = timeout(limits.patience, all).await;
+    Refusal(StatusCode::PAYLOAD_TOO_LARGE, format!("a body may have at most {} bytes", limits.body))
 }
 
 fn response(status: StatusCode, content_type: &'static str, text: String) -> Response<Full<Bytes>> {

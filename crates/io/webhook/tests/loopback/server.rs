@@ -60,6 +60,15 @@ async fn a_body_beyond_the_limit_is_refused_whether_or_not_it_is_announced() {
     let mut stream = connect(server.address, client.clone()).await.unwrap();
     stream.write_all(b"POST /validate HTTP/1.1\r\nHost: x\r\nContent-Length: 1025\r\n\r\n").await.unwrap();
     assert_eq!(receive(&mut stream).await.unwrap().0, 413);
+    let mut stream = connect(server.address, client.clone()).await.unwrap();
+    send(&mut stream, "/validate", &[b'x'; 2048]).await;
+    assert_eq!(receive(&mut stream).await.unwrap().0, 413);
+    send(&mut stream, "/validate", &review("good")).await;
+    assert_eq!(
+        receive(&mut stream).await.unwrap().0,
+        200,
+        "what was sent in full does not cost the connection"
+    );
     let mut stream = connect(server.address, client).await.unwrap();
     let chunk = format!("401\r\n{}\r\n", "x".repeat(0x401));
     let head = "POST /validate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
