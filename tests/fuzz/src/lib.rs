@@ -3,11 +3,21 @@
 //! `cargo fuzz` drives them on nightly (`make soak`), proptest on stable (`make test`). Where somebody else can
 //! read the same input, or the result can be written and read again, that is compared as well.
 
+mod admission;
+mod communities;
+mod conversion;
+mod durations;
+mod legacy;
 mod ranges;
 mod selectors;
 mod services;
 mod text;
 
+pub use admission::admission;
+pub use communities::communities;
+pub use conversion::conversion;
+pub use durations::durations;
+pub use legacy::legacy;
 pub use ranges::ranges;
 pub use selectors::selectors;
 pub use services::services;
@@ -25,6 +35,11 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    Target { name: "admission", run: admission, seeds: admission::SEEDS },
+    Target { name: "communities", run: communities, seeds: communities::SEEDS },
+    Target { name: "conversion", run: conversion, seeds: conversion::SEEDS },
+    Target { name: "durations", run: durations, seeds: durations::SEEDS },
+    Target { name: "legacy", run: legacy, seeds: legacy::SEEDS },
     Target { name: "ranges", run: ranges, seeds: ranges::SEEDS },
     Target { name: "selectors", run: selectors, seeds: selectors::SEEDS },
     Target { name: "services", run: services, seeds: services::SEEDS },
