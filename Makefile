@@ -30,6 +30,7 @@ check-static:
 	$(CARGO) xtask layers
 	$(CARGO) xtask hygiene
 	$(CARGO) xtask bundle --check
+	$(CARGO) xtask docs --check
 
 unit:
 	$(CARGO) test --workspace --exclude metallb-e2e

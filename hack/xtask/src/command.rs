@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::generated::Mode;
 use crate::images::{self, Profile};
 use crate::workspace::Workspace;
-use crate::{hygiene, layers, manifests};
+use crate::{docs, hygiene, layers, manifests};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Tasks of the project")]
@@ -52,6 +52,12 @@ enum Task {
         #[arg(long)]
         tag: String,
     },
+    /// Write docs/metrics.md from what is registered, and check that docs/additions.md lists every new name
+    Docs {
+        /// Write nothing; fail if something is out of date
+        #[arg(long)]
+        check: bool,
+    },
     /// Write everything below bundle/
     Bundle {
         /// Write nothing; fail if a file is out of date
@@ -74,6 +80,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
             report("generated", &manifests::crds()?.run(workspace.root(), Mode::of(check))?)
         }
         Task::Manifest { registry, tag } => say(&manifests::for_registry(&registry, &tag)?),
+        Task::Docs { check } => report("documents", &docs::run(workspace.root(), Mode::of(check))?),
         Task::Bundle { check } => {
             report("generated", &manifests::bundle()?.run(workspace.root(), Mode::of(check))?)
         }

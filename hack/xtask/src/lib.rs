@@ -3,6 +3,7 @@
 //! Must not know: clusters. Nothing here talks to one; what is written here others install.
 
 mod command;
+mod docs;
 mod generated;
 mod hygiene;
 mod images;

@@ -4,6 +4,8 @@
 
 mod allocator;
 mod client;
+#[cfg(test)]
+mod document;
 mod speaker;
 
 pub use allocator::{AllocatorMetrics, PoolCounts};

@@ -1,0 +1,58 @@
+//! The table of all metrics in `docs/metrics.md`, made of what is registered.
+
+use std::path::Path;
+
+use prometheus::proto::MetricType;
+
+use super::{Metrics, PoolCounts};
+
+const HEAD: &str = "# Metrics\n\nWhat the daemons export, made from the place where it is registered: `cargo xtask docs` writes this file.\n";
+
+/// Every series of the daemons once: a family without a series is not shown by the registry.
+fn controller() -> Metrics {
+    let metrics = Metrics::default();
+    metrics.client().unwrap();
+    metrics.allocator().unwrap().set_pool("p", &PoolCounts::default());
+    metrics
+}
+
+fn speaker() -> Metrics {
+    let metrics = Metrics::default();
+    metrics.client().unwrap();
+    let speaker = metrics.speaker().unwrap();
+    speaker.announced.with_label_values(&["s", "p", "n", "i"]).set(1);
+    for counter in [&speaker.requests_received, &speaker.responses_sent, &speaker.gratuitous_sent] {
+        counter.with_label_values(&["i"]).inc();
+    }
+    metrics
+}
+
+fn table(metrics: &Metrics) -> String {
+    let mut text = "| name | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
+    for family in metrics.registry.gather() {
+        let kind = match family.get_field_type() {
+            MetricType::COUNTER => "counter",
+            MetricType::GAUGE => "gauge",
+            MetricType::HISTOGRAM => "histogram",
+            MetricType::SUMMARY => "summary",
+            MetricType::UNTYPED => "untyped",
+        };
+        let labels = family.get_metric().iter().flat_map(|metric| metric.get_label());
+        let labels: Vec<String> = labels.map(|label| format!("`{}`", label.name())).collect();
+        let (name, labels, help) = (family.name(), labels.join(", "), family.help());
+        text.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+    }
+    text
+}
+
+#[test]
+fn the_document_lists_what_is_registered() {
+    let text =
+        format!("{HEAD}\n## Controller\n\n{}\n## Speaker\n\n{}", table(&controller()), table(&speaker()));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/metrics.md");
+    if std::env::var_os("RECORD_DOCS").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let there = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(there, text, "docs/metrics.md is out of date; run `cargo xtask docs`");
+}
