@@ -31,6 +31,7 @@ async fn it_makes_exactly_the_documented_objects_in_order() {
         "apply services metallb-system/metallb-webhook-service",
         "apply deployments metallb-system/controller",
         "apply daemonsets metallb-system/speaker",
+        "apply validatingwebhookconfigurations metallb-webhook-configuration",
         "merge-patch metallbs/status metallb-system/metallb",
     ];
     assert_eq!(scenario.writes(), expected);
@@ -65,7 +66,7 @@ async fn a_settled_cluster_is_left_alone_and_read_once_an_object() {
     assert_eq!(scenario.pass().await, Report::default());
     let requests = lines(&scenario.server.take_requests());
     assert_eq!(requests.first().map(String::as_str), Some("list metallbs metallb-system/"));
-    assert_eq!(requests.len(), 22, "one list, 21 objects: {requests:#?}");
+    assert_eq!(requests.len(), 23, "one list, 22 objects: {requests:#?}");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ async fn deleting_the_resource_leaves_nothing() {
     let scenario = Scenario::settled().await;
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
     let expected = [
+        "ValidatingWebhookConfiguration metallb-webhook-configuration deleted",
         "ClusterRoleBinding kube-rbac-proxy deleted",
         "ClusterRoleBinding metallb-system:controller deleted",
         "ClusterRoleBinding metallb-system:speaker deleted",
@@ -53,8 +54,8 @@ async fn a_wrongly_named_resource_alone_does_not_keep_leftovers() {
 async fn one_leftover_that_resists_does_not_keep_the_others() {
     let scenario = Scenario::settled().await;
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
-    // Three lists come first: of the resources, the webhooks, and the bindings.
-    scenario.server.fail_nth(3, Failure::Status(500));
+    // Four come first: the lists of the resources, the webhooks and the bindings, and the webhooks' end.
+    scenario.server.fail_nth(4, Failure::Status(500));
     let report = scenario.pass().await;
     assert_eq!(report.disposition, Some(Disposition::Transient));
     assert_eq!(scenario.server.objects(), ["ClusterRoleBinding kube-rbac-proxy"]);

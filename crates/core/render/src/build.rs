@@ -51,7 +51,7 @@ pub struct BuildError {
 
 /// Builds every object. `key` is only used when the speakers have none yet.
 ///
-/// Roles come before the pods that need them, the controller before the speakers.
+/// Roles come before the pods that need them, the controller before the speakers, and last who sends for it.
 ///
 /// # Errors
 /// When an object can't be written as JSON.
@@ -85,6 +85,7 @@ pub fn build(
     objects.owned(webhooks::service(namespace))?;
     objects.owned(controller::deployment(settings, environment))?;
     objects.owned(speaker::daemon_set(settings, environment))?;
+    objects.unowned(&webhooks::configuration(namespace))?;
     Ok(objects.list)
 }
 

@@ -11,6 +11,7 @@ use crate::labels::Component;
 use crate::pod;
 use crate::secrets::WEBHOOK_CERT_SECRET;
 use crate::settings::Settings;
+use crate::webhooks;
 
 /// Nobody: the user the controller runs as.
 const NOBODY: i64 = 65534;
@@ -61,14 +62,16 @@ fn template(settings: &Settings, environment: &Environment) -> PodTemplateSpec {
 
 fn container(settings: &Settings, environment: &Environment) -> Container {
     let mut args = pod::common_args(settings, environment);
-    args.push("--webhook-mode=disabled".to_owned());
     args.extend(pod::tls_args(&environment.tls));
     let container = Container {
         name: Component::Controller.name().to_owned(),
         image: Some(environment.images.controller.clone()),
         args: Some(args),
         env: Some(variables(settings)),
-        ports: Some(vec![pod::port("metricshttps", environment.ports.metrics.get(), "TCP")]),
+        ports: Some(vec![
+            pod::port("metricshttps", environment.ports.metrics.get(), "TCP"),
+            pod::port(webhooks::PORT_NAME, webhooks::PORT, "TCP"),
+        ]),
         security_context: Some(pod::locked_down(&[])),
         volume_mounts: Some(vec![pod::mount("cert", "/tmp/k8s-webhook-server/serving-certs", true)]),
         ..Container::default()

@@ -7,14 +7,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::labels::Component;
+use crate::webhooks;
 
 /// Where API servers usually listen.
 const API_PORT: i32 = 6443;
 
-/// The controller talks to the API server, and lets its metrics be read.
+/// The controller talks to the API server, answers its webhooks, and lets its metrics be read.
 pub(crate) fn controller(namespace: &str) -> NetworkPolicy {
     let component = Component::Controller;
-    let metrics = IntOrString::String("metricshttps".to_owned());
+    let served = ["metricshttps", webhooks::PORT_NAME];
+    let served = served.map(|name| tcp(IntOrString::String(name.to_owned())));
     NetworkPolicy {
         metadata: ObjectMeta {
             name: Some(component.name().to_owned()),
@@ -28,7 +30,7 @@ pub(crate) fn controller(namespace: &str) -> NetworkPolicy {
                 ports: Some(vec![tcp(IntOrString::Int(API_PORT))]),
                 to: None,
             }]),
-            ingress: Some(vec![NetworkPolicyIngressRule { ports: Some(vec![tcp(metrics)]), from: None }]),
+            ingress: Some(vec![NetworkPolicyIngressRule { ports: Some(served.into()), from: None }]),
         }),
     }
 }

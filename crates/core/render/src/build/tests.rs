@@ -52,6 +52,7 @@ fn rights_come_before_pods_and_the_controller_before_the_speakers() {
         "Service metallb-system/metallb-webhook-service",
         "Deployment metallb-system/controller",
         "DaemonSet metallb-system/speaker",
+        "ValidatingWebhookConfiguration metallb-webhook-configuration",
     ];
     assert_eq!(names(&built(json!({}), &[])), expected);
 }
@@ -132,4 +133,37 @@ fn the_user_wins_over_the_built_in_node_selector() {
     let objects = built(json!({"nodeSelector": {"kubernetes.io/os": "windows", "a": "b"}}), &[]);
     let selector = &pod_of(&objects, "DaemonSet")["nodeSelector"];
     assert_eq!(*selector, json!({"kubernetes.io/os": "windows", "a": "b"}));
+}
+
+#[test]
+fn section_9_each_kind_is_reviewed_under_the_names_and_paths_of_the_original() {
+    let objects = built(json!({}), &[]);
+    let found =
+        objects.iter().find(|object| object.resource.kind == "ValidatingWebhookConfiguration").unwrap();
+    let webhooks = found.object.data["webhooks"].as_array().unwrap();
+    let told = webhooks.iter().map(|webhook| {
+        let rule = &webhook["rules"][0];
+        let words = |field: &str| {
+            let words = rule[field].as_array().unwrap().iter().map(|word| word.as_str().unwrap());
+            words.collect::<Vec<_>>().join(",")
+        };
+        let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap();
+        let name = webhook["name"].as_str().unwrap();
+        format!("{name} {path} {}/{} {}", words("apiVersions"), words("resources"), words("operations"))
+    });
+    let expected = [
+        "bgppeersvalidationwebhook.metallb.io /validate-metallb-io-v1beta2-bgppeer v1beta2/bgppeers CREATE,UPDATE",
+        "bgpadvertisementvalidationwebhook.metallb.io /validate-metallb-io-v1beta1-bgpadvertisement v1beta1/bgpadvertisements CREATE,UPDATE",
+        "bfdprofilevalidationwebhook.metallb.io /validate-metallb-io-v1beta1-bfdprofile v1beta1/bfdprofiles CREATE,DELETE",
+        "communityvalidationwebhook.metallb.io /validate-metallb-io-v1beta1-community v1beta1/communities CREATE,UPDATE",
+        "ipaddresspoolvalidationwebhook.metallb.io /validate-metallb-io-v1beta1-ipaddresspool v1beta1/ipaddresspools CREATE,UPDATE",
+        "l2advertisementvalidationwebhook.metallb.io /validate-metallb-io-v1beta1-l2advertisement v1beta1/l2advertisements CREATE,UPDATE",
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    for webhook in webhooks {
+        assert_eq!(webhook["failurePolicy"], "Fail");
+        assert_eq!(webhook["sideEffects"], "None");
+        assert_eq!(webhook["admissionReviewVersions"], json!(["v1"]));
+        assert!(webhook["clientConfig"].get("caBundle").is_none(), "the controller's to write");
+    }
 }
