@@ -1,6 +1,7 @@
 //! The process: listeners, the owner, and an orderly end.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use kube::Client;
 use metallb_cluster::{Access, ConnectError, connect, may_get};
@@ -12,9 +13,13 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::flags::{Settings, WebhookMode};
+use crate::leadership::{Campaign, Leadership};
 use crate::memberlist::Memberlist;
 use crate::owner::{Controller, Options};
 use crate::webhooks::{self, Place};
+
+/// How long giving up the office may take at the end.
+const RELEASE: Duration = Duration::from_millis(1000);
 
 /// The controller can't start.
 #[derive(Debug, thiserror::Error)]
@@ -45,12 +50,23 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     if !settings.memberlist_secret.is_empty() {
         tasks.spawn(memberlist(&settings).ensure(client.clone()));
     }
-    let webhooks = webhooks(&settings, &client, &health, &shutdown);
+    let campaign = settings.leader_elect.then(|| campaign(&settings, &client, &health));
+    let leadership = campaign.as_ref().map_or_else(Leadership::always, Campaign::leadership);
+    let webhooks = webhooks(&settings, &client, &health, &shutdown, leadership.leader());
     if settings.webhook_mode == WebhookMode::OnlyWebhook {
         shutdown.requested().await;
     } else {
-        let options = Options { namespace: settings.namespace, class: settings.class, pod: settings.pod };
-        Controller::start(client, &options, &metrics, &health)?.run(shutdown).await;
+        let options = Options {
+            namespace: settings.namespace,
+            class: settings.class,
+            pod: settings.pod,
+            unknown_pool: settings.unknown_pool,
+        };
+        Controller::start(client, &options, leadership, &metrics, &health)?.run(shutdown).await;
+    }
+    if let Some(campaign) = campaign {
+        // Unreleased, it costs the others the time a crash costs.
+        let _ = tokio::time::timeout(RELEASE, campaign.release()).await;
     }
     // Requests under way are answered before the process ends.
     if let Some(webhooks) = webhooks {
@@ -58,6 +74,15 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         let _ = webhooks.await;
     }
     Ok(())
+}
+
+/// Those that assign addresses and those that only serve webhooks have different duties, and a leader each.
+fn campaign(settings: &Settings, client: &Client, health: &Health) -> Campaign {
+    let lease = match settings.webhook_mode {
+        WebhookMode::OnlyWebhook => "metallb-webhook",
+        WebhookMode::Enabled | WebhookMode::Disabled => "metallb-controller",
+    };
+    Campaign::start(client.clone(), &settings.namespace, lease, &settings.pod, health)
 }
 
 fn greet(settings: &Settings) {
@@ -92,13 +117,13 @@ fn webhooks(
     client: &Client,
     health: &Health,
     shutdown: &Shutdown,
+    leader: watch::Receiver<bool>,
 ) -> Option<JoinHandle<()>> {
     let webhooks = settings.webhooks.clone()?;
     let place =
         Place { client: client.clone(), namespace: settings.namespace.clone(), health: health.clone() };
     let (tls, shutdown) = (settings.tls.clone(), shutdown.clone());
     Some(tokio::spawn(async move {
-        let (_lead, leader) = watch::channel(true);
         if let Err(error) = webhooks::serve(place, webhooks, tls, leader, shutdown).await {
             tracing::error!(error = metallb_telemetry::logs::chain(&error), "webhooks are not served");
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgAction, Parser};
+use metallb_allocator::UnknownPool;
 use metallb_config::BgpType;
 use metallb_process::{NamespaceError, namespace};
 use metallb_serve::{TlsError, TlsSettings};
@@ -77,6 +78,13 @@ pub struct Flags {
     /// Folder of the metrics' certificate; without one a certificate is made at start.
     #[arg(long, default_value = "")]
     metrics_cert_dir: String,
+    /// What a Service gets that asks for a pool that does not exist: Pending or AnyAutoAssign.
+    #[arg(long, default_value = "Pending")]
+    unknown_pool: String,
+    /// Lets several replicas agree on one that assigns addresses.
+    #[arg(long, value_parser = go_bool, default_value = "true", default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    leader_elect: bool,
     /// How to reach the API server when not in a pod.
     #[arg(long, default_value = "")]
     kubeconfig: String,
@@ -91,6 +99,9 @@ pub enum FlagsError {
     /// No such mode.
     #[error("invalid --webhook-mode {0:?}: use one of enabled, disabled, onlywebhook")]
     WebhookMode(String),
+    /// No such choice.
+    #[error("invalid --unknown-pool {0:?}: use one of Pending, AnyAutoAssign")]
+    UnknownPool(String),
     /// No such log level.
     #[error("--log-level")]
     LogLevel(#[source] UnknownLevel),
@@ -145,6 +156,10 @@ pub struct Settings {
     pub webhooks: Option<WebhookSettings>,
     /// The loadBalancerClass served; empty for none.
     pub class: String,
+    /// What a Service gets that asks for a pool that does not exist.
+    pub unknown_pool: UnknownPool,
+    /// Whether there may be other replicas.
+    pub leader_elect: bool,
     /// Memberlist Secret to create; empty for none.
     pub memberlist_secret: String,
     /// The controller's Deployment; may be empty.
@@ -164,6 +179,7 @@ impl Flags {
     /// When one is unknown or contradicts another, or the namespace can't be told.
     pub fn validate(self) -> Result<Settings, FlagsError> {
         let webhook_mode = self.webhook_mode.parse()?;
+        let unknown_pool = parse_unknown_pool(&self.unknown_pool)?;
         let log_level = self.log_level.parse().map_err(FlagsError::LogLevel)?;
         let tls = TlsSettings::parse(
             &self.tls_min_version,
@@ -182,6 +198,8 @@ impl Flags {
             webhook_mode,
             webhooks: (webhook_mode != WebhookMode::Disabled).then_some(webhooks),
             class: self.lb_class,
+            unknown_pool,
+            leader_elect: self.leader_elect,
             memberlist_secret: self.ml_secret_name,
             deployment: self.deployment,
             pod: self.pod_name,
@@ -208,6 +226,14 @@ impl Flags {
             .into_iter()
             .flatten()
             .collect()
+    }
+}
+
+fn parse_unknown_pool(text: &str) -> Result<UnknownPool, FlagsError> {
+    match text {
+        "Pending" => Ok(UnknownPool::Pending),
+        "AnyAutoAssign" => Ok(UnknownPool::AnyAutoAssign),
+        other => Err(FlagsError::UnknownPool(other.to_owned())),
     }
 }
 

@@ -35,6 +35,13 @@ impl Gauges {
     }
 }
 
+impl Gauges {
+    /// Shows nothing: another replica does.
+    pub(crate) fn clear(&mut self) {
+        self.show(std::iter::empty());
+    }
+}
+
 fn build_counts(usage: &PoolUsage) -> PoolCounts {
     let PoolUsage { ipv4, ipv6, ipv4_in_use, ipv6_in_use } = *usage;
     PoolCounts { ipv4, ipv6, ipv4_in_use, ipv6_in_use }

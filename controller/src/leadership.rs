@@ -29,12 +29,15 @@ pub struct Leadership {
     tenure: watch::Receiver<Tenure>,
 }
 
+/// How often this process came into office. Decisions of an earlier term are void.
+pub(crate) type Term = u64;
+
 /// For how long this process may act as the leader without hearing more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Tenure {
     None,
-    Until(Instant),
-    Open,
+    Until(Instant, Term),
+    Open(Term),
 }
 
 impl Leadership {
@@ -42,7 +45,7 @@ impl Leadership {
     #[must_use]
     pub fn always() -> Self {
         // The last value stays when the sender is gone.
-        Self { leader: watch::channel(true).1, tenure: watch::channel(Tenure::Open).1 }
+        Self { leader: watch::channel(true).1, tenure: watch::channel(Tenure::Open(1)).1 }
     }
 
     /// Whether this process leads, with a signal when that changes.
@@ -51,14 +54,19 @@ impl Leadership {
         self.leader.clone()
     }
 
-    /// Whether it may act as the leader in this moment. Asked before each write: a process that was stopped for a
-    /// while learns only here that its time is over.
+    /// Whether it may act as the leader in this moment.
     #[must_use]
     pub fn holds_now(&self) -> bool {
+        self.term().is_some()
+    }
+
+    /// The term in which it may act as the leader in this moment. Asked before each write: a process that was
+    /// stopped for a while learns only here that its time is over.
+    pub(crate) fn term(&self) -> Option<Term> {
         match *self.tenure.borrow() {
-            Tenure::None => false,
-            Tenure::Until(end) => Instant::now() < end,
-            Tenure::Open => true,
+            Tenure::None => None,
+            Tenure::Until(end, term) => (Instant::now() < end).then_some(term),
+            Tenure::Open(term) => Some(term),
         }
     }
 }
@@ -91,6 +99,7 @@ impl Campaign {
             health: health.clone(),
             last_error: String::new(),
             alone: false,
+            term: 0,
         };
         let mut task = JoinSet::new();
         task.spawn(driver.run(released));
@@ -129,6 +138,7 @@ struct Driver {
     health: Health,
     last_error: String,
     alone: bool,
+    term: Term,
 }
 
 impl Driver {
@@ -162,9 +172,12 @@ impl Driver {
 
     fn publish(&mut self) {
         let leads = self.election.is_leader(self.now());
+        if leads && !*self.leader.borrow() {
+            self.term = self.term.saturating_add(1);
+        }
         let tenure = match self.election.leads_until() {
-            _ if self.election.is_alone() => Tenure::Open,
-            Some(end) if leads => Tenure::Until(self.origin + end),
+            _ if self.election.is_alone() => Tenure::Open(self.term),
+            Some(end) if leads => Tenure::Until(self.origin + end, self.term),
             _ => Tenure::None,
         };
         self.tenure.send_replace(tenure);

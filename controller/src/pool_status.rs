@@ -16,6 +16,8 @@ use crate::telling::brief;
 
 /// Changes of this long a time become one write for each pool.
 const GATHER: Duration = Duration::from_millis(200);
+/// How long the writes rest after that: a stream of Services costs a write a second, not one for each Service.
+const REST: Duration = Duration::from_millis(800);
 
 /// What the statuses should be, by pool.
 type Wanted = BTreeMap<String, IPAddressPoolStatus>;
@@ -32,7 +34,7 @@ impl PoolStatuses {
         let mut task = JoinSet::new();
         let api = Api::namespaced(client, namespace);
         let namespace = namespace.to_owned();
-        task.spawn(Statuses { api, namespace, pools, written: HashMap::new() }.run(wanted));
+        task.spawn(Statuses { api, namespace, pools, written: HashMap::new(), count: 0 }.run(wanted));
         Self { wanted: sender, _task: task }
     }
 
@@ -48,6 +50,8 @@ struct Statuses {
     pools: Store<IPAddressPool>,
     /// The version each status was written over: until another one is seen, what we see is old news.
     written: HashMap<String, (Option<String>, IPAddressPoolStatus)>,
+    /// How many statuses were written.
+    count: u64,
 }
 
 impl Statuses {
@@ -57,8 +61,12 @@ impl Statuses {
             tokio::time::sleep(GATHER).await;
             loop {
                 let statuses = wanted.borrow_and_update().clone();
+                let before = self.count;
                 if self.write_all(statuses).await {
                     pace.reset();
+                    if self.count != before {
+                        tokio::time::sleep(REST).await;
+                    }
                     break;
                 }
                 tokio::time::sleep(pace.next().unwrap_or(GATHER)).await;
@@ -92,6 +100,7 @@ impl Statuses {
         let object = IPAddressPool { status: Some(status.clone()), ..IPAddressPool::clone(pool) };
         match self.api.replace_status(name, &PostParams::default(), &object).await {
             Ok(_) => {
+                self.count = self.count.wrapping_add(1);
                 self.written.insert(name.to_owned(), (pool.metadata.resource_version.clone(), status));
                 true
             }

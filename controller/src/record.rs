@@ -10,9 +10,8 @@ use metallb_api::names::{ALLOCATED_FROM_POOL, CONDITION_ALLOCATED};
 /// The Service with the record written into it, everything else as it was read: what is sent for its status.
 ///
 /// It carries the resourceVersion the decision was taken on, so that it is refused when the Service has changed.
-pub(crate) fn build_recorded(service: &Service, record: &Record, now: Time) -> Service {
+pub(crate) fn build_recorded(mut service: Service, record: &Record, now: Time) -> Service {
     let Record { assignment, condition } = record;
-    let mut service = service.clone();
     let annotations = service.metadata.annotations.get_or_insert_default();
     match &assignment.pool {
         Some(pool) => drop(annotations.insert(ALLOCATED_FROM_POOL.to_owned(), pool.clone())),
@@ -87,7 +86,7 @@ mod tests {
             pool: Some("p".into()),
         };
         let record = Record { assignment, condition: condition(true) };
-        let written = build_recorded(&given(), &record, now());
+        let written = build_recorded(given(), &record, now());
         assert!(record.is_recorded_in(&service::parse(&written)));
         let metadata = written.metadata;
         assert_eq!(metadata.resource_version.as_deref(), Some("7"));
@@ -106,12 +105,12 @@ mod tests {
     #[test]
     fn the_condition_changes_its_time_only_with_its_status() {
         let first = Record { condition: condition(false), ..Record::default() };
-        let written = build_recorded(&given(), &first, now());
+        let written = build_recorded(given(), &first, now());
         let later = at("2026-03-03T00:00:00Z");
         let table = [(false, "2026-02-02T00:00:00Z"), (true, "2026-03-03T00:00:00Z")];
         for (allocated, since) in table {
             let record = Record { condition: condition(allocated), ..Record::default() };
-            let again = build_recorded(&written, &record, later.clone());
+            let again = build_recorded(written.clone(), &record, later.clone());
             let conditions = serde_json::to_value(again.status.unwrap().conditions).unwrap();
             assert_eq!(conditions[1]["lastTransitionTime"], Value::from(since));
             assert_eq!(conditions.as_array().unwrap().len(), 2);
@@ -123,8 +122,8 @@ mod tests {
         let mut assigned = given();
         assigned.metadata.annotations.get_or_insert_default().insert(ALLOCATED_FROM_POOL.into(), "p".into());
         let record = Record { condition: condition(false), ..Record::default() };
-        let assigned = build_recorded(&assigned, &record, now());
-        let cleared = build_recorded(&assigned, &Record::default(), now());
+        let assigned = build_recorded(assigned, &record, now());
+        let cleared = build_recorded(assigned, &Record::default(), now());
         assert_eq!(cleared.status.as_ref().unwrap().load_balancer.as_ref().unwrap().ingress, None);
         assert!(!cleared.metadata.annotations.unwrap().contains_key(ALLOCATED_FROM_POOL));
         assert_eq!(cleared.status.unwrap().conditions, given().status.unwrap().conditions);

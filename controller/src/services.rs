@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
-use metallb_cluster::{Changes, ObjectKey, Store};
+use metallb_cluster::{Changes, ObjectKey, Packed, Store};
 use metallb_config::ServiceView;
 use metallb_config::service::{self, ServiceKey};
 
@@ -18,57 +18,67 @@ pub(crate) enum News {
 
 /// The version of each Service that decisions are based on.
 pub(crate) struct Services {
-    store: Store<Service>,
-    seen: HashMap<ServiceKey, Arc<Service>>,
+    store: Store<Packed<Service>>,
+    seen: HashMap<ServiceKey, Arc<Packed<Service>>>,
+    /// Whether nothing was told yet.
+    fresh: bool,
 }
 
 impl Services {
-    pub(crate) fn new(store: Store<Service>) -> Self {
-        Self { store, seen: HashMap::new() }
+    pub(crate) fn new(store: Store<Packed<Service>>) -> Self {
+        Self { store, seen: HashMap::new(), fresh: true }
     }
 
     /// The version that was last told as news.
-    pub(crate) fn get(&self, key: &ServiceKey) -> Option<&Arc<Service>> {
+    pub(crate) fn get(&self, key: &ServiceKey) -> Option<&Arc<Packed<Service>>> {
         self.seen.get(key)
+    }
+
+    /// Tells everything anew, next time.
+    pub(crate) fn forget(&mut self) {
+        self.seen = HashMap::new();
+        self.fresh = true;
     }
 
     /// What changed since the last call; each version is told once, however often the server sends it.
     pub(crate) fn refresh(&mut self) -> Vec<News> {
         match self.store.take_changes() {
-            Changes::Keys(keys) => keys.into_iter().filter_map(|key| self.look_at(key)).collect(),
-            Changes::All => self.look_at_all(),
+            Changes::Keys(keys) if !self.fresh => {
+                keys.into_iter().filter_map(|key| self.look_at(key)).collect()
+            }
+            Changes::Keys(_) | Changes::All => self.look_at_all(),
         }
     }
 
     fn look_at(&mut self, key: ObjectKey) -> Option<News> {
-        let key = ServiceKey { namespace: key.namespace.unwrap_or_default(), name: key.name };
+        let key = parse_key(key);
         match self.store.get(&key.namespace, &key.name) {
-            Some(service) => self.see(service),
+            Some(service) => self.see(key, service),
             None => self.seen.remove(&key).map(|_| News::Gone(key)),
         }
     }
 
     fn look_at_all(&mut self) -> Vec<News> {
-        let services = self.store.all();
-        let there: HashSet<ServiceKey> = services.iter().map(|service| ServiceKey::of(service)).collect();
+        self.fresh = false;
+        let services: Vec<_> =
+            self.store.entries().into_iter().map(|(key, service)| (parse_key(key), service)).collect();
+        let there: HashSet<&ServiceKey> = services.iter().map(|(key, _)| key).collect();
         let gone: Vec<ServiceKey> = self.seen.keys().filter(|key| !there.contains(key)).cloned().collect();
         gone.iter().for_each(|key| drop(self.seen.remove(key)));
-        let seen = services.into_iter().filter_map(|service| self.see(service));
+        let seen = services.into_iter().filter_map(|(key, service)| self.see(key, service));
         seen.collect::<Vec<_>>().into_iter().chain(gone.into_iter().map(News::Gone)).collect()
     }
 
-    fn see(&mut self, service: Arc<Service>) -> Option<News> {
-        let key = ServiceKey::of(&service);
-        if self.seen.get(&key).is_some_and(|known| version(known) == version(&service)) {
+    fn see(&mut self, key: ServiceKey, service: Arc<Packed<Service>>) -> Option<News> {
+        if self.seen.get(&key).is_some_and(|known| known.version() == service.version()) {
             return None;
         }
-        let view = Arc::new(service::parse(&service));
+        let view = Arc::new(service::parse(&service.unpack()?));
         self.seen.insert(key, service);
         Some(News::Seen(view))
     }
 }
 
-/// What tells one version of a Service from another; one that was made anew has another uid.
-fn version(service: &Service) -> (Option<&str>, Option<&str>) {
-    (service.metadata.uid.as_deref(), service.metadata.resource_version.as_deref())
+fn parse_key(key: ObjectKey) -> ServiceKey {
+    ServiceKey { namespace: key.namespace.unwrap_or_default(), name: key.name }
 }

@@ -1,18 +1,17 @@
 //! Decisions as events and log lines (contract 01 §4.10, §5).
 
-use k8s_openapi::api::core::v1::Service;
-use kube::Resource;
+use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_allocator::{Decision, Event, EventReason};
-use metallb_api::IPAddressPool;
-use metallb_cluster::{EventSink, EventType};
-use metallb_config::{Quoted, Refusal};
+use metallb_cluster::{EventSink, EventType, Version};
+use metallb_config::Quoted;
+use metallb_config::service::ServiceKey;
 
 /// Tells what was decided about a Service: to its user as events, to the admin as log lines.
-pub(crate) fn tell(events: &EventSink, service: &Service, decision: &Decision) {
+pub(crate) fn tell(events: &EventSink, service: &Version, decision: &Decision) {
     for event in &decision.events {
         log(decision, event);
         events.publish(metallb_cluster::Event {
-            about: service.object_ref(&()),
+            about: build_reference(&decision.key, service),
             kind: if event.reason.is_warning() { EventType::Warning } else { EventType::Normal },
             reason: event.reason.as_str().to_owned(),
             message: event.message.clone(),
@@ -61,17 +60,27 @@ pub(crate) fn log_written(decision: &Decision) {
     }
 }
 
-/// Tells the admin that a pool is refused: in the log and on the pool.
-pub(crate) fn tell_refusal(events: &EventSink, refusal: &Refusal, pool: Option<&IPAddressPool>) {
-    let (kind, name, error) = (refusal.kind.as_str(), refusal.name.as_str(), refusal.to_string());
-    tracing::error!(op = "setConfig", kind, name, error, "failed to parse the configuration");
-    let Some(pool) = pool else { return };
+/// Tells the admin that an object is refused: in the log and on the object.
+pub(crate) fn tell_refusal(events: &EventSink, kind: &str, about: &ObjectReference, error: &str) {
+    tracing::error!(op = "setConfig", kind, name = about.name, error, "failed to parse the configuration");
     events.publish(metallb_cluster::Event {
-        about: pool.object_ref(&()),
+        about: about.clone(),
         kind: EventType::Warning,
         reason: "ConfigurationError".to_owned(),
-        message: error,
+        message: error.to_owned(),
     });
+}
+
+fn build_reference(key: &ServiceKey, version: &Version) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Service".to_owned()),
+        namespace: Some(key.namespace.clone()),
+        name: Some(key.name.clone()),
+        uid: Some(version.uid.clone().into()),
+        resource_version: Some(version.resource.clone().into()),
+        ..ObjectReference::default()
+    }
 }
 
 /// What the API server said, without the structure it came in.

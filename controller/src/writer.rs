@@ -9,10 +9,11 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use metallb_allocator::{Decision, Record};
-use metallb_cluster::Pace;
+use metallb_cluster::{Pace, Packed};
 use metallb_config::service::ServiceKey;
 use tokio::task::JoinSet;
 
+use crate::leadership::{Leadership, Term};
 use crate::record::build_recorded;
 use crate::telling::brief;
 
@@ -23,7 +24,7 @@ const AT_ONCE: usize = 32;
 /// A decision to be written into the version of the Service it was taken on.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
-    pub(crate) service: Arc<Service>,
+    pub(crate) service: Arc<Packed<Service>>,
     pub(crate) record: Record,
     pub(crate) decision: Decision,
 }
@@ -62,6 +63,9 @@ enum Stage {
 /// The executor of writes. Its owner calls [`ended`](Self::ended) in its loop; the tasks end when it is dropped.
 pub(crate) struct Writer {
     client: Client,
+    leadership: Leadership,
+    /// The term in which the decisions were taken: nothing is written beyond it.
+    term: Term,
     /// Writes that wait for their turn, or rest after a failure.
     jobs: HashMap<ServiceKey, Job>,
     /// Keys of waiting jobs in their order; a key without a waiting job is skipped.
@@ -75,9 +79,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(client: Client) -> Self {
+    pub(crate) fn new(client: Client, leadership: Leadership, term: Term) -> Self {
         Self {
             client,
+            leadership,
+            term,
             jobs: HashMap::new(),
             queue: VecDeque::new(),
             running: HashMap::new(),
@@ -147,6 +153,9 @@ impl Writer {
 
     /// Starts as many waiting writes as may run at once, one for each Service.
     fn fill(&mut self) {
+        if self.leadership.term() != Some(self.term) {
+            return;
+        }
         let mut busy = Vec::new();
         while self.tries.len() < AT_ONCE {
             let Some(key) = self.queue.pop_front() else { break };
@@ -190,9 +199,16 @@ impl Writer {
     }
 }
 
+/// The API keeps whole seconds.
+fn now() -> Time {
+    let seconds = Timestamp::now().as_second();
+    Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
 async fn attempt(client: Client, write: Write) -> (Write, Tried) {
     let api: Api<Service> = Api::namespaced(client, &write.decision.key.namespace);
-    let object = build_recorded(&write.service, &write.record, Time(Timestamp::now()));
+    let Some(service) = write.service.unpack() else { return (write, Tried::Outdated) };
+    let object = build_recorded(service, &write.record, now());
     let tried = match api.replace_status(&write.decision.key.name, &PostParams::default(), &object).await {
         Ok(_) => Tried::Written,
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Tried::Outdated,

@@ -85,6 +85,14 @@ fn defaults_are_those_of_the_contract() {
 }
 
 #[test]
+fn flags_beyond_the_original_s_have_defaults_that_change_nothing() {
+    let plain = settings(&[]).unwrap();
+    assert_eq!((plain.unknown_pool, plain.leader_elect), (UnknownPool::Pending, true));
+    let other = settings(&["--unknown-pool=AnyAutoAssign", "--leader-elect=false"]).unwrap();
+    assert_eq!((other.unknown_pool, other.leader_elect), (UnknownPool::AnyAutoAssign, false));
+}
+
+#[test]
 fn port_zero_serves_nothing() {
     let settings = settings(&["--port=0", "--health-probe-port=0"]).unwrap();
     assert_eq!((settings.metrics_port, settings.probe_port), (None, None));
@@ -100,6 +108,7 @@ fn unknown_flags_and_malformed_values_are_a_usage_error() {
 #[test]
 fn values_that_mean_nothing_are_refused_by_name() {
     let table = [
+        ("--unknown-pool=maybe", r#"invalid --unknown-pool "maybe": use one of Pending, AnyAutoAssign"#),
         (
             "--webhook-mode=maybe",
             r#"invalid --webhook-mode "maybe": use one of enabled, disabled, onlywebhook"#,

@@ -155,9 +155,11 @@ impl ApiServer {
         self.lock().fail_nth(nth, failure);
     }
 
-    /// Lets every request fail until told otherwise.
+    /// Lets every request fail until told otherwise. Ends what [`ApiServer::cut_off_at_write`] began.
     pub fn fail_all(&self, failure: Option<Failure>) {
-        self.lock().fail_all = failure;
+        let mut state = self.lock();
+        state.fail_all = failure;
+        state.cut_off = None;
     }
 
     /// Cuts the server off at the `nth` write from now (0 is the next one), which fails like this, and so does

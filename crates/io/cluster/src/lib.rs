@@ -11,6 +11,7 @@ mod lease;
 mod owner;
 mod pace;
 mod store;
+mod watches;
 
 pub use apply::*;
 pub use authorize::{Access, may_get};
@@ -20,4 +21,5 @@ pub use events::{Event, EventSink, EventType};
 pub use lease::{LeaseError, LeaseHandle, LeaseNews, LeaseTerms, LeaseVersion};
 pub use owner::pod_owner;
 pub use pace::Pace;
-pub use store::{Changes, ObjectKey, Store, Unsynced, Watches};
+pub use store::{Changes, Held, Malformed, ObjectKey, Packed, Store, Version};
+pub use watches::{Unsynced, Watches};

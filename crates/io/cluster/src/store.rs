@@ -1,44 +1,94 @@
-//! Stores that follow a kind of object, and one coalesced signal when any of them changed.
+//! Stores that follow a kind of object: all of them, as the API server last told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::{StreamExt, TryStreamExt};
-use kube::runtime::reflector::{self, ObjectRef};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Resource};
-use serde::de::DeserializeOwned;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::pace::Pace;
+mod packed;
+#[cfg(test)]
+mod tests;
+mod wire;
 
-/// All objects of one kind, as the API server last told.
+pub use packed::Packed;
+pub use wire::Held;
+pub(crate) use wire::Wire;
+
+/// All objects of one kind, as the API server last told. Clones are the same.
 #[derive(Debug)]
-pub struct Store<K>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    reader: reflector::Store<K>,
-    progress: Arc<Mutex<Progress>>,
+pub struct Store<T> {
+    cache: Arc<Mutex<Cache<T>>>,
 }
 
-impl<K> Clone for Store<K>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
+impl<T> Clone for Store<T> {
     fn clone(&self) -> Self {
-        Self { reader: self.reader.clone(), progress: self.progress.clone() }
+        Self { cache: self.cache.clone() }
     }
 }
 
-#[derive(Debug, Default)]
-struct Progress {
-    synced: bool,
-    last_error: Option<String>,
+impl<T> Default for Store<T> {
+    fn default() -> Self {
+        Self { cache: Arc::default() }
+    }
+}
+
+#[derive(Debug)]
+struct Cache<T> {
+    objects: HashMap<ObjectKey, Slot<T>>,
+    /// What a list that is not complete yet holds so far.
+    listed: HashMap<ObjectKey, Slot<T>>,
     changes: Changes,
+    progress: Progress,
+}
+
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        let (objects, listed) = (HashMap::new(), HashMap::new());
+        Self { objects, listed, changes: Changes::default(), progress: Progress::default() }
+    }
+}
+
+/// How far a store is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress {
+    /// The round of lists that is complete; 0 before the first one.
+    pub(crate) round: u64,
+    pub(crate) last_error: Option<String>,
+}
+
+/// One object, or what is left of it.
+#[derive(Debug)]
+struct Slot<T> {
+    /// Its last version that could be read.
+    held: Option<Arc<T>>,
+    version: Version,
+    /// Why its newest version can't.
+    malformed: Option<Arc<Malformed>>,
+}
+
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Self { held: self.held.clone(), version: self.version.clone(), malformed: self.malformed.clone() }
+    }
+}
+
+/// What tells one version of an object from another; one that was made anew has another uid.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Version {
+    /// Its `uid`.
+    pub uid: Box<str>,
+    /// Its `resourceVersion`.
+    pub resource: Box<str>,
+}
+
+/// An object that is not what its kind should be: perhaps its CRD was replaced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Malformed {
+    /// Name, namespace, uid, version and age; nothing else of it was read.
+    pub metadata: ObjectMeta,
+    /// What is wrong with it.
+    pub why: String,
 }
 
 /// Namespace and name of an object; no namespace when it is cluster-scoped.
@@ -78,228 +128,118 @@ impl Changes {
     }
 }
 
-impl<K> Store<K>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    /// Every object, in no particular order.
+impl<T> Store<T> {
+    /// Every object, in no particular order. Of one that can't be read it is the last version that could, if any.
     #[must_use]
-    pub fn all(&self) -> Vec<Arc<K>> {
-        self.reader.state()
+    pub fn all(&self) -> Vec<Arc<T>> {
+        self.lock().objects.values().filter_map(|slot| slot.held.clone()).collect()
+    }
+
+    /// Every object by its key, in no particular order.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(ObjectKey, Arc<T>)> {
+        let cache = self.lock();
+        let entries = cache.objects.iter();
+        entries.filter_map(|(key, slot)| Some((key.clone(), slot.held.clone()?))).collect()
     }
 
     /// One object of a namespace.
     #[must_use]
-    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        self.reader.get(&ObjectRef::new(name).within(namespace))
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
+        let key = ObjectKey { namespace: Some(namespace.to_owned()), name: name.to_owned() };
+        self.lock().objects.get(&key)?.held.clone()
+    }
+
+    /// The objects whose newest version can't be read, by name.
+    #[must_use]
+    pub fn malformed(&self) -> Vec<Arc<Malformed>> {
+        let cache = self.lock();
+        let mut malformed: Vec<_> =
+            cache.objects.values().filter_map(|slot| slot.malformed.clone()).collect();
+        malformed.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
+        malformed
     }
 
     /// Which objects may have changed since the last call. For one reader: each change is told once.
     #[must_use]
     pub fn take_changes(&self) -> Changes {
-        std::mem::take(&mut lock(&self.progress).changes)
+        std::mem::take(&mut self.lock().changes)
     }
 
     /// Whether the first complete list has arrived. Stays true through later outages.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        lock(&self.progress).synced
+        self.lock().progress.round > 0
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.lock().progress.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cache<T>> {
+        // Every change is one assignment: a panic elsewhere cannot leave it half done.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A store that has not seen its first list.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Unsynced {
-    /// What it follows.
-    pub what: &'static str,
-    /// Why the last try failed, if one did.
-    pub last_error: Option<String>,
-}
+/// What the follower of a store writes.
+impl<T: Held> Store<T> {
+    pub(crate) fn begin_list(&self) {
+        self.lock().listed = HashMap::new();
+    }
 
-/// Follows any number of kinds. Dropping it ends all its tasks.
-#[derive(Debug)]
-pub struct Watches {
-    /// Aborted on drop; a task ends only then, since every error is retried.
-    tasks: JoinSet<()>,
-    followed: Vec<(&'static str, Arc<Mutex<Progress>>)>,
-    signal: watch::Sender<()>,
-    seen: watch::Receiver<()>,
-}
+    pub(crate) fn list(&self, wire: &Wire<T>) {
+        let mut cache = self.lock();
+        let Some(key) = wire.key() else { return };
+        let slot = build_slot(wire, cache.objects.get(&key));
+        cache.listed.insert(key, slot);
+    }
 
-impl Default for Watches {
-    fn default() -> Self {
-        let (signal, seen) = watch::channel(());
-        Self { tasks: JoinSet::new(), followed: Vec::new(), signal, seen }
+    /// Whether this is the first complete list.
+    pub(crate) fn end_list(&self, round: u64) -> bool {
+        let mut cache = self.lock();
+        cache.objects = std::mem::take(&mut cache.listed);
+        cache.changes = Changes::All;
+        std::mem::replace(&mut cache.progress.round, round) == 0
+    }
+
+    pub(crate) fn apply(&self, wire: &Wire<T>) {
+        let mut cache = self.lock();
+        let Some(key) = wire.key() else { return };
+        let slot = build_slot(wire, cache.objects.get(&key));
+        cache.objects.insert(key.clone(), slot);
+        cache.changes.add(key);
+    }
+
+    pub(crate) fn delete(&self, wire: &Wire<T>) {
+        let mut cache = self.lock();
+        let Some(key) = wire.key() else { return };
+        cache.objects.remove(&key);
+        cache.changes.add(key);
+    }
+
+    /// Whether this error is another one than the last.
+    pub(crate) fn failed(&self, error: &str) -> bool {
+        let mut cache = self.lock();
+        let news = cache.progress.last_error.as_deref() != Some(error);
+        cache.progress.last_error = Some(error.to_owned());
+        news
     }
 }
 
-impl Watches {
-    /// Starts to follow the objects of `api` that `config` selects; `what` names them in logs and probes.
-    ///
-    /// The server's own bookkeeping (`managedFields`) is dropped: nobody reads it and it is half an object's size.
-    pub fn add<K>(&mut self, api: Api<K>, config: watcher::Config, what: &'static str) -> Store<K>
-    where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-    {
-        let progress = Arc::new(Mutex::new(Progress::default()));
-        let writer = reflector::store::Writer::default();
-        let store = Store { reader: writer.as_reader(), progress: progress.clone() };
-        self.followed.push((what, progress.clone()));
-        self.tasks.spawn(Follower { writer, progress, what, signal: self.signal.clone() }.run(api, config));
-        store
+/// A version that is known already is kept as it is: a relist costs no memory but the list.
+fn build_slot<T: Held>(wire: &Wire<T>, known: Option<&Slot<T>>) -> Slot<T> {
+    let version = wire.version();
+    if let Some(known) = known.filter(|known| known.version == version) {
+        return known.clone();
     }
-
-    /// Resolves when anything changed since the last call: any number of changes is one signal.
-    /// Safe to cancel.
-    pub async fn changed(&mut self) {
-        // The sender lives in self.
-        let _ = self.seen.changed().await;
-    }
-
-    /// Asks for another round, as if something had changed: for work that must be tried again.
-    pub fn nudge(&self) {
-        self.signal.send_replace(());
-    }
-
-    /// Whether every store has seen its first list.
-    #[must_use]
-    pub fn all_synced(&self) -> bool {
-        self.followed.iter().all(|(_, progress)| lock(progress).synced)
-    }
-
-    /// The stores still waiting, with the reason where one is known.
-    #[must_use]
-    pub fn unsynced(&self) -> Vec<Unsynced> {
-        let waiting = self.followed.iter().filter_map(|(what, progress)| {
-            let progress = lock(progress);
-            (!progress.synced).then(|| Unsynced { what, last_error: progress.last_error.clone() })
-        });
-        waiting.collect()
-    }
-}
-
-fn lock(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
-    // Every change is one assignment: a panic elsewhere cannot leave it half done.
-    progress.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The task behind one store.
-struct Follower<K>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    writer: reflector::store::Writer<K>,
-    progress: Arc<Mutex<Progress>>,
-    what: &'static str,
-    signal: watch::Sender<()>,
-}
-
-impl<K> Follower<K>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-{
-    async fn run(mut self, api: Api<K>, config: watcher::Config) {
-        let mut pace = tokio::time::interval(POLL);
-        loop {
-            // The first tick is due at once.
-            pace.tick().await;
-            self.follow(api.clone(), config.clone()).await;
-        }
-    }
-
-    /// Follows until watching turns out to be forbidden: then only listing again helps.
-    async fn follow(&mut self, api: Api<K>, config: watcher::Config) {
-        let strip = |object: &mut K| object.meta_mut().managed_fields = None;
-        let events = watcher(api, config).backoff(Pace::default()).map_ok(move |event| event.modify(strip));
-        let mut events = std::pin::pin!(events);
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => self.take(event),
-                Err(error) => {
-                    self.failed(&error);
-                    if is_forbidden_watch(&error) {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, event: watcher::Event<K>) {
-        self.writer.apply_watcher_event(&event);
-        match event {
-            // A relist is one batch: nobody looks before it is complete.
-            watcher::Event::Init | watcher::Event::InitApply(_) => return,
-            watcher::Event::InitDone => self.synced(),
-            watcher::Event::Apply(object) | watcher::Event::Delete(object) => {
-                let meta = object.meta();
-                let (namespace, name) = (meta.namespace.clone(), meta.name.clone().unwrap_or_default());
-                lock(&self.progress).changes.add(ObjectKey { namespace, name });
-            }
-        }
-        self.signal.send_replace(());
-    }
-
-    fn synced(&self) {
-        let mut progress = lock(&self.progress);
-        if !progress.synced {
-            tracing::info!(what = self.what, "in step with the API server");
-        }
-        progress.synced = true;
-        progress.changes = Changes::All;
-    }
-
-    fn failed(&self, error: &watcher::Error) {
-        let text = explain(self.what, error);
-        let mut progress = lock(&self.progress);
-        let news = progress.last_error.as_ref() != Some(&text);
-        if news {
-            tracing::warn!(what = self.what, error = text, "can't follow, trying again");
-        }
-        progress.last_error = Some(text);
-        // Readiness tells the reason: let the owner look.
-        if news && !progress.synced {
-            self.signal.send_replace(());
+    match wire.content() {
+        Ok(held) => Slot { held: Some(held.clone()), version, malformed: None },
+        Err(why) => {
+            let malformed = Malformed { metadata: wire.metadata().clone(), why: why.clone() };
+            let same = known.filter(|known| known.version.uid == version.uid);
+            let held = same.and_then(|known| known.held.clone());
+            Slot { held, version, malformed: Some(Arc::new(malformed)) }
         }
     }
 }
-
-/// The original's RBAC lets speakers list pods but not watch them: a list every two seconds serves.
-const POLL: Duration = Duration::from_secs(2);
-
-fn is_forbidden_watch(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 403)
-}
-
-/// The error in words that say what to do.
-fn explain(what: &str, error: &watcher::Error) -> String {
-    let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status,
-        other => return chain(other),
-    };
-    match status.code {
-        404 => format!("the API server does not know {what}: is its CRD installed?"),
-        403 => format!("not allowed to list and watch {what}: {}", status.message),
-        _ => format!("{} ({})", status.message, status.code),
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let message = inner.to_string();
-        // kube's own messages already hold their cause.
-        if !text.contains(&message) {
-            text = format!("{text}: {message}");
-        }
-        cause = inner.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests;

@@ -74,6 +74,8 @@ mod tests {
         let allocator = metrics.allocator().unwrap();
         client.updates.inc();
         client.config_loaded.set(1);
+        client.set_refused([("IPAddressPool", "gone")].into_iter());
+        client.set_refused([("IPAddressPool", "red")].into_iter());
         allocator.set_pool("red", &PoolCounts { ipv4: 256, ipv6: 0, ipv4_in_use: 3, ipv6_in_use: 0 });
         let text = metrics.encode();
         for line in [
@@ -81,6 +83,7 @@ mod tests {
             "metallb_k8s_client_update_errors_total 0",
             "metallb_k8s_client_config_loaded_bool 1",
             "metallb_k8s_client_config_stale_bool 0",
+            "metallb_k8s_client_config_refused_bool{kind=\"IPAddressPool\",name=\"red\"} 1",
             "metallb_allocator_addresses_total{pool=\"red\"} 256",
             "metallb_allocator_ipv4_addresses_total{pool=\"red\"} 256",
             "metallb_allocator_ipv6_addresses_total{pool=\"red\"} 0",
@@ -90,7 +93,16 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} not in:\n{text}");
         }
-        assert!(text.contains("process_resident_memory_bytes"), "{text}");
+        for name in
+            ["cpu_seconds_total", "open_fds", "resident_memory_bytes", "start_time_seconds", "threads"]
+        {
+            assert!(text.contains(&format!("\nprocess_{name} ")), "{name} not in:\n{text}");
+        }
+        assert!(!text.contains("gone"), "{text}");
+        for gauge in ["addresses_total", "addresses_in_use_total"] {
+            assert!(text.contains(&format!("# TYPE metallb_allocator_{gauge} gauge")), "{text}");
+        }
+        assert!(text.contains("# TYPE metallb_k8s_client_updates_total counter"), "{text}");
     }
 
     #[test]

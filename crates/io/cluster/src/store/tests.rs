@@ -1,70 +1,84 @@
-use std::convert::Infallible;
-
-use http::{Request, Response};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Client;
-use kube::client::Body;
-use kube::core::Status;
+use serde_json::{Value, json};
 
 use super::*;
 
-/// A server that lists one ConfigMap and whose watch never says anything, or that refuses with `code`.
-fn server(code: u16) -> Client {
-    let service = tower::service_fn(move |request: Request<Body>| async move {
-        let watching = request.uri().query().unwrap_or_default().contains("watch=");
-        if watching {
-            std::future::pending::<()>().await;
-        }
-        let body = if code == 200 {
-            r#"{"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"a","namespace":"n",
-                "managedFields":[{"manager":"m"}]}}]}"#
-                .to_owned()
-        } else {
-            format!(r#"{{"status":"Failure","code":{code},"message":"no","reason":"x"}}"#)
-        };
-        let response = Response::builder().status(code).body(Body::from(body.into_bytes()));
-        Ok::<_, Infallible>(response.unwrap())
-    });
-    Client::new(service, "n")
+fn wire<T: Held>(object: Value) -> Wire<T> {
+    serde_json::from_value(object).unwrap()
 }
 
-#[tokio::test]
-async fn a_store_is_synced_after_its_first_list_and_holds_no_bookkeeping() {
-    let mut watches = Watches::default();
-    let store = watches.add::<ConfigMap>(Api::all(server(200)), watcher::Config::default(), "configmaps");
-    assert!(!watches.all_synced());
-    while !watches.all_synced() {
-        watches.changed().await;
-    }
-    let object = store.get("n", "a").unwrap();
-    assert_eq!(object.metadata.managed_fields, None);
+fn config_map(version: &str, data: &Value) -> Wire<ConfigMap> {
+    let managers = json!([{"manager": "m"}]);
+    wire(json!({
+        "metadata": {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": version, "managedFields": managers},
+        "data": data,
+    }))
+}
+
+fn value(store: &Store<ConfigMap>) -> Option<String> {
+    store.get("n", "a")?.data.clone()?.remove("k")
+}
+
+#[test]
+fn an_object_that_can_not_be_read_keeps_its_last_good_version_and_is_named() {
+    let store = Store::default();
+    store.apply(&config_map("1", &json!({"k": "good"})));
+    store.apply(&config_map("2", &json!(7)));
+    assert_eq!(value(&store).as_deref(), Some("good"));
+    let malformed = store.malformed();
+    assert_eq!(malformed[0].metadata.name.as_deref(), Some("a"));
+    assert!(malformed[0].why.contains("invalid type"), "{}", malformed[0].why);
+    store.apply(&config_map("3", &json!({"k": "better"})));
+    assert_eq!((value(&store).as_deref(), store.malformed()), (Some("better"), vec![]));
+}
+
+#[test]
+fn one_that_never_could_be_read_does_not_stop_the_others() {
+    let store = Store::<ConfigMap>::default();
+    store.begin_list();
+    store.list(&config_map("1", &json!(7)));
+    store.list(&wire(json!({"metadata": {"name": "b", "namespace": "n"}})));
+    store.list(&wire(json!("no object at all")));
+    assert!(store.end_list(1));
+    assert_eq!((store.all().len(), store.malformed().len()), (1, 1));
+}
+
+#[test]
+fn a_malformed_object_that_was_made_anew_has_no_last_good_version() {
+    let store = Store::<ConfigMap>::default();
+    store.apply(&config_map("1", &json!({"k": "good"})));
+    store.apply(&wire(json!({"metadata": {"name": "a", "namespace": "n", "uid": "v"}, "data": 7})));
+    assert!(store.get("n", "a").is_none());
+}
+
+#[test]
+fn a_relist_keeps_what_it_has_and_drops_what_is_gone() {
+    let store = Store::<ConfigMap>::default();
+    store.apply(&config_map("1", &json!({"k": "v"})));
+    store.apply(&wire(json!({"metadata": {"name": "b", "namespace": "n"}})));
+    let before = store.get("n", "a").unwrap();
+    store.begin_list();
+    store.list(&config_map("1", &json!({"k": "v"})));
+    assert_eq!(store.all().len(), 2, "nobody sees half a list");
+    store.end_list(1);
+    assert!(Arc::ptr_eq(&before, &store.get("n", "a").unwrap()));
     assert_eq!(store.all().len(), 1);
-    assert!(watches.unsynced().is_empty());
 }
 
-#[tokio::test]
-async fn a_missing_kind_is_named_as_the_reason_for_waiting() {
-    let mut watches = Watches::default();
-    let store = watches.add::<ConfigMap>(
-        Api::all(server(404)),
-        watcher::Config::default(),
-        "ipaddresspools.metallb.io",
-    );
-    watches.changed().await;
-    let waiting = watches.unsynced();
-    assert!(!store.is_synced());
-    assert_eq!(waiting.len(), 1);
-    let reason = waiting[0].last_error.clone().unwrap();
-    assert!(reason.contains("ipaddresspools.metallb.io") && reason.contains("CRD"), "{reason}");
-}
-
-#[tokio::test]
-async fn a_relist_asks_for_a_look_at_everything_once() {
-    let mut watches = Watches::default();
-    let store = watches.add::<ConfigMap>(Api::all(server(200)), watcher::Config::default(), "configmaps");
-    watches.changed().await;
-    assert_eq!(store.take_changes(), Changes::All);
-    assert_eq!(store.take_changes(), Changes::default());
+#[test]
+fn a_packed_object_is_whole_but_for_the_bookkeeping() {
+    let object = json!({
+        "metadata": {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "5",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}, "managedFields": [{"manager": "m"}]},
+        "data": {"k": "v"},
+    });
+    let store = Store::<Packed<ConfigMap>>::default();
+    store.apply(&wire(object.clone()));
+    let packed = store.get("n", "a").unwrap();
+    assert_eq!((&*packed.version().uid, &*packed.version().resource), ("u", "5"));
+    let mut expected: ConfigMap = serde_json::from_value(object).unwrap();
+    expected.metadata.managed_fields = None;
+    assert_eq!(packed.unpack().unwrap(), expected);
 }
 
 #[test]
@@ -75,46 +89,4 @@ fn changes_are_listed_until_there_are_too_many() {
         changes.add(ObjectKey { namespace: None, name: number.to_string() });
     }
     assert_eq!(changes, Changes::All);
-}
-
-#[tokio::test]
-async fn where_only_listing_is_allowed_the_list_is_polled() {
-    let lists = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let counted = lists.clone();
-    let service = tower::service_fn(move |request: Request<Body>| {
-        let watching = request.uri().query().unwrap_or_default().contains("watch=");
-        let (code, body) = if watching {
-            (403, r#"{"status":"Failure","code":403,"message":"no watch","reason":"Forbidden"}"#)
-        } else {
-            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            (200, r#"{"metadata":{"resourceVersion":"7"},"items":[]}"#)
-        };
-        let response = Response::builder().status(code).body(Body::from(body.as_bytes().to_vec()));
-        std::future::ready(Ok::<_, Infallible>(response.unwrap()))
-    });
-    tokio::time::pause();
-    let mut watches = Watches::default();
-    let store =
-        watches.add::<ConfigMap>(Api::all(Client::new(service, "n")), watcher::Config::default(), "pods");
-    while lists.load(std::sync::atomic::Ordering::SeqCst) < 3 {
-        watches.changed().await;
-    }
-    assert!(store.is_synced());
-}
-
-#[tokio::test]
-async fn many_nudges_are_one_signal() {
-    let mut watches = Watches::default();
-    watches.nudge();
-    watches.nudge();
-    watches.changed().await;
-    let second = tokio::time::timeout(std::time::Duration::from_millis(10), watches.changed()).await;
-    assert!(second.is_err(), "a second signal without a second change");
-}
-
-#[test]
-fn a_refusal_says_what_is_not_allowed() {
-    let status = Status { code: 403, message: "forbidden for you".to_owned(), ..Status::default() };
-    let error = watcher::Error::WatchError(Box::new(status));
-    assert_eq!(explain("pods", &error), "not allowed to list and watch pods: forbidden for you");
 }

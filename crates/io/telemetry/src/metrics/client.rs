@@ -1,6 +1,6 @@
 //! `metallb_k8s_client_*`: what came in and whether it was understood.
 
-use prometheus::{IntCounter, IntGauge, Registry};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::RegisterError;
 
@@ -15,6 +15,7 @@ pub struct ClientMetrics {
     pub config_loaded: IntGauge,
     /// 1 while the newest configuration is refused, in whole or in part.
     pub config_stale: IntGauge,
+    refused: IntGaugeVec,
 }
 
 impl ClientMetrics {
@@ -36,11 +37,27 @@ impl ClientMetrics {
                 "metallb_k8s_client_config_stale_bool",
                 "1 while an object of the newest configuration is refused.",
             )?,
+            refused: IntGaugeVec::new(
+                Opts::new(
+                    "metallb_k8s_client_config_refused_bool",
+                    "1 while the newest version of this object is refused.",
+                ),
+                &["kind", "name"],
+            )?,
         };
         registry.register(Box::new(metrics.updates.clone()))?;
         registry.register(Box::new(metrics.update_errors.clone()))?;
         registry.register(Box::new(metrics.config_loaded.clone()))?;
         registry.register(Box::new(metrics.config_stale.clone()))?;
+        registry.register(Box::new(metrics.refused.clone()))?;
         Ok(metrics)
+    }
+
+    /// These objects, by kind and name, are refused now, and no others.
+    pub fn set_refused<'a>(&self, objects: impl Iterator<Item = (&'a str, &'a str)>) {
+        self.refused.reset();
+        for (kind, name) in objects {
+            self.refused.with_label_values(&[kind, name]).set(1);
+        }
     }
 }

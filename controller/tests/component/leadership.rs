@@ -1,7 +1,5 @@
 //! Replicas over one Lease in memory: who leads, from when on, and what the Lease says.
 
-#![expect(clippy::unwrap_used, reason = "a failed assumption fails the test")]
-
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};

@@ -1,109 +1,15 @@
-//! The controller against an API server in memory: the exact writes, and silence when nothing is to do.
-
-#![expect(clippy::unwrap_used, reason = "a failed assumption fails the test")]
+//! The exact writes, and silence when nothing is to do.
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Event, Namespace, Service};
+use k8s_openapi::api::core::v1::{Pod, Service};
 use metallb_api::{ConfigurationState, IPAddressPool};
-use metallb_controller::{Controller, Options};
-use metallb_process::Shutdown;
+use metallb_controller::Leadership;
 use metallb_telemetry::health::Health;
-use metallb_telemetry::metrics::Metrics;
-use metallb_testkit::{ApiServer, Failure, Request};
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use metallb_testkit::{ApiServer, Failure};
+use serde_json::json;
 
-/// A controller at work on a server.
-struct Running {
-    metrics: Metrics,
-    health: Health,
-    shutdown: Shutdown,
-    task: JoinHandle<()>,
-}
-
-fn start(server: &ApiServer) -> Running {
-    let (metrics, health, shutdown) = (Metrics::default(), Health::default(), Shutdown::default());
-    let options = Options { namespace: "metallb-system".into(), ..Options::default() };
-    let client = server.client("metallb-system");
-    let controller = Controller::start(client, &options, &metrics, &health).unwrap();
-    let task = tokio::spawn(controller.run(shutdown.clone()));
-    Running { metrics, health, shutdown, task }
-}
-
-impl Running {
-    async fn stop(self) {
-        self.shutdown.request();
-        self.task.await.unwrap();
-    }
-}
-
-/// Under paused time this ends when everybody waits for something later: all that can happen has happened.
-async fn quiet() {
-    tokio::time::sleep(Duration::from_secs(8)).await;
-}
-
-fn object<K: DeserializeOwned>(value: Value) -> K {
-    serde_json::from_value(value).unwrap()
-}
-
-fn pool(name: &str, addresses: &[&str]) -> IPAddressPool {
-    object(json!({
-        "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool",
-        "metadata": {"name": name, "namespace": "metallb-system"}, "spec": {"addresses": addresses},
-    }))
-}
-
-fn service(name: &str) -> Service {
-    object(json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"},
-        "spec": {"type": "LoadBalancer", "clusterIPs": ["10.96.0.1"], "ports": [{"port": 80, "protocol": "TCP"}]},
-    }))
-}
-
-/// A server with a namespace, and pool "p" unless `addresses` is empty. As a real one it fills in `ipMode`.
-fn server(addresses: &[&str]) -> ApiServer {
-    let server = ApiServer::default();
-    server.default_fields(|object| {
-        let ingress = object.pointer_mut("/status/loadBalancer/ingress").and_then(Value::as_array_mut);
-        for entry in ingress.into_iter().flatten() {
-            entry["ipMode"] = json!("VIP");
-        }
-    });
-    server.put(&object::<Namespace>(
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}),
-    ));
-    if !addresses.is_empty() {
-        server.put(&pool("p", addresses));
-    }
-    server
-}
-
-fn ip(server: &ApiServer, name: &str) -> Option<String> {
-    let service: Service = server.get(Some("default"), name).unwrap();
-    service.status?.load_balancer?.ingress?.into_iter().next()?.ip
-}
-
-fn requests(server: &ApiServer, about: &str) -> Vec<String> {
-    let texts = server.take_requests().into_iter().filter(|request| request.verb.writes());
-    texts.map(|request: Request| request.to_string()).filter(|text| text.contains(about)).collect()
-}
-
-/// `object Reason: message (count)` of every event.
-fn events(server: &ApiServer) -> Vec<String> {
-    let names =
-        server.objects().into_iter().filter_map(|name| name.strip_prefix("Event ").map(str::to_owned));
-    let read = |name: String| {
-        let (namespace, name) = name.split_once('/').unwrap();
-        let event: Event = server.get(Some(namespace), name).unwrap();
-        let about = event.involved_object.name.unwrap();
-        format!("{about} {}: {} ({})", event.reason.unwrap(), event.message.unwrap(), event.count.unwrap())
-    };
-    let mut events: Vec<String> = names.map(read).collect();
-    events.sort();
-    events
-}
+use crate::world::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_service_costs_one_write_and_one_event() {
@@ -199,61 +105,6 @@ async fn an_outage_of_the_api_server_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_pool_is_refused_by_name_and_the_others_work() {
-    let server = server(&["192.0.2.0/24"]);
-    server.put(&pool("broken", &["192.0.2.9-192.0.2.1"]));
-    server.put(&service("web"));
-    let running = start(&server);
-    quiet().await;
-    assert_eq!(ip(&server, "web").as_deref(), Some("192.0.2.0"));
-    let why = r#"parsing address pool broken: invalid CIDR "192.0.2.9-192.0.2.1" in pool "broken": invalid IP range "192.0.2.9-192.0.2.1": start IP "192.0.2.9" is after the end IP "192.0.2.1""#;
-    assert_eq!(events(&server)[0], format!("broken ConfigurationError: {why} (1)"));
-    let state: ConfigurationState = server.get(Some("metallb-system"), "controller").unwrap();
-    let condition = &state.status.unwrap().conditions.unwrap()[0];
-    assert_eq!(
-        (condition.status.as_str(), condition.message.as_str()),
-        ("False", format!("configuration error: {why}").as_str())
-    );
-    assert!(running.metrics.encode().contains("metallb_k8s_client_config_stale_bool 1"));
-    server.put(&pool("broken", &["198.51.100.0/24"]));
-    quiet().await;
-    let state: ConfigurationState = server.get(Some("metallb-system"), "controller").unwrap();
-    assert_eq!(state.status.unwrap().conditions.unwrap()[0].status, "True");
-    assert!(running.metrics.encode().contains("metallb_k8s_client_config_stale_bool 0"));
-    running.stop().await;
-}
-
-/// Who wins must not depend on what a process has seen: after a restart "aaa" would win by name.
-#[tokio::test(start_paused = true)]
-async fn a_pool_refused_for_overlapping_an_older_one_is_refused_after_a_restart_too() {
-    let server = server(&[]);
-    server.put(&pool("p1", &["192.0.2.0/24"]));
-    let services = ["a", "b", "c", "d"];
-    services.iter().for_each(|name| server.put(&service(name)));
-    let first = start(&server);
-    quiet().await;
-    let assigned = services.map(|name| ip(&server, name).unwrap());
-    server.put(&pool("aaa", &["192.0.2.2-192.0.2.3"]));
-    quiet().await;
-    let message = |server: &ApiServer| {
-        let state: ConfigurationState = server.get(Some("metallb-system"), "controller").unwrap();
-        state.status.unwrap().conditions.unwrap()[0].message.clone()
-    };
-    let refused = message(&server);
-    assert!(refused.contains(r#"in pool "aaa" overlaps with"#), "{refused}");
-    first.stop().await;
-    server.take_requests();
-    let second = start(&server);
-    quiet().await;
-    assert_eq!(requests(&server, "/services/"), Vec::<String>::new());
-    assert_eq!(requests(&server, "/ipaddresspools/"), Vec::<String>::new());
-    assert_eq!(requests(&server, "configurationstates"), Vec::<String>::new());
-    assert_eq!(services.map(|name| ip(&server, name).unwrap()), assigned);
-    assert_eq!(message(&server), refused);
-    second.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn without_the_crd_nothing_is_touched_and_readiness_names_it() {
     let server = server(&["192.0.2.0/24"]);
     server.put(&service("web"));
@@ -320,5 +171,100 @@ async fn a_pool_status_that_somebody_edits_is_set_right() {
     quiet().await;
     let pool: IPAddressPool = server.get(Some("metallb-system"), "p").unwrap();
     assert_eq!(pool.status.unwrap().available_ipv4, 256);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_in_the_watches_is_bridged_by_a_list_and_costs_no_write() {
+    let server = server(&["192.0.2.0/24"]);
+    let running = start(&server);
+    server.put(&service("a"));
+    server.put(&service("b"));
+    quiet().await;
+    server.hold_watches(true);
+    server.remove::<Service>(Some("default"), "a");
+    server.put(&service("c"));
+    server.compact();
+    server.take_requests();
+    server.hold_watches(false);
+    quiet().await;
+    assert_eq!(["b", "c"].map(|name| ip(&server, name).unwrap()), ["192.0.2.1", "192.0.2.0"]);
+    assert_eq!(requests(&server, "services/status").len(), 1);
+    running.stop().await;
+}
+
+/// §8.2, §4.9: counters are batched, a pool that is gone is ignored, and telling never holds up assigning.
+#[tokio::test(start_paused = true)]
+async fn pool_statuses_are_written_in_batches_and_hold_nothing_up() {
+    let server = server(&["10.0.0.0/16"]);
+    let running = start(&server);
+    quiet().await;
+    server.take_requests();
+    for number in 0..1000 {
+        server.put(&service(&format!("web-{number:04}")));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    quiet().await;
+    let writes = requests(&server, "");
+    let count = |what: &str| writes.iter().filter(|text| text.contains(what)).count();
+    assert_eq!((count("services/status"), count("events")), (1000, 1000));
+    assert!((1..=14).contains(&count("ipaddresspools/status")), "{}", count("ipaddresspools/status"));
+    server.forbid("ipaddresspools/status");
+    server.forbid("update ipaddresspools/status");
+    server.put(&service("last"));
+    quiet().await;
+    assert!(ip(&server, "last").is_some());
+    running.stop().await;
+}
+
+/// §8.1: the object is made anew when it is deleted, and belongs to the pod as soon as that can be read.
+#[tokio::test(start_paused = true)]
+async fn the_configuration_state_is_made_again_and_gets_its_owner_later() {
+    let server = server(&["192.0.2.0/24"]);
+    let running = start_with(&server, Leadership::always(), Health::default(), "controller-1");
+    quiet().await;
+    let owners = |server: &ApiServer| {
+        let state: ConfigurationState = server.get(Some("metallb-system"), "controller").unwrap();
+        let owners = state.metadata.owner_references.unwrap_or_default();
+        owners.into_iter().map(|owner| owner.name).collect::<Vec<_>>()
+    };
+    assert_eq!(owners(&server), Vec::<String>::new());
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "controller-1", "namespace": "metallb-system"}});
+    server.put(&object::<Pod>(pod));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(owners(&server), ["controller-1"]);
+    server.remove::<ConfigurationState>(Some("metallb-system"), "controller");
+    quiet().await;
+    assert_eq!((owners(&server), condition(&server).0), (vec!["controller-1".to_owned()], "True".to_owned()));
+    server.take_requests();
+    quiet().await;
+    assert_eq!(requests(&server, ""), Vec::<String>::new());
+    running.stop().await;
+}
+
+/// The condition and the addresses are one write; a Service that waits says why, once.
+#[tokio::test(start_paused = true)]
+async fn a_pending_service_has_a_condition_and_others_conditions_stay() {
+    let server = server(&["192.0.2.7/32"]);
+    let running = start(&server);
+    server.put(&service("a"));
+    quiet().await;
+    let mut waiting = service("b");
+    let foreign = json!([{"type": "example.com/x", "status": "True", "reason": "r", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+    waiting.status = object(json!({"conditions": foreign}));
+    server.put(&waiting);
+    server.take_requests();
+    quiet().await;
+    assert_eq!(requests(&server, "services/status").len(), 1);
+    let conditions = |name: &str| {
+        let service: Service = server.get(Some("default"), name).unwrap();
+        let conditions = service.status.unwrap().conditions.unwrap_or_default();
+        conditions.into_iter().map(|c| format!("{} {} {}", c.type_, c.status, c.reason)).collect::<Vec<_>>()
+    };
+    assert_eq!(conditions("b"), ["example.com/x True r", "metallb.io/Allocated False PoolExhausted"]);
+    assert_eq!(conditions("a"), ["metallb.io/Allocated True Allocated"]);
+    server.remove::<Service>(Some("default"), "a");
+    quiet().await;
+    assert_eq!(conditions("b"), ["example.com/x True r", "metallb.io/Allocated True Allocated"]);
     running.stop().await;
 }

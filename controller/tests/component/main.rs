@@ -1,0 +1,9 @@
+//! The controller against an API server in memory.
+
+#![expect(clippy::unwrap_used, reason = "a failed assumption fails the test")]
+
+mod leadership;
+mod reconcile;
+mod refusals;
+mod replicas;
+mod world;

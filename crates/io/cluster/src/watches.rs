@@ -1,0 +1,295 @@
+//! Follows kinds of objects into stores, with one coalesced signal when any of them changed.
+
+use std::fmt::{self, Debug};
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::pace::Pace;
+use crate::store::{Held, Packed, Progress, Store, Wire};
+
+#[cfg(test)]
+mod tests;
+
+/// A store that has not seen its first list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unsynced {
+    /// What it follows.
+    pub what: &'static str,
+    /// Why the last try failed, if one did.
+    pub last_error: Option<String>,
+}
+
+/// Tells how far a store is.
+type Ask = Box<dyn Fn() -> Progress + Send + Sync>;
+
+/// Follows any number of kinds. Dropping it ends all its tasks.
+pub struct Watches {
+    /// Aborted on drop; a task ends only then, since every error is retried.
+    tasks: JoinSet<()>,
+    followed: Vec<(&'static str, Ask)>,
+    signal: watch::Sender<()>,
+    seen: watch::Receiver<()>,
+    /// The round of lists that is wanted. In round 0 nobody lists.
+    round: watch::Sender<u64>,
+}
+
+impl fmt::Debug for Watches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.followed.iter().map(|(what, progress)| (what, progress()))).finish()
+    }
+}
+
+impl Default for Watches {
+    fn default() -> Self {
+        Self::in_round(1)
+    }
+}
+
+impl Watches {
+    /// Follows nothing before [`relist`](Self::relist) is called.
+    #[must_use]
+    pub fn on_hold() -> Self {
+        Self::in_round(0)
+    }
+
+    fn in_round(round: u64) -> Self {
+        let (signal, seen) = watch::channel(());
+        let (tasks, followed) = (JoinSet::new(), Vec::new());
+        Self { tasks, followed, signal, seen, round: watch::channel(round).0 }
+    }
+
+    /// Starts to follow the objects of `api` that `config` selects; `what` names them in logs and probes.
+    ///
+    /// The server's own bookkeeping (`managedFields`) is dropped: nobody reads it and it is half an object's size.
+    pub fn add<K>(&mut self, api: Api<K>, config: watcher::Config, what: &'static str) -> Store<K>
+    where
+        K: Resource<DynamicType = ()> + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        self.follow(api, config, what)
+    }
+
+    /// As [`add`](Self::add), for kinds of which there are thousands: the store holds text.
+    pub fn add_packed<K>(
+        &mut self,
+        api: Api<K>,
+        config: watcher::Config,
+        what: &'static str,
+    ) -> Store<Packed<K>>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned + 'static,
+    {
+        self.follow(api, config, what)
+    }
+
+    fn follow<T: Held>(
+        &mut self,
+        api: Api<T::Kind>,
+        config: watcher::Config,
+        what: &'static str,
+    ) -> Store<T> {
+        let store = Store::default();
+        let progress = store.clone();
+        self.followed.push((what, Box::new(move || progress.progress())));
+        let namespace = api.namespace().map(str::to_owned);
+        let client = api.into_client();
+        let api = match namespace {
+            Some(namespace) => Api::namespaced_with(client, &namespace, &()),
+            None => Api::all_with(client, &()),
+        };
+        let (signal, round) = (self.signal.clone(), self.round.subscribe());
+        self.tasks.spawn(Follower { store: store.clone(), what, signal, round }.run(api, config));
+        store
+    }
+
+    /// Lists everything anew: [`all_current`](Self::all_current) is true again when all lists are complete that
+    /// began after this call.
+    pub fn relist(&self) {
+        self.round.send_modify(|round| *round = round.saturating_add(1));
+    }
+
+    /// Resolves when anything changed since the last call: any number of changes is one signal.
+    /// Safe to cancel.
+    pub async fn changed(&mut self) {
+        // The sender lives in self.
+        let _ = self.seen.changed().await;
+    }
+
+    /// Asks for another round, as if something had changed: for work that must be tried again.
+    pub fn nudge(&self) {
+        self.signal.send_replace(());
+    }
+
+    /// Whether every store has seen its first list.
+    #[must_use]
+    pub fn all_synced(&self) -> bool {
+        self.followed.iter().all(|(_, progress)| progress().round > 0)
+    }
+
+    /// Whether every store has seen a list that began after the last call of [`relist`](Self::relist).
+    #[must_use]
+    pub fn all_current(&self) -> bool {
+        let wanted = (*self.round.borrow()).max(1);
+        self.followed.iter().all(|(_, progress)| progress().round >= wanted)
+    }
+
+    /// The stores still waiting for their first list, with the reason where one is known.
+    #[must_use]
+    pub fn unsynced(&self) -> Vec<Unsynced> {
+        let waiting = self.followed.iter().filter_map(|(what, progress)| {
+            let Progress { round, last_error } = progress();
+            (round == 0).then_some(Unsynced { what, last_error })
+        });
+        waiting.collect()
+    }
+}
+
+/// The task behind one store.
+struct Follower<T> {
+    store: Store<T>,
+    what: &'static str,
+    signal: watch::Sender<()>,
+    round: watch::Receiver<u64>,
+}
+
+/// Why a follower stopped following.
+enum Stopped {
+    /// Only listing is allowed.
+    WatchForbidden,
+    /// A list is wanted.
+    Relist,
+}
+
+impl<T: Held> Follower<T> {
+    async fn run(mut self, api: Api<Wire<T>>, config: watcher::Config) {
+        loop {
+            let round = *self.round.borrow_and_update();
+            let stopped = match round {
+                0 => self.round.changed().await.map(|()| Stopped::Relist),
+                round => self.follow(round, api.clone(), config.clone()).await,
+            };
+            match stopped {
+                Ok(Stopped::Relist) => {}
+                Ok(Stopped::WatchForbidden) => drop(tokio::time::timeout(POLL, self.round.changed()).await),
+                // Nobody reads the store any more.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Follows until another round of lists is wanted, or watching turns out to be forbidden: then only listing
+    /// again helps.
+    async fn follow(
+        &mut self,
+        round: u64,
+        api: Api<Wire<T>>,
+        config: watcher::Config,
+    ) -> Result<Stopped, watch::error::RecvError> {
+        let mut events = std::pin::pin!(watcher(api, config).backoff(Pace::default()));
+        loop {
+            let event = tokio::select! {
+                changed = self.round.changed() => return changed.map(|()| Stopped::Relist),
+                Some(event) = events.next() => event,
+            };
+            match event {
+                Ok(event) => self.take(round, event),
+                Err(error) => {
+                    self.failed(&error);
+                    if is_forbidden_watch(&error) {
+                        return Ok(Stopped::WatchForbidden);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, round: u64, event: watcher::Event<Wire<T>>) {
+        match event {
+            // A relist is one batch: nobody looks before it is complete.
+            watcher::Event::Init => return self.store.begin_list(),
+            watcher::Event::InitApply(object) => {
+                self.complain(&object);
+                return self.store.list(&object);
+            }
+            watcher::Event::InitDone => {
+                if self.store.end_list(round) {
+                    tracing::info!(what = self.what, "in step with the API server");
+                }
+            }
+            watcher::Event::Apply(object) => {
+                self.complain(&object);
+                self.store.apply(&object);
+            }
+            watcher::Event::Delete(object) => self.store.delete(&object),
+        }
+        self.signal.send_replace(());
+    }
+
+    fn complain(&self, object: &Wire<T>) {
+        if let Err(error) = object.content() {
+            let (namespace, name) =
+                (object.metadata().namespace.as_deref(), object.metadata().name.as_deref());
+            tracing::error!(
+                what = self.what,
+                namespace,
+                name,
+                error,
+                "object can't be read, going on without it"
+            );
+        }
+    }
+
+    fn failed(&self, error: &watcher::Error) {
+        let text = explain(self.what, error);
+        if !self.store.failed(&text) {
+            return;
+        }
+        tracing::warn!(what = self.what, error = text, "can't follow, trying again");
+        // Readiness tells the reason: let the owner look.
+        if !self.store.is_synced() {
+            self.signal.send_replace(());
+        }
+    }
+}
+
+/// The original's RBAC lets speakers list pods but not watch them: a list every two seconds serves.
+const POLL: Duration = Duration::from_secs(2);
+
+fn is_forbidden_watch(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 403)
+}
+
+/// The error in words that say what to do.
+fn explain(what: &str, error: &watcher::Error) -> String {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status,
+        other => return chain(other),
+    };
+    match status.code {
+        404 => format!("the API server does not know {what}: is its CRD installed?"),
+        403 => format!("not allowed to list and watch {what}: {}", status.message),
+        _ => format!("{} ({})", status.message, status.code),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let message = inner.to_string();
+        // kube's own messages already hold their cause.
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = inner.source();
+    }
+    text
+}
