@@ -35,8 +35,14 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
+    /// Turn by turn; none where the bare client has nothing to compare with.
     fn ratios(&self) -> Vec<f64> {
-        self.ours.iter().zip(&self.bare).map(|(ours, bare)| ours / bare).collect()
+        self.ours
+            .iter()
+            .zip(&self.bare)
+            .filter(|(_, bare)| **bare > 0.0)
+            .map(|(ours, bare)| ours / bare)
+            .collect()
     }
 
     /// Whether the bound holds; nothing if there is none.
