@@ -205,7 +205,8 @@ impl Rotation {
         let everywhere: BTreeSet<AuthorityId> = sets.fold(first, |all, set| &all & &set);
         self.known.retain(|id, _| everywhere.contains(id));
         for id in everywhere {
-            self.known.entry(id).or_insert(now);
+            // The clock counts whole seconds: rounded up, so that nothing settles early.
+            self.known.entry(id).or_insert(now.after(Duration::from_secs(1)));
         }
     }
 

@@ -40,7 +40,7 @@ fn replica(server: &ApiServer, leads: bool) -> Replica {
         names: vec![NAME.to_owned()],
         targets: vec![Target::ValidatingWebhooks(WEBHOOKS.to_owned()), Target::Conversion(CRD.to_owned())],
         manager: "MetalLB".to_owned(),
-        policy: Policy { settle: Duration::from_secs(1), ..Policy::default() },
+        policy: Policy { settle: Duration::from_secs(2), ..Policy::default() },
     };
     let presenter = Presenter::default();
     let (leader, leads) = watch::channel(leads);
@@ -216,8 +216,8 @@ fn keep_asking(server: &ApiServer, address: SocketAddr, answered: Arc<AtomicUsiz
     let server = server.clone();
     tokio::spawn(async move {
         loop {
-            for bundle in bundles(&server) {
-                let client = trusting(&bundle, &["http/1.1"]);
+            for place in 0..bundles(&server).len() {
+                let client = trusting(&bundles(&server)[place], &["http/1.1"]);
                 assert_eq!(ask(address, client, "/validate", &review("good")).await.0, 200);
                 answered.fetch_add(1, Ordering::Relaxed);
             }
