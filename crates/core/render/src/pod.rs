@@ -143,7 +143,6 @@ pub(crate) fn template(parts: Parts, workload: &Workload) -> PodTemplateSpec {
     tolerations.extend(workload.tolerations.iter().cloned());
     let spec = PodSpec {
         service_account_name: Some(component.name().to_owned()),
-        termination_grace_period_seconds: Some(0),
         node_selector: Some(node_selector(&workload.node_selector)),
         tolerations: (!tolerations.is_empty()).then_some(tolerations),
         priority_class_name: workload.priority_class.clone(),

@@ -45,6 +45,7 @@ pub(crate) fn daemon_set(settings: &Settings, environment: &Environment) -> Daem
 fn template(settings: &Settings, environment: &Environment) -> PodTemplateSpec {
     let base = PodSpec {
         host_network: Some(true),
+        termination_grace_period_seconds: Some(0),
         tolerations: Some(["master", "control-plane"].map(tolerates_role).into()),
         ..PodSpec::default()
     };
