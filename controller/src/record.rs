@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, LoadBalancerStatus, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use metallb_allocator::Record;
-use metallb_api::names::{ALLOCATED_FROM_POOL, CONDITION_ALLOCATED};
+use metallb_api::names::{ALLOCATED_FROM_POOL, ALLOCATED_FROM_POOL_DEPRECATED, CONDITION_ALLOCATED};
 
 /// The Service with the record written into it, everything else as it was read: what is sent for its status.
 ///
@@ -13,6 +13,8 @@ use metallb_api::names::{ALLOCATED_FROM_POOL, CONDITION_ALLOCATED};
 pub(crate) fn build_recorded(mut service: Service, record: &Record, now: Time) -> Service {
     let Record { assignment, condition } = record;
     let annotations = service.metadata.annotations.get_or_insert_default();
+    // What old releases left behind goes with a write that happens anyway.
+    annotations.remove(ALLOCATED_FROM_POOL_DEPRECATED);
     match &assignment.pool {
         Some(pool) => drop(annotations.insert(ALLOCATED_FROM_POOL.to_owned(), pool.clone())),
         None => drop(annotations.remove(ALLOCATED_FROM_POOL)),
@@ -120,12 +122,14 @@ mod tests {
     #[test]
     fn no_assignment_and_no_condition_leave_no_trace() {
         let mut assigned = given();
-        assigned.metadata.annotations.get_or_insert_default().insert(ALLOCATED_FROM_POOL.into(), "p".into());
+        let annotations = assigned.metadata.annotations.get_or_insert_default();
+        annotations.insert(ALLOCATED_FROM_POOL.into(), "p".into());
+        annotations.insert(ALLOCATED_FROM_POOL_DEPRECATED.into(), "p".into());
         let record = Record { condition: condition(false), ..Record::default() };
         let assigned = build_recorded(assigned, &record, now());
         let cleared = build_recorded(assigned, &Record::default(), now());
         assert_eq!(cleared.status.as_ref().unwrap().load_balancer.as_ref().unwrap().ingress, None);
-        assert!(!cleared.metadata.annotations.unwrap().contains_key(ALLOCATED_FROM_POOL));
+        assert_eq!(cleared.metadata.annotations, given().metadata.annotations);
         assert_eq!(cleared.status.unwrap().conditions, given().status.unwrap().conditions);
     }
 }

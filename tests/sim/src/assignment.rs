@@ -126,6 +126,8 @@ impl World {
             self.watchdog.note(format!("decided: {:?}", decided.decision));
             self.watchdog.check_reason(&decided, &self.controller);
         }
+        let under_way = self.under_way();
+        self.watchdog.excuse_unheard(&self.server, &under_way, &self.controller);
         self.controller.send(&mut self.chance);
     }
 

@@ -1,6 +1,7 @@
 //! The state over all Services, and the pass that settles it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_set};
+use std::iter::Peekable;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::event::Event;
 use crate::known::Known;
 use crate::options::Options;
 use crate::usage::PoolUsage;
-use crate::wake::{self, Rank, Waiters, Wake};
+use crate::wake::{Rank, Waiters, Wake};
 
 #[cfg(test)]
 mod tests;
@@ -31,14 +32,18 @@ pub struct Allocator {
     known: BTreeMap<ServiceKey, Known>,
     /// Services whose recorded addresses have not been adopted yet.
     unadopted: BTreeSet<ServiceKey>,
-    /// Services to decide about.
+    /// Services to decide about, or all.
     dirty: BTreeSet<ServiceKey>,
+    all_dirty: bool,
     /// Services that may get something when addresses or ports are freed.
     waiters: Waiters,
     /// How often a Service was decided about.
     #[cfg(test)]
     looks: usize,
 }
+
+/// Services to be decided about in a round, in order.
+type Due = Peekable<btree_set::IntoIter<Rank>>;
 
 /// What one settlement found about a Service, before it is compared with what is recorded.
 struct Finding {
@@ -57,6 +62,7 @@ impl Allocator {
             known: BTreeMap::new(),
             unadopted: BTreeSet::new(),
             dirty: BTreeSet::new(),
+            all_dirty: false,
             waiters: Waiters::default(),
             #[cfg(test)]
             looks: 0,
@@ -72,9 +78,9 @@ impl Allocator {
         for known in self.known.values() {
             known.claim(&mut self.book);
         }
-        self.dirty.extend(self.known.keys().cloned());
+        self.all_dirty = true;
         // Everybody is looked at anyway.
-        self.book.take_freed();
+        self.book.forget_freed();
         self.waiters = Waiters::default();
     }
 
@@ -145,34 +151,48 @@ impl Allocator {
     pub fn settle(&mut self) -> Vec<Decision> {
         self.adopt_all();
         let mut findings = BTreeMap::new();
-        while !self.dirty.is_empty() || self.book.has_freed() {
+        while self.all_dirty || !self.dirty.is_empty() || self.book.has_freed() {
             self.decide_round(&mut findings);
         }
-        findings.into_iter().filter_map(|(key, finding)| self.conclude(key, finding)).collect()
+        let concluded = findings.into_iter().filter_map(|(rank, finding)| self.conclude(rank.key(), finding));
+        let mut decisions: Vec<Decision> = concluded.collect();
+        decisions.sort_by(|one, other| one.key.cmp(&other.key));
+        decisions
     }
 
     /// Decides once about all that is dirty and all who may profit from what was freed before, in their order. Of those
     /// who wait for any free address of a pool only as many are asked as it takes to use them up.
-    fn decide_round(&mut self, findings: &mut BTreeMap<ServiceKey, Finding>) {
+    fn decide_round(&mut self, findings: &mut BTreeMap<Rank, Finding>) {
         let dirty = std::mem::take(&mut self.dirty);
-        let mut due: BTreeSet<Rank> = self.ranks(dirty.iter()).collect();
+        let mut due: BTreeSet<Rank> = if std::mem::take(&mut self.all_dirty) {
+            self.known.values().map(|known| Rank::of(&known.view)).collect()
+        } else {
+            self.ranks(dirty.iter()).collect()
+        };
         let (pools, others): (Vec<Wake>, Vec<Wake>) =
             self.book.take_freed().into_iter().partition(|wake| matches!(wake, Wake::Pool(..)));
         due.extend(others.iter().flat_map(|wake| self.waiters.all(wake)).cloned());
+        let mut due = due.into_iter().peekable();
         let mut last = None;
-        while let Some(rank) = self.next_due(&due, &pools, last.as_ref()) {
-            self.decide_one(&rank.key, findings);
+        while let Some(rank) = self.next_due(&mut due, &pools, last.as_ref()) {
+            self.decide_one(&rank, findings);
             last = Some(rank);
         }
     }
 
-    fn next_due(&self, due: &BTreeSet<Rank>, pools: &[Wake], after: Option<&Rank>) -> Option<Rank> {
+    /// The next of those who are due and those who wait for a pool that still has something; nobody twice.
+    fn next_due(&self, due: &mut Due, pools: &[Wake], after: Option<&Rank>) -> Option<Rank> {
+        while due.next_if(|rank| after == Some(rank)).is_some() {}
         let open = pools.iter().filter(|wake| match wake {
             Wake::Pool(pool, family) => self.book.usage_of(pool).available(*family) > 0,
             Wake::Address(_) | Wake::Sharing(_) => false,
         });
-        let waiting = open.filter_map(|wake| self.waiters.next(wake, after));
-        waiting.chain(wake::next(due, after)).min().cloned()
+        let waiting = open.filter_map(|wake| self.waiters.next(wake, after)).min();
+        match (waiting, due.peek()) {
+            (Some(waiting), Some(first)) if waiting < first => Some(waiting.clone()),
+            (Some(waiting), None) => Some(waiting.clone()),
+            (_, Some(_)) | (None, None) => due.next(),
+        }
     }
 
     fn ranks<'a>(&self, keys: impl Iterator<Item = &'a ServiceKey>) -> impl Iterator<Item = Rank> {
@@ -183,14 +203,14 @@ impl Allocator {
         let unadopted = std::mem::take(&mut self.unadopted);
         let order: BTreeSet<Rank> = self.ranks(unadopted.iter()).collect();
         for rank in order {
-            if let Some(known) = self.known.get_mut(&rank.key) {
+            if let Some(known) = self.known.get_mut(rank.key()) {
                 known.adopt(&mut self.book);
             }
         }
     }
 
-    fn decide_one(&mut self, key: &ServiceKey, findings: &mut BTreeMap<ServiceKey, Finding>) {
-        let Some(known) = self.known.get_mut(key) else { return };
+    fn decide_one(&mut self, rank: &Rank, findings: &mut BTreeMap<Rank, Finding>) {
+        let Some(known) = self.known.get_mut(rank.key()) else { return };
         let Verdict { assignment, reason, condition, events, hopes } =
             decide(&mut self.book, &known.view, &known.current, &known.lingering);
         known.hold(&mut self.book, assignment.clone());
@@ -199,20 +219,20 @@ impl Allocator {
         {
             self.looks += 1;
         }
-        let before = findings.remove(key).map(|finding| finding.events).unwrap_or_default();
+        let before = findings.remove(rank).map(|finding| finding.events).unwrap_or_default();
         // What an earlier look of this settlement found wanting is not true any more, or is said again.
         let transitions = before.into_iter().filter(|event| !event.reason.is_state());
         let events = transitions.chain(events).collect();
-        findings.insert(key.clone(), Finding { reason, record: Record { assignment, condition }, events });
+        findings.insert(rank.clone(), Finding { reason, record: Record { assignment, condition }, events });
     }
 
     /// Compares the finding with what is recorded or on its way, and leaves out what the user knows.
-    fn conclude(&mut self, key: ServiceKey, finding: Finding) -> Option<Decision> {
-        let known = self.known.get_mut(&key)?;
-        let Finding { reason, record, mut events } = finding;
-        let done = match &known.issued {
-            Some(issued) => *issued == record,
-            None => record.is_satisfied_by(&known.view),
+    fn conclude(&mut self, key: &ServiceKey, finding: Finding) -> Option<Decision> {
+        let known = self.known.get_mut(key)?;
+        let Finding { reason, mut record, mut events } = finding;
+        let done = known.issued.is_none() && record.is_satisfied_by(&known.view) || {
+            record = record.complete();
+            known.issued.as_ref() == Some(&record)
         };
         let trouble = events.iter().find(|event| event.reason.is_state()).cloned();
         // What the condition says was told by whoever wrote it, before this process began.
@@ -226,7 +246,7 @@ impl Allocator {
             known.issue(record);
             events.extend(known.view.deprecated_annotations.iter().map(|key| Event::deprecated(key)));
         }
-        (write.is_some() || !events.is_empty()).then_some(Decision { key, reason, write, events })
+        (write.is_some() || !events.is_empty()).then(|| Decision { key: key.clone(), reason, write, events })
     }
 
     fn release(&mut self, key: &ServiceKey) {

@@ -25,7 +25,7 @@ pub(crate) struct Book {
     shared: BTreeMap<SharingKey, BTreeSet<IpAddr>>,
     spaces: BTreeMap<String, Space>,
     /// What became available since it was last [asked](Self::take_freed).
-    freed: BTreeSet<Wake>,
+    freed: Vec<Wake>,
 }
 
 /// One Service's part in an address.
@@ -98,9 +98,17 @@ impl Book {
         (exists || self.unknown_pool == UnknownPool::Pending).then_some(name)
     }
 
-    /// What became available since the last call.
-    pub(crate) fn take_freed(&mut self) -> BTreeSet<Wake> {
-        std::mem::take(&mut self.freed)
+    /// What became available since the last call, without repetition.
+    pub(crate) fn take_freed(&mut self) -> Vec<Wake> {
+        let mut freed = std::mem::take(&mut self.freed);
+        freed.sort_unstable();
+        freed.dedup();
+        freed
+    }
+
+    /// Nobody has to be woken.
+    pub(crate) fn forget_freed(&mut self) {
+        self.freed.clear();
     }
 
     /// Whether anything became available.
@@ -180,7 +188,7 @@ impl Book {
             Some(before) => self.note_change(&before, view, address),
             None => {
                 // Who waits for it may have to be told of another holder.
-                self.freed.insert(Wake::Address(address));
+                self.freed.push(Wake::Address(address));
                 self.note_sharing(&view.sharing_key);
             }
         }
@@ -197,14 +205,14 @@ impl Book {
         {
             self.unshare(&before.sharing_key, address);
         }
-        self.freed.insert(Wake::Address(address));
+        self.freed.push(Wake::Address(address));
         self.note_sharing(&now.sharing_key);
     }
 
     /// There may be a place among those who share under this key.
     fn note_sharing(&mut self, key: &SharingKey) {
         if !key.sharing.is_empty() {
-            self.freed.insert(Wake::Sharing(key.clone()));
+            self.freed.push(Wake::Sharing(key.clone()));
         }
     }
 
@@ -228,7 +236,7 @@ impl Book {
         if !key_is_left {
             self.unshare(&gone.sharing_key, address);
         }
-        self.freed.insert(Wake::Address(address));
+        self.freed.push(Wake::Address(address));
         left.iter().for_each(|key| self.note_sharing(key));
     }
 
@@ -252,7 +260,7 @@ impl Book {
         space.free(family).give_back(address);
         *space.usage.in_use_mut(family) -= 1;
         if let Some(pool) = self.config.pool_of_one(address) {
-            self.freed.insert(Wake::Pool(pool.name.clone(), family));
+            self.freed.push(Wake::Pool(pool.name.clone(), family));
         }
     }
 

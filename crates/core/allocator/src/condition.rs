@@ -19,6 +19,11 @@ pub struct Condition {
 }
 
 impl Condition {
+    /// Of a Service that has what it wants. What it has is [said](crate::Record) when it is written, which is seldom.
+    pub(crate) fn content() -> Self {
+        Self { allocated: true, reason: ConditionReason::Allocated, message: String::new() }
+    }
+
     /// Whether it is just what is recorded.
     pub(crate) fn is(&self, recorded: &RecordedCondition) -> bool {
         self.agrees_with(recorded) && self.message == recorded.message

@@ -68,12 +68,8 @@ pub(crate) struct Verdict {
 impl Verdict {
     /// The Service has what it wants.
     fn content(assignment: Assignment, reason: Reason) -> Self {
-        let message = match (assignment.addresses.as_slice(), &assignment.pool) {
-            (addresses, Some(pool)) => format!("{} from pool {pool}", Quoted(addresses)),
-            (addresses, None) => Quoted(addresses).to_string(),
-        };
-        let condition = Condition { allocated: true, reason: ConditionReason::Allocated, message };
-        Self { assignment, reason, condition: Some(condition), events: Vec::new(), hopes: Vec::new() }
+        let condition = Some(Condition::content());
+        Self { assignment, reason, condition, events: Vec::new(), hopes: Vec::new() }
     }
 
     /// The Service has less than it wants, and an event says so.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use metallb_config::Quoted;
 use metallb_config::service::{IngressEntry, ServiceKey, ServiceView};
 
 use crate::condition::{Condition, ConditionReason};
@@ -46,6 +47,18 @@ impl Record {
             (None, Some(_)) | (Some(_), None) => false,
         };
         condition && self.assignment.is_recorded_in(view)
+    }
+
+    /// With the message that is left out while nobody reads it.
+    pub(crate) fn complete(mut self) -> Self {
+        let Self { assignment: Assignment { addresses, pool }, condition } = &mut self;
+        if let Some(condition) =
+            condition.as_mut().filter(|condition| condition.reason == ConditionReason::Allocated)
+        {
+            let from = pool.as_ref().map(|pool| format!(" from pool {pool}"));
+            condition.message = format!("{}{}", Quoted(addresses), from.unwrap_or_default());
+        }
+        self
     }
 
     /// Whether the Service need not be written: it has its addresses, and its condition is not wrong. One that has all

@@ -81,6 +81,12 @@ impl Known {
     /// Holds this from now on. What else it had is free for others, unless it is recorded or on its
     /// way there.
     pub(crate) fn hold(&mut self, book: &mut Book, assignment: Assignment) {
+        let unchanged =
+            matches!(&self.current, Current::Held(held) if held.addresses == assignment.addresses);
+        if unchanged && self.lingering.is_empty() {
+            self.current = Current::Held(assignment);
+            return;
+        }
         let recorded = self.view.recorded_ips();
         let given_up = self.claims().into_iter().filter(|address| !assignment.addresses.contains(address));
         let may_be_there = |address: &IpAddr| recorded.contains(address) || self.sent.contains(address);

@@ -1,9 +1,10 @@
 //! What a Service that waits is waiting for, so that what is freed wakes those who can profit and nobody else (D6).
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use metallb_config::service::{FamilyPolicy, ServiceKey, SharingKey};
 use metallb_config::{Pool, ServiceView};
@@ -24,17 +25,39 @@ pub(crate) enum Wake {
 }
 
 /// The order in which Services are decided: those with more recorded addresses first, then by key.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Rank {
-    recorded: Reverse<usize>,
-    pub(crate) key: ServiceKey,
-}
+#[derive(Clone, Debug)]
+pub(crate) struct Rank(Arc<ServiceView>);
 
 impl Rank {
-    pub(crate) fn of(view: &ServiceView) -> Self {
-        Self { recorded: Reverse(view.ingress.len()), key: view.key.clone() }
+    pub(crate) fn of(view: &Arc<ServiceView>) -> Self {
+        Self(Arc::clone(view))
+    }
+
+    pub(crate) fn key(&self) -> &ServiceKey {
+        &self.0.key
     }
 }
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let recorded = other.0.ingress.len().cmp(&self.0.ingress.len());
+        recorded.then_with(|| self.key().cmp(other.key()))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Rank {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Rank {}
 
 /// Who waits for what.
 #[derive(Debug, Default)]
@@ -45,7 +68,7 @@ pub(crate) struct Waiters {
 
 impl Waiters {
     /// The Service waits for these from now on, instead of what it waited for before.
-    pub(crate) fn set(&mut self, view: &ServiceView, wakes: Vec<Wake>) {
+    pub(crate) fn set(&mut self, view: &Arc<ServiceView>, wakes: Vec<Wake>) {
         self.remove(&view.key);
         if wakes.is_empty() {
             return;
@@ -75,13 +98,9 @@ impl Waiters {
 
     /// The next one who waits for this, in order.
     pub(crate) fn next(&self, wake: &Wake, after: Option<&Rank>) -> Option<&Rank> {
-        next(self.by_wake.get(wake)?, after)
+        let bounds = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        self.by_wake.get(wake)?.range(bounds).next()
     }
-}
-
-/// The first of the set that comes later.
-pub(crate) fn next<'a>(ranks: &'a BTreeSet<Rank>, after: Option<&Rank>) -> Option<&'a Rank> {
-    ranks.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)).next()
 }
 
 /// What could give the Service what it asked for in vain. `lost` are recorded addresses that it had to give up.

@@ -14,6 +14,8 @@ pub const ALLOW_SHARED_IP: &str = "metallb.io/allow-shared-ip";
 pub const ALLOW_SHARED_IP_DEPRECATED: &str = "metallb.universe.tf/allow-shared-ip";
 /// Annotation the controller writes: the pool the addresses come from.
 pub const ALLOCATED_FROM_POOL: &str = "metallb.io/ip-allocated-from-pool";
+/// The former name of [`ALLOCATED_FROM_POOL`]: old releases wrote it, nobody reads it.
+pub const ALLOCATED_FROM_POOL_DEPRECATED: &str = "metallb.universe.tf/ip-allocated-from-pool";
 /// Condition of a Service the controller writes: whether it has the addresses it wants, and if not, why.
 pub const CONDITION_ALLOCATED: &str = "metallb.io/Allocated";
 /// Prefix of every deprecated annotation.

@@ -19,7 +19,9 @@ pub struct Intervals {
     chunks: Vec<Vec<(u128, u128)>>,
     /// The first member of each chunk.
     firsts: Vec<u128>,
-    /// How many members the chunks have, as a Fenwick tree. Sums wrap: only the set of all integers has so many.
+    /// How many members each chunk has. Counts wrap: only the set of all integers has so many.
+    counts: Vec<u128>,
+    /// The counts as a Fenwick tree.
     sums: Vec<u128>,
 }
 
@@ -30,10 +32,10 @@ impl Intervals {
     /// All integers up to this one, or none.
     #[must_use]
     pub fn up_to(last: Option<u128>) -> Self {
-        let chunks = last.map(|last| vec![(0, last)]).into_iter().collect();
-        let mut set = Self { chunks, ..Self::default() };
-        set.reindex();
-        set
+        let chunks: Vec<_> = last.map(|last| vec![(0, last)]).into_iter().collect();
+        let firsts = vec![0; chunks.len()];
+        let counts: Vec<u128> = last.map(|last| last.wrapping_add(1)).into_iter().collect();
+        Self { sums: counts.clone(), chunks, firsts, counts }
     }
 
     /// The least member.
@@ -137,8 +139,13 @@ impl Intervals {
 
     fn insert_single(&mut self, before: Option<Place>, member: u128) {
         if self.chunks.is_empty() {
-            self.chunks.push(vec![(member, member)]);
-            return self.reindex();
+            *self = Self {
+                chunks: vec![vec![(member, member)]],
+                firsts: vec![member],
+                counts: vec![1],
+                sums: vec![1],
+            };
+            return;
         }
         let place = before.map_or((0, 0), |(chunk, index)| (chunk, index + 1));
         self.count(place.0, 1);
@@ -173,8 +180,12 @@ impl Intervals {
         self.firsts[chunk] = self.chunks[chunk][0].0;
         if self.chunks[chunk].len() > CHUNK {
             let half = self.chunks[chunk].split_off(CHUNK / 2);
+            let members = half.iter().map(|(first, last)| last - first + 1).sum();
+            self.firsts.insert(chunk + 1, half[0].0);
+            self.counts[chunk] -= members;
+            self.counts.insert(chunk + 1, members);
             self.chunks.insert(chunk + 1, half);
-            self.reindex();
+            self.sum_up();
         }
     }
 
@@ -184,13 +195,16 @@ impl Intervals {
             Some((first, _)) => self.firsts[chunk] = *first,
             None => {
                 self.chunks.remove(chunk);
-                self.reindex();
+                self.firsts.remove(chunk);
+                self.counts.remove(chunk);
+                self.sum_up();
             }
         }
     }
 
     /// Counts members of a chunk in, or out as the two's complement.
     fn count(&mut self, chunk: usize, more: u128) {
+        self.counts[chunk] = self.counts[chunk].wrapping_add(more);
         let mut node = chunk + 1;
         while node <= self.sums.len() {
             self.sums[node - 1] = self.sums[node - 1].wrapping_add(more);
@@ -199,11 +213,8 @@ impl Intervals {
     }
 
     /// After a chunk came or went, which happens once in many operations.
-    fn reindex(&mut self) {
-        self.firsts = self.chunks.iter().map(|chunk| chunk[0].0).collect();
-        let length = |(first, last): &(u128, u128)| (last - first).wrapping_add(1);
-        let lengths = self.chunks.iter().map(|chunk| chunk.iter().map(length).fold(0, u128::wrapping_add));
-        self.sums = lengths.collect();
+    fn sum_up(&mut self) {
+        self.sums.clone_from(&self.counts);
         for node in 1..=self.sums.len() {
             let parent = node + (node & node.wrapping_neg());
             if parent <= self.sums.len() {

@@ -1,6 +1,6 @@
 //! What must hold at every moment, whatever happens.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use metallb_config::service::{ClusterFamily, Families, FamilyPolicy, families_of};
@@ -41,6 +41,17 @@ impl Watchdog {
     pub(super) fn excuse(&mut self, server: &Server, under_way: &[Flight], name: &str) {
         let parted = conflicts(server, under_way).into_iter();
         self.excused.extend(parted.filter(|(one, other, _)| one == name || other == name));
+    }
+
+    /// The controller decided before it heard of an edit that parts two Services.
+    pub(super) fn excuse_unheard(&mut self, server: &Server, under_way: &[Flight], controller: &Controller) {
+        let seen: BTreeMap<String, ServiceView> =
+            controller.known().map(|view| (view.key.name.clone(), view)).collect();
+        let unheard = |(one, other, _): &Pair| match (seen.get(one), seen.get(other)) {
+            (Some(one), Some(other)) => may_share(one, other),
+            _ => false,
+        };
+        self.excused.extend(conflicts(server, under_way).into_iter().filter(unheard));
     }
 
     /// No address stands in two Services that may not share it. Late writes may bring that about, if nobody waits for
@@ -140,7 +151,9 @@ fn is_entitled(view: &ServiceView, config: &Config) -> bool {
 }
 
 fn is_allowed(view: &ServiceView, old: &[IpAddr], config: &Config) -> bool {
-    let refused = view.recorded_pool.as_ref().is_some_and(|pool| config.refused_pools.contains(pool));
+    // What is decided and not yet seen in the Service is from another pool than the recorded one.
+    let recorded = view.recorded_pool.as_ref().filter(|_| view.recorded_ips() == old);
+    let refused = recorded.is_some_and(|pool| config.refused_pools.contains(pool));
     refused || config.pool_of(old).is_some_and(|pool| pool.admits(view))
 }
 

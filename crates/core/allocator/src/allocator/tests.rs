@@ -4,4 +4,5 @@ mod properties;
 mod requests;
 mod rows;
 mod scale;
+mod waiting;
 mod world;
