@@ -10,11 +10,14 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use metallb_e2e::cluster::{REACTION, items, text};
+use anyhow::{Context, Result, ensure};
+use metallb_e2e::cluster::{REACTION, STARTUP, items, text};
 use metallb_e2e::manifest::{self, NAMESPACE, Service};
 use metallb_e2e::{Cluster, lan, suite};
 use metallb_testbed::wait::{self, seen};
+
+/// The operator's Deployment.
+const OPERATOR: &str = "metallb-operator-controller-manager";
 
 fn main() -> ExitCode {
     suite::run(
@@ -181,7 +184,11 @@ fn deletion_is_prompt(cluster: &Cluster) -> Result<()> {
 }
 
 fn broken_pool(cluster: &Cluster) -> Result<()> {
-    cluster.apply(&manifest::pool("broken", "[172.30.0.250-172.30.0.240]"))?;
+    let broken = manifest::pool("broken", "[172.30.0.250-172.30.0.240]");
+    let denied = cluster.apply(&broken).err().context("a broken pool was taken")?;
+    ensure!(format!("{denied:#}").contains("start IP \"172.30.0.250\" is after the end IP"), "{denied:#}");
+    // As one that was stored before there were webhooks.
+    without_webhooks(cluster, || cluster.apply(&broken))?;
     wait::until("a ConfigurationState that names the pool and its fault", REACTION, || {
         let state = cluster.get(&["configurationstate", "controller", "-n", NAMESPACE])?;
         let summary = text(&state["status"]["errorSummary"]);
@@ -198,10 +205,39 @@ fn broken_pool(cluster: &Cluster) -> Result<()> {
     })
 }
 
+/// Does something while nobody asks the webhooks. The operator would bring them back at once: it is away meanwhile.
+fn without_webhooks(cluster: &Cluster, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    let scale = |replicas: &str| {
+        let replicas = format!("--replicas={replicas}");
+        cluster.kubectl(&["scale", "deployment", OPERATOR, "-n", NAMESPACE, &replicas])
+    };
+    scale("0")?;
+    wait::until("no operator", REACTION, || {
+        let deployment = cluster.get(&["deployment", OPERATOR, "-n", NAMESPACE])?;
+        Ok(seen(deployment["status"]["replicas"].is_null(), &deployment["status"]))
+    })?;
+    let webhooks = ["validatingwebhookconfiguration", "metallb-webhook-configuration"];
+    cluster.kubectl(&[&["delete"], webhooks.as_slice()].concat())?;
+    let acted = act();
+    scale("1")?;
+    wait::until("webhooks as before", STARTUP, || {
+        let all = cluster.get(&["validatingwebhookconfigurations"])?;
+        let found = items(&all).iter().find(|item| item["metadata"]["name"] == webhooks[1]);
+        let trusted = found.is_some_and(|item| !item["webhooks"][0]["clientConfig"]["caBundle"].is_null());
+        Ok(seen(trusted, format!("{} configurations", items(&all).len())))
+    })?;
+    acted
+}
+
 fn unknown_pool(cluster: &Cluster) -> Result<()> {
     cluster.apply(&Service::named("lost").annotated("{metallb.io/address-pool: nowhere}").yaml())?;
     let why = cluster.wait_event("default", "lost", "AllocationFailed")?;
-    ensure!(why == "Failed to allocate IP for \"default/lost\": unknown pool \"nowhere\"", "{why}");
+    let due = "Failed to allocate IP for \"default/lost\": unknown pool \"nowhere\": the pools are lan";
+    ensure!(why == due, "{why}");
+    let lost = cluster.get(&["service", "lost", "-n", "default"])?;
+    let condition = &lost["status"]["conditions"][0];
+    ensure!(condition["type"] == "metallb.io/Allocated" && condition["status"] == "False", "{lost}");
+    ensure!(condition["reason"] == "UnknownPool", "{lost}");
     Ok(())
 }
 
