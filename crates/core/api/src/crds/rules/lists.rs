@@ -14,8 +14,10 @@ const LOOKED_AT: usize = 32;
 /// No object of Kubernetes has a longer name, and no range or community is longer unless padded with blanks.
 const LONGEST: i64 = 253;
 
-/// What an entry of a pool can look like: prefix or range, both families.
-const ENTRY: &str = "^[0-9a-fA-F:.]+/[0-9]{1,3}$|^ *[0-9a-fA-F:.]+ *- *[0-9a-fA-F:.]+ *$";
+/// What an entry of a pool can look like: prefix or range, both families. Around the ends of a range there may be any
+/// blanks of Unicode, a line feed of YAML for instance.
+const ENTRY: &str = r"^[0-9a-fA-F:.]+/[0-9]+$|^BLANK*[0-9a-fA-F:.]+BLANK*-BLANK*[0-9a-fA-F:.]+BLANK*$";
+const BLANK: &str = r"[\s\v\x{85}\p{Z}]";
 
 pub(super) fn rules() -> Vec<Rules> {
     let mut rules = vec![
@@ -57,13 +59,14 @@ fn aggregation(holds: &str, family: &str) -> ValidationRule {
 }
 
 fn entries() -> ValidationRule {
-    naming(None, ["invalid CIDR ".to_owned(), String::new()], &format!("!self[i].matches('{ENTRY}')"))
+    let entry = ENTRY.replace("BLANK", BLANK);
+    naming(None, ["invalid CIDR ".to_owned(), String::new()], &format!("!self[i].matches(r'{entry}')"))
 }
 
 fn communities() -> [ValidationRule; 3] {
     let fits = |pattern: &str| format!("has(self[i].value) && self[i].value.matches('{pattern}')");
     let format = format!("({})", fits("^[^:]*:[^:]*$|^([^:]*:){3}[^:]*$"));
-    let numbers = format!("({})", fits("^[0-9]{1,5}:[0-9]{1,5}$|^large(:[0-9]{1,10}){3}$"));
+    let numbers = format!("({})", fits("^[0-9]+:[0-9]+$|^large(:[0-9]+){3}$"));
     let value = format!("!{format} || {numbers}");
     let name = Some("name");
     let message = |what: &str| ["parsing community ".to_owned(), format!(": {what}")];
