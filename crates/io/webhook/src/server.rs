@@ -14,7 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use rustls::ServerConfig;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -57,7 +57,7 @@ pub enum Route<S> {
 pub struct Limits {
     /// Bytes of a body. An API server sends two objects of up to 1.5 MiB for admission, and whole lists for conversion.
     pub body: usize,
-    /// Connections at once. An API server keeps a few; the rest waits in the kernel's queue.
+    /// Connections at once. An API server keeps some for later; when all places are taken, one of those has to go.
     pub connections: usize,
     /// For the handshake, and again for the body of a request.
     pub patience: Duration,
@@ -101,7 +101,8 @@ impl<R: Reviewer> Server<R> {
         let (leaving, left) = watch::channel(false);
         let connections = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(self.limits.connections));
-        let mut tasks = JoinSet::new();
+        let crowded = Arc::new(Notify::new());
+        let (mut tasks, mut next) = (JoinSet::new(), None);
         let mut end = pin!(async {
             stop.await;
             leaving.send_replace(true);
@@ -110,12 +111,13 @@ impl<R: Reviewer> Server<R> {
         loop {
             tokio::select! {
                 () = &mut end => break,
-                (stream, place) = accept(&listener, &places) => {
+                (stream, place) = accept(&listener, &mut next, &places, &crowded) => {
                     let visitor = connection::Visitor {
                         reviewer: self.reviewer.clone(),
                         limits: self.limits,
                         leaving: left.clone(),
                         graceful: connections.watcher(),
+                        crowded: crowded.clone(),
                     };
                     let acceptor = self.acceptor.clone();
                     tasks.spawn(async move {
@@ -132,17 +134,31 @@ impl<R: Reviewer> Server<R> {
     }
 }
 
-/// The next connection, once there is a place for it. Safe to cancel: a connection is taken only when it is returned.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+/// The next connection, and a place for it. Safe to cancel: what is accepted stays in `next` until there is a place.
+async fn accept(
+    listener: &TcpListener,
+    next: &mut Option<TcpStream>,
+    places: &Arc<Semaphore>,
+    crowded: &Notify,
+) -> (TcpStream, OwnedSemaphorePermit) {
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { continue };
-        match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
-            // Out of file descriptors or an aborted connection: let others end first.
-            Err(error) => {
-                tracing::debug!(%error, "accepting a connection failed");
-                sleep(Duration::from_millis(50)).await;
+        if next.is_none() {
+            match listener.accept().await {
+                Ok((stream, _)) => *next = Some(stream),
+                // Out of file descriptors or an aborted connection: let others end first.
+                Err(error) => {
+                    tracing::debug!(%error, "accepting a connection failed");
+                    sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
             }
+        }
+        if places.available_permits() == 0 {
+            crowded.notify_one();
+        }
+        let Ok(place) = places.clone().acquire_owned().await else { continue };
+        if let Some(stream) = next.take() {
+            return (stream, place);
         }
     }
 }

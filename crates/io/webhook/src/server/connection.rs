@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -31,6 +31,8 @@ pub(super) struct Visitor<R> {
     /// Turns true when clients shall look for another server.
     pub(super) leaving: watch::Receiver<bool>,
     pub(super) graceful: Watcher,
+    /// Tells one connection after the other, the one that waits longest first, that somebody else needs its place.
+    pub(super) crowded: Arc<Notify>,
 }
 
 impl<R: Reviewer> Visitor<R> {
@@ -45,11 +47,13 @@ impl<R: Reviewer> Visitor<R> {
     }
 
     async fn answer(self, stream: TlsStream<TcpStream>) {
-        let Self { reviewer, limits, leaving, graceful } = self;
+        let Self { reviewer, limits, leaving, graceful, crowded } = self;
         let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let (busy, requests) = watch::channel(0_usize);
         let service = service_fn(move |request: Request<Incoming>| {
-            let (reviewer, leaving) = (reviewer.clone(), leaving.clone());
+            let (reviewer, leaving, busy) = (reviewer.clone(), leaving.clone(), Busy::of(&busy));
             async move {
+                let _busy = busy;
                 let version = request.version();
                 let mut response = reply(reviewer.as_ref(), limits, request).await;
                 if *leaving.borrow() && version < Version::HTTP_2 {
@@ -59,19 +63,61 @@ impl<R: Reviewer> Visitor<R> {
             }
         });
         let stream = TokioIo::new(stream);
-        let ended = if speaks_http2 {
+        let asked_to_go = room_needed(requests, crowded);
+        if speaks_http2 {
             let mut http = http2::Builder::new(TokioExecutor::new());
             http.timer(TokioTimer::new())
                 .keep_alive_interval(limits.idle / 4)
                 .max_concurrent_streams(STREAMS);
-            graceful.watch(http.serve_connection(stream, service)).await
+            until(graceful.watch(http.serve_connection(stream, service)), asked_to_go).await;
         } else {
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(limits.idle).max_buf_size(HEAD);
-            graceful.watch(http.serve_connection(stream, service)).await
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%error, "connection ended early");
+            until(graceful.watch(http.serve_connection(stream, service)), asked_to_go).await;
         }
+    }
+}
+
+/// The connection to its end, or to where it is dropped, which is only asked for while nothing is under way.
+async fn until(connection: impl Future<Output = hyper::Result<()>>, asked_to_go: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        ended = connection => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "connection ended early");
+            }
+        }
+        () = asked_to_go => tracing::debug!("idle connection closed, others need the place"),
+    }
+}
+
+/// Resolves when this connection is asked to go. It waits for that only between requests, so those that are told
+/// first are those that do nothing for the longest time.
+async fn room_needed(mut requests: watch::Receiver<usize>, crowded: Arc<Notify>) {
+    loop {
+        if requests.wait_for(|under_way| *under_way == 0).await.is_err() {
+            return std::future::pending().await;
+        }
+        tokio::select! {
+            biased;
+            _ = requests.changed() => {}
+            () = crowded.notified() => return,
+        }
+    }
+}
+
+/// Counts a request as long as it is under way.
+struct Busy(watch::Sender<usize>);
+
+impl Busy {
+    fn of(requests: &watch::Sender<usize>) -> Self {
+        requests.send_modify(|under_way| *under_way += 1);
+        Self(requests.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.send_modify(|under_way| *under_way -= 1);
     }
 }

@@ -125,6 +125,27 @@ async fn clients_that_do_not_finish_their_handshake_make_room_for_others() {
 }
 
 #[tokio::test]
+async fn connections_nobody_uses_make_room_for_others_the_longest_idle_first() {
+    let (presenter, client, _) = pair();
+    let server =
+        start(Judge::default(), presenter, &["http/1.1"], Limits { connections: 4, ..limits() }).await;
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        let mut stream = connect(server.address, client.clone()).await.unwrap();
+        send(&mut stream, "/validate", &review("good")).await;
+        assert_eq!(receive(&mut stream).await.unwrap().0, 200);
+        idle.push(stream);
+    }
+    assert_eq!(ask(server.address, client, "/validate", &review("good")).await.0, 200);
+    let mut first = idle.swap_remove(0);
+    assert!(receive(&mut first).await.is_err(), "the first is closed");
+    for stream in &mut idle {
+        send(stream, "/validate", &review("good")).await;
+        assert_eq!(receive(stream).await.unwrap().0, 200, "the others are not");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_never_ends_is_given_up() {
     let (presenter, client, _) = pair();
     let server = start(Judge::default(), presenter, &["http/1.1"], limits()).await;
