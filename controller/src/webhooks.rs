@@ -71,7 +71,7 @@ pub(crate) async fn serve(
     let presenter = Presenter::default();
     let protocols: &[&str] = if settings.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] };
     let tls = tls.server_config_with(Arc::new(presenter.clone()), protocols)?;
-    let serving = health.ready_when("webhooks");
+    let readiness = Readiness::of(health.ready_when("webhooks"));
     // Both families at once, or IPv4 alone where the kernel has no IPv6.
     let everywhere = [(Ipv6Addr::UNSPECIFIED, PORT).into(), (Ipv4Addr::UNSPECIFIED, PORT).into()];
     let listener = metallb_serve::bind(&everywhere, "webhooks").await;
@@ -81,11 +81,11 @@ pub(crate) async fn serve(
         CertificateSource::Secret { name, service } => {
             let settings = rotation(&namespace, name, &service);
             let rotation = Rotation::start(client.clone(), settings, presenter);
-            tasks.spawn(rotation.run(leader, move |outcome| show(&serving, outcome)));
+            tasks.spawn(rotation.run(leader, move |outcome| readiness.show(outcome)));
         }
         CertificateSource::Files(folder) => {
             tasks.spawn(async move {
-                follow_files(&folder, &presenter, move |outcome| show(&serving, outcome)).await;
+                follow_files(&folder, &presenter, move |outcome| readiness.show(outcome)).await;
             });
         }
     }
@@ -118,12 +118,31 @@ fn rotation(namespace: &str, secret: String, service: &str) -> RotationSettings 
 }
 
 /// Ready only while API servers accept what is served.
-fn show(serving: &Gate, outcome: Result<(), String>) {
-    match outcome {
-        Ok(()) => serving.open(),
-        Err(reason) => {
-            tracing::debug!(reason, "webhooks are not ready");
-            serving.close(reason);
+struct Readiness {
+    gate: Gate,
+    shown: watch::Sender<Result<(), String>>,
+}
+
+impl Readiness {
+    fn of(gate: Gate) -> Self {
+        Self { gate, shown: watch::Sender::new(Err(String::new())) }
+    }
+
+    fn show(&self, outcome: Result<(), String>) {
+        let is_news = self.shown.send_replace(outcome.clone()) != outcome;
+        match outcome {
+            Ok(()) => {
+                if is_news {
+                    tracing::info!("webhooks are ready");
+                }
+                self.gate.open();
+            }
+            Err(reason) => {
+                if is_news {
+                    tracing::info!(reason, "webhooks are not ready");
+                }
+                self.gate.close(reason);
+            }
         }
     }
 }

@@ -10,13 +10,15 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{RootCertStore, client};
 use sha2::{Digest, Sha256};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// More certificates than that are in no bundle worth reading.
 const MOST: usize = 64;
 
-/// The certificates of a bundle; what can't be read is left out.
+/// The certificates of a bundle; what can't be read is left out, whether the armour or what is inside.
 pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(pem).take(MOST).flatten().collect()
+    let is_readable = |certificate: &CertificateDer<'_>| X509Certificate::from_der(certificate).is_ok();
+    CertificateDer::pem_slice_iter(pem).take(MOST).flatten().filter(is_readable).collect()
 }
 
 pub(super) fn id(certificate: &CertificateDer<'_>) -> AuthorityId {

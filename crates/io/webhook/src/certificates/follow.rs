@@ -36,6 +36,9 @@ where
             Ok(Event::InitApply(object)) => listed = Some(object),
             Ok(Event::InitDone) => {
                 let object = listed.take();
+                if object.is_none() {
+                    tracing::info!(name, "object does not exist, going on without");
+                }
                 seen.send_replace(object.map_or(Seen::Missing, |object| Seen::There(Arc::new(object))));
             }
             Ok(Event::Apply(object)) => {

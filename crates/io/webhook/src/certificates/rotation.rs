@@ -76,7 +76,8 @@ struct Look {
     verdict: Result<(), String>,
     /// Something is awaited that no event tells.
     pending: bool,
-    failed: bool,
+    /// Why something could not be written.
+    trouble: Option<String>,
 }
 
 impl Rotation {
@@ -107,14 +108,21 @@ impl Rotation {
     ) {
         let mut secret = self.secret.subscribe();
         let mut targets: Vec<_> = self.targets.iter().map(|(_, seen)| seen.subscribe()).collect();
-        let mut failures = 0;
+        let (mut failures, mut said) = (0, None);
         loop {
             secret.borrow_and_update();
             targets.iter_mut().for_each(|seen| drop(seen.borrow_and_update()));
             let leads = *leader.borrow_and_update();
             let look = self.look(leads).await;
             report(look.verdict);
-            failures = if look.failed { failures + 1 } else { 0 };
+            failures = if look.trouble.is_some() { failures + 1 } else { 0 };
+            if said != look.trouble {
+                // What is served may be good for months yet: readiness alone would not tell.
+                if let Some(reason) = &look.trouble {
+                    tracing::warn!(reason, "certificates of the webhooks could not be kept, trying again");
+                }
+                said = look.trouble;
+            }
             let pause = pause(look.pending, failures);
             tokio::select! {
                 _ = secret.changed() => {}
@@ -151,18 +159,18 @@ impl Rotation {
             false => Ok(()),
         };
         let trouble = done.as_ref().err().map(chain);
-        let verdict = self.verdict(&self.told(), now).map_err(|reason| match trouble {
+        let verdict = self.verdict(&self.told(), now).map_err(|reason| match &trouble {
             Some(trouble) => format!("{reason} ({trouble})"),
             None => reason,
         });
-        Look { verdict, pending, failed: done.is_err() }
+        Look { verdict, pending, trouble }
     }
 
     /// Without the Secret there is nothing to do; what is presented may be trusted all the same.
     fn idle(&self, reason: &str, told: &[Told], now: UnixSeconds) -> Look {
         let verdict = self.verdict(told, now);
         let verdict = verdict.map_err(|why| format!("{why} (Secret {}: {reason})", self.settings.secret));
-        Look { verdict, pending: false, failed: false }
+        Look { verdict, pending: false, trouble: None }
     }
 
     /// What the Secret holds. If its authorities are lost, those that API servers are told to trust stand in for them:
@@ -205,8 +213,11 @@ impl Rotation {
         let everywhere: BTreeSet<AuthorityId> = sets.fold(first, |all, set| &all & &set);
         self.known.retain(|id, _| everywhere.contains(id));
         for id in everywhere {
-            // The clock counts whole seconds: rounded up, so that nothing settles early.
-            self.known.entry(id).or_insert(now.after(Duration::from_secs(1)));
+            // The clock counts whole seconds: rounded up, so that nothing settles early. Should the clock have been put
+            // back, nobody waits until it is there again.
+            let at_most = now.after(Duration::from_secs(1));
+            let since = self.known.entry(id).or_insert(at_most);
+            *since = at_most.min(*since);
         }
     }
 
@@ -228,7 +239,8 @@ impl Rotation {
         change
     }
 
-    /// Tells the targets whom to trust, then takes the next step.
+    /// Tells the targets whom to trust and takes the next step, whether or not they could be told: that step is judged
+    /// by what they are seen to say.
     async fn lead(
         &self,
         secret: Option<&Secret>,
@@ -237,13 +249,14 @@ impl Rotation {
     ) -> Result<(), StepError> {
         let pem = secret.and_then(|secret| secret.data.as_ref()?.get(AUTHORITIES));
         // What can't be read trusts nobody, and API servers would refuse it.
-        if let Some(pem) = pem.filter(|pem| !bundle::certificates(&pem.0).is_empty()) {
-            self.tell(&pem.0).await?;
-        }
+        let told = match pem.filter(|pem| !bundle::certificates(&pem.0).is_empty()) {
+            Some(pem) => self.tell(&pem.0).await,
+            None => Ok(()),
+        };
         if let Some(written) = self.carry_out(secret, data, step).await? {
             self.secret.send_replace(Seen::There(Arc::new(written)));
         }
-        Ok(())
+        told
     }
 
     /// All targets are tried, whatever happens to one.

@@ -195,6 +195,40 @@ async fn what_can_not_be_read_is_made_anew() {
 }
 
 #[tokio::test]
+async fn a_target_that_can_not_be_written_keeps_no_certificate_from_being_made() {
+    let server = ApiServer::default();
+    put_targets(&server);
+    put_secret(&server, &[]);
+    let mut leader = replica(&server, true);
+    leader.ready().await;
+    leader.task.abort();
+    put_targets(&server);
+    server.forbid("json-patch customresourcedefinitions");
+    server.edit::<Secret>(Some(NAMESPACE), SECRET, &json!({"data": {"tls.key": null}}));
+    let mut leader = replica(&server, true);
+    until("the key is there", || data(&server).len() == 4).await;
+    until("the other target is told", || bundles(&server)[0] == data(&server)["ca.crt"].as_bytes()).await;
+    let refused = leader.verdict.wait_for(|verdict| {
+        verdict.as_ref().is_err_and(|why| why.contains("writing the caBundle of CustomResourceDefinition"))
+    });
+    let refused = tokio::time::timeout(Duration::from_secs(5), refused).await.is_ok();
+    assert!(refused, "{:?}", leader.verdict.borrow());
+}
+
+#[tokio::test]
+async fn an_authority_that_can_not_be_read_is_told_to_nobody() {
+    let server = ApiServer::default();
+    put_targets(&server);
+    // API servers refuse a definition with such a caBundle.
+    put_secret(&server, &[("ca.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")]);
+    let mut leader = replica(&server, true);
+    leader.ready().await;
+    let writes = server.take_requests().into_iter().filter(|request| request.verb.writes());
+    assert_eq!(writes.count(), 3, "one for the Secret, one for each target");
+    assert_eq!(bundles(&server), vec![data(&server)["ca.crt"].as_bytes().to_vec(); 3]);
+}
+
+#[tokio::test]
 async fn readiness_says_why_nobody_trusts_what_is_served_d18() {
     let server = ApiServer::default();
     put_targets(&server);
