@@ -9,9 +9,11 @@ use metallb_config::service::ServiceKey;
 use metallb_config::{Config, ServiceView};
 
 use crate::book::Book;
+use crate::condition::{Condition, ConditionReason};
 use crate::decide::{Verdict, decide};
-use crate::decision::{Decision, Reason, Record};
+use crate::decision::{Assignment, Decision, Reason, Record};
 use crate::event::Event;
+use crate::growth::only_adds;
 use crate::known::Known;
 use crate::options::Options;
 use crate::usage::PoolUsage;
@@ -73,6 +75,11 @@ impl Allocator {
     pub fn set_config(&mut self, config: Arc<Config>) {
         if **self.book.config() == *config {
             return;
+        }
+        if only_adds(self.book.config(), &config, self.options.unknown_pool) {
+            self.book.grow(config);
+            let wanting = self.known.values().filter(|known| !known.is_content);
+            return self.dirty.extend(wanting.map(|known| known.view.key.clone()));
         }
         self.book = Book::new(config, self.options.unknown_pool);
         for known in self.known.values() {
@@ -214,6 +221,7 @@ impl Allocator {
         let Verdict { assignment, reason, condition, events, hopes } =
             decide(&mut self.book, &known.view, &known.current, &known.lingering);
         known.hold(&mut self.book, assignment.clone());
+        known.is_content = is_content(self.book.config(), &assignment, condition.as_ref());
         self.waiters.set(&known.view, hopes);
         #[cfg(test)]
         {
@@ -254,6 +262,12 @@ impl Allocator {
         let claims = known.claims();
         self.book.release(key, &claims);
     }
+}
+
+/// Whether the Service has all it wants, from a pool in force: no further address changes that.
+fn is_content(config: &Config, assignment: &Assignment, condition: Option<&Condition>) -> bool {
+    let allocated = condition.is_some_and(|condition| condition.reason == ConditionReason::Allocated);
+    allocated && config.pool_of(&assignment.addresses).map(|pool| &pool.name) == assignment.pool.as_ref()
 }
 
 /// Not a load balancer, and nothing of ours in it.

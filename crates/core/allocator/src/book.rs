@@ -76,6 +76,18 @@ impl Book {
         Self { config, unknown_pool, spaces, ..Self::default() }
     }
 
+    /// The configuration changes and [only adds](crate::growth::only_adds) to what the pools have: claims stay.
+    pub(crate) fn grow(&mut self, config: Arc<Config>) {
+        let before = std::mem::replace(&mut self.config, config);
+        let has_changed =
+            |pool: &Pool| before.pools.get(&pool.name).is_none_or(|before| before.ranges != pool.ranges);
+        let changed = self.config.pools.values().filter(|pool| has_changed(pool));
+        self.spaces.extend(changed.map(|pool| (pool.name.clone(), Space::new(pool))));
+        let in_changed = |address: &&IpAddr| self.config.pool_of_one(**address).is_some_and(has_changed);
+        let claimed: Vec<IpAddr> = self.claims.keys().filter(in_changed).copied().collect();
+        claimed.into_iter().for_each(|address| self.occupy(address));
+    }
+
     /// The configuration the book is kept under.
     pub(crate) fn config(&self) -> &Arc<Config> {
         &self.config

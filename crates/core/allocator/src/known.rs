@@ -24,13 +24,23 @@ pub(crate) struct Known {
     sent: Vec<IpAddr>,
     /// What was last decided to be written into this version of the Service.
     pub(crate) issued: Option<Record>,
+    /// Whether it has all it wants, as it was last decided about.
+    pub(crate) is_content: bool,
     /// The lasting trouble the user was last told about.
     pub(crate) told: Option<Event>,
 }
 
 impl Known {
     pub(crate) fn unadopted(view: Arc<ServiceView>, told: Option<Event>) -> Self {
-        Self { view, current: Current::Nothing, lingering: Vec::new(), sent: Vec::new(), issued: None, told }
+        Self {
+            view,
+            current: Current::Nothing,
+            lingering: Vec::new(),
+            sent: Vec::new(),
+            issued: None,
+            is_content: false,
+            told,
+        }
     }
 
     /// Every address the book has under its name.

@@ -12,6 +12,7 @@ mod decision;
 mod event;
 mod explain;
 mod free;
+mod growth;
 mod known;
 mod options;
 mod refusal;

@@ -1,5 +1,6 @@
 //! Rows of contract 01 §2.4, §4 and §4.10, and properties over random histories.
 
+mod growth;
 mod properties;
 mod requests;
 mod rows;

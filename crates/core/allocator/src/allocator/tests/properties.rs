@@ -88,11 +88,19 @@ fn configurations() -> Vec<Vec<Value>> {
         vec![small, broken],
         vec![
             pool("a", json!({"addresses": ["10.0.0.0/29"], "avoidBuggyIPs": true, "autoAssign": false})),
-            single,
+            single.clone(),
         ],
         vec![],
+        vec![
+            plain("a", &["10.0.2.0/32", "10.0.0.0/29", "2001:db8::/125"]),
+            single,
+            plain("nowhere", &["10.9.9.8/30"]),
+        ],
     ]
 }
+
+/// The configuration that has all the first one has, and more.
+const GROWN: usize = 7;
 
 fn step() -> impl Strategy<Value = Step> {
     let shape = (0..FAMILIES.len(), 0..REQUESTS.len(), 0..POOLS.len(), 0..SHARING.len(), 80u16..83)
@@ -100,7 +108,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0usize..7, shape).prop_map(|(service, shape)| Step::Put { service, shape }),
         2 => (0usize..7).prop_map(|service| Step::Delete { service }),
-        2 => (0usize..7).prop_map(|variant| Step::Configure { variant }),
+        2 => (0..=GROWN).prop_map(|variant| Step::Configure { variant }),
         6 => Just(Step::Settle),
         5 => (1usize..5).prop_map(|count| Step::Land { count }),
         1 => (0usize..5).prop_map(|count| Step::Restart { count }),
@@ -317,6 +325,21 @@ proptest! {
         history.world.restart();
         history.come_to_rest();
         prop_assert_eq!(history.world.writes, writes, "a restart writes nothing");
+        prop_assert_eq!(history.held(), held);
+    }
+
+    /// Who is not looked at when pools grow would have got nothing else.
+    #[test]
+    fn a_look_at_everybody_finds_nothing_that_growth_left_out(before in prop::collection::vec(step(), 0..40)) {
+        let mut history = History::new();
+        before.iter().for_each(|step| history.take(step));
+        history.take(&Step::Configure { variant: 0 });
+        history.settle();
+        history.take(&Step::Configure { variant: GROWN });
+        history.settle();
+        let held = history.held();
+        history.world.allocator.all_dirty = true;
+        history.settle();
         prop_assert_eq!(history.held(), held);
     }
 
