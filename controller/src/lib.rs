@@ -15,6 +15,7 @@ mod pool_status;
 mod record;
 mod services;
 mod telling;
+mod tidy;
 mod webhooks;
 mod writer;
 

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use metallb_controller::{Conversion, Flags};
+use metallb_linux::heap;
 use metallb_telemetry::logs;
 
 fn main() -> ExitCode {
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
 fn start(flags: Flags) -> anyhow::Result<()> {
     let settings = flags.validate()?;
     logs::init(settings.log_level);
+    heap::keep_small();
     // Fails only if a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -12,6 +12,7 @@ use metallb_api::{Community, IPAddressPool};
 use metallb_cluster::{Component, ConfigurationReporter, EventSink, Unsynced, Watches};
 use metallb_config::Config;
 use metallb_config::service::{self, ServiceKey};
+use metallb_linux::heap;
 use metallb_process::Shutdown;
 use metallb_telemetry::health::{Gate, Health, Heartbeat};
 use metallb_telemetry::metrics::{ClientMetrics, Metrics, RegisterError};
@@ -23,6 +24,7 @@ use crate::leadership::{Leadership, Term};
 use crate::pool_status::PoolStatuses;
 use crate::services::{News, Services};
 use crate::telling::{log_written, tell};
+use crate::tidy::Tidy;
 use crate::writer::{Ended, Write, Writer};
 
 /// The loop turns at least this often, to show that it is alive.
@@ -62,6 +64,7 @@ pub struct Controller {
     gauges: Gauges,
     events: EventSink,
     metrics: ClientMetrics,
+    tidy: Tidy,
     in_step: Gate,
     alive: Heartbeat,
 }
@@ -122,6 +125,7 @@ impl Controller {
             gauges: Gauges::new(metrics.allocator()?, statuses),
             events,
             metrics: client_metrics,
+            tidy: Tidy::new(),
             in_step: health.ready_when("in step with the API server"),
             alive: health.alive_within("controller loop", STUCK),
         })
@@ -138,6 +142,7 @@ impl Controller {
                 Ok(()) = self.leader.changed() => self.change_office(),
                 () = self.watches.changed() => self.look(),
                 ended = ended(&mut self.office) => self.conclude(ended),
+                () = self.tidy.due() => self.tidy_up(),
                 _ = turn.tick() => self.change_office(),
             }
             self.alive.beat();
@@ -200,7 +205,9 @@ impl Controller {
             None => office.allocator = Some(Allocator::new(self.options.clone(), config.clone())),
         }
         office.config = config;
-        for news in self.services.refresh() {
+        let news = self.services.refresh();
+        self.tidy.note(news.len());
+        for news in news {
             self.metrics.updates.inc();
             office.take_note(news, &self.events);
         }
@@ -242,6 +249,16 @@ impl Controller {
                 }
                 self.settle();
             }
+        }
+    }
+
+    /// There is no lull while a list is on its way, or events, which are sent after everything else.
+    fn tidy_up(&mut self) {
+        if self.events.is_idle() && self.watches.all_current() {
+            heap::give_back();
+            self.tidy.tidied();
+        } else {
+            self.tidy.put_off();
         }
     }
 

@@ -78,6 +78,12 @@ impl EventSink {
         Self { lanes: (0..LANES).map(lane).collect() }
     }
 
+    /// Whether no event waits for its turn.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.capacity() == lane.max_capacity())
+    }
+
     /// Sends an event when its turn comes; never waits. A message is cut after 1024 bytes.
     pub fn publish(&self, mut event: Event) {
         shorten(&mut event.message);

@@ -1,10 +1,11 @@
-//! The Linux kernel as announcing needs it: interfaces and their changes, packet sockets, multicast groups.
+//! The Linux kernel as announcing needs it: interfaces and their changes, packet sockets, multicast groups. And the heap.
 //!
 //! Must not know: what frames mean or whether they are answered (`metallb-l2`), Services, or Kubernetes.
 //! The only crate with `unsafe`.
 
 mod address;
 mod filter;
+pub mod heap;
 mod interface;
 mod links;
 mod multicast;
