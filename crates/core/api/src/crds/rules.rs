@@ -37,7 +37,10 @@ pub(super) fn add(crd: &mut CustomResourceDefinition) {
         let versions = crd.spec.versions.iter_mut().filter(|version| version.name == rules.version);
         for place in versions.filter_map(schema_of).filter_map(|root| find(root, rules.at)) {
             place.max_length = place.max_length.or(rules.max_length);
-            place.x_kubernetes_validations.get_or_insert_default().extend(rules.rules.iter().cloned());
+            if !rules.rules.is_empty() {
+                let validations = place.x_kubernetes_validations.get_or_insert_default();
+                validations.extend(rules.rules.iter().cloned());
+            }
         }
     }
 }
