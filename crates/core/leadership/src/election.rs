@@ -176,7 +176,6 @@ impl Election {
             Input::Tick => {}
             Input::Release => self.releasing = true,
         }
-        self.consider_alone(now);
     }
 
     /// The next request, if one is due and none is under way.
@@ -195,9 +194,8 @@ impl Election {
     #[must_use]
     pub fn next_deadline(&self, now: Moment) -> Option<Moment> {
         let request = self.under_way.is_none().then(|| self.next_request(now)).flatten();
-        let patience = self.refused.since.filter(|_| !self.alone).map(|since| self.runs_out(since));
-        let later = [patience, self.leads_until].into_iter().flatten().filter(|moment| *moment > now);
-        later.chain(request).min()
+        let ends = self.leads_until.filter(|moment| *moment > now);
+        ends.into_iter().chain(request).min()
     }
 
     /// Whether this candidate may act as the leader.
@@ -268,9 +266,14 @@ impl Election {
                 self.conflicts = self.conflicts.saturating_add(1);
                 self.lease = Lease::Unknown;
             }
-            Answer::Failed => self.next_try = self.retry(now),
+            Answer::Failed => {
+                // An outage says nothing about rights, and others may have come into office meanwhile.
+                self.refused.since = None;
+                self.next_try = self.retry(now);
+            }
             Answer::Forbidden => {
                 self.refused.since.get_or_insert(now);
+                self.consider_alone(now);
                 let again = if self.alone { self.timings.ask_again } else { self.timings.retry };
                 self.next_try = now.saturating_add(again);
             }
@@ -280,6 +283,13 @@ impl Election {
     fn written(&mut self, sent: Moment, observed: Observed) {
         self.conflicts = 0;
         self.alone = false;
+        if let Lease::There(known, _) = &self.lease
+            && observed.is_older_than(known)
+            && known.record.holder != self.me.identity
+        {
+            // The watch was faster than the answer: by now somebody else stands there.
+            return;
+        }
         self.was_ours = observed.record.holder == self.me.identity;
         self.leads_until = self.was_ours.then(|| sent.saturating_add(self.timings.renew_deadline));
         self.next_try = sent.saturating_add(self.timings.retry);

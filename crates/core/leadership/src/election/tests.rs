@@ -290,3 +290,38 @@ fn a_leader_that_loses_the_right_steps_down_and_leads_alone_when_nobody_can_have
     forbidden(&mut election, 31.0, 33.0);
     assert!(election.is_alone());
 }
+
+#[test]
+fn an_outage_after_a_refusal_makes_nobody_lead_alone() {
+    // A server that starts up refuses for a moment, before it knows the roles.
+    let mut election = leader();
+    draft(&mut election, 2.0);
+    answer(&mut election, 2.1, Answer::Forbidden);
+    let mut newcomer = candidate();
+    newcomer.poll_output(at(2.0));
+    answer(&mut newcomer, 2.1, Answer::Forbidden);
+    for election in [&mut election, &mut newcomer] {
+        for second in 3..200 {
+            if election.poll_output(at(f64::from(second))).is_some() {
+                answer(election, f64::from(second) + 0.5, Answer::Failed);
+            }
+            election.handle(at(f64::from(second) + 0.6), Input::Tick);
+        }
+        assert!(!election.is_leader(at(200.0)), "{election:?}");
+        // Nor does a request that nobody answers.
+        answer(election, 201.0, Answer::Forbidden);
+        election.poll_output(at(204.0));
+        election.handle(at(300.0), Input::Tick);
+        assert!(!election.is_leader(at(300.0)), "{election:?}");
+    }
+}
+
+#[test]
+fn a_confirmation_that_comes_after_the_news_of_another_holder_is_void() {
+    let mut election = leader();
+    draft(&mut election, 2.0);
+    election.handle(at(2.2), Input::Seen(lease(7, "pod-b_9")));
+    answer(&mut election, 2.3, Answer::Written(lease(6, "pod-a_1")));
+    assert!(!election.is_leader(at(2.3)) && election.holder() == Some("pod-b_9"));
+    assert_eq!(election.next_deadline(at(2.3)), Some(at(17.2)));
+}
