@@ -106,8 +106,11 @@ async fn without_the_right_to_leases_the_only_replica_leads_and_says_so() {
     let campaign = run(&server, "controller-a", &health);
     let took = leads(&campaign.leadership()).await;
     assert!(took <= Duration::from_secs(5), "{took:?}");
+    server.take_requests();
     tokio::time::sleep(Duration::from_secs(300)).await;
     assert!(campaign.leadership().holds_now());
+    let asked = server.take_requests().len();
+    assert!((10..=100).contains(&asked), "{asked} requests in five minutes");
     let report = health.readyz();
     assert!(report.ok && report.text.contains("leader election: leading without a Lease"), "{report:?}");
     // The right comes: it takes the Lease without having stopped.

@@ -13,6 +13,8 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 
+use crate::pace::Pace;
+
 /// How many events are sent at once. Those about one object are sent in order, by the same lane.
 const LANES: usize = 16;
 /// Events waiting in one lane: thousands of Services may get their addresses in the same second. When the API
@@ -20,6 +22,8 @@ const LANES: usize = 16;
 const WAITING: usize = 1024;
 /// Events a lane remembers for counting repeats; beyond it counting starts over.
 const REMEMBERED: usize = 1024;
+/// How often an event is sent anew that an API server could not take: for some ten seconds.
+const TRIES: usize = 8;
 /// Longest message, in bytes: what a user writes into an annotation may be a hundred times longer, and ends up here.
 const LONGEST_MESSAGE: usize = 1024;
 
@@ -131,13 +135,26 @@ struct Sender {
 impl Sender {
     async fn run(mut self, mut waiting: mpsc::Receiver<Event>) {
         while let Some(event) = waiting.recv().await {
-            if let Err(error) = self.send(&event).await {
+            if let Err(error) = self.insist(&event).await {
                 tracing::warn!(%error, reason = event.reason, message = event.message, "event not sent");
             }
         }
     }
 
-    async fn send(&mut self, event: &Event) -> Result<(), kube::Error> {
+    /// Sends it, and again while that may help. Others of this lane wait meanwhile: they would fare no better.
+    async fn insist(&mut self, event: &Event) -> Result<(), kube::Error> {
+        // One name for all tries: an event whose answer was lost is not told twice.
+        let fresh = first(event, &self.source);
+        for pause in Pace::default().take(TRIES) {
+            match self.send(event, &fresh).await {
+                Err(error) if may_pass(&error) => tokio::time::sleep(pause).await,
+                outcome => return outcome,
+            }
+        }
+        self.send(event, &fresh).await
+    }
+
+    async fn send(&mut self, event: &Event, fresh: &ApiEvent) -> Result<(), kube::Error> {
         let api: Api<ApiEvent> = Api::namespaced(self.client.clone(), namespace(&event.about));
         let key = key(event);
         if let Some((name, count)) = self.sent.get(&key).cloned() {
@@ -151,10 +168,13 @@ impl Sender {
                 Err(error) => return Err(error),
             }
         }
-        let fresh = first(event, &self.source);
-        let name = fresh.metadata.name.clone().unwrap_or_default();
-        api.create(&PostParams::default(), &fresh).await?;
-        self.remember(key, name);
+        match api.create(&PostParams::default(), fresh).await {
+            Ok(_) => {}
+            // Nobody else uses this name: an earlier try arrived.
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => return Err(error),
+        }
+        self.remember(key, fresh.metadata.name.clone().unwrap_or_default());
         Ok(())
     }
 
@@ -163,6 +183,14 @@ impl Sender {
             self.sent.clear();
         }
         self.sent.insert(key, (name, 1));
+    }
+}
+
+/// Whether the same request may succeed later: nobody answered, or the server has too much to do or is out of order.
+fn may_pass(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code == 429 || status.code >= 500,
+        _ => true,
     }
 }
 

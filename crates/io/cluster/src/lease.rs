@@ -4,10 +4,10 @@ use futures::{Stream, StreamExt, future};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client};
 
-use crate::pace::Pace;
+use crate::pace::paced;
 
 /// What a Lease says, and what is to stand in it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -99,7 +99,7 @@ impl LeaseHandle {
     pub fn watch(&self) -> impl Stream<Item = LeaseNews> + Send + use<> {
         let only = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
         let mut there = false;
-        let news = watcher(self.api.clone(), only).backoff(Pace::default()).map(move |event| match event {
+        let news = paced(watcher(self.api.clone(), only).boxed()).map(move |event| match event {
             Ok(watcher::Event::Apply(lease) | watcher::Event::InitApply(lease)) => {
                 there = true;
                 Some(LeaseNews::Is(parse(&lease)))

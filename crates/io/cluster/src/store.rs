@@ -200,6 +200,7 @@ impl<T: Held> Store<T> {
         let mut cache = self.lock();
         cache.objects = std::mem::take(&mut cache.listed);
         cache.changes = Changes::All;
+        cache.progress.last_error = None;
         std::mem::replace(&mut cache.progress.round, round) == 0
     }
 
@@ -209,6 +210,7 @@ impl<T: Held> Store<T> {
         let slot = build_slot(wire, cache.objects.get(&key));
         cache.objects.insert(key.clone(), slot);
         cache.changes.add(key);
+        cache.progress.last_error = None;
     }
 
     pub(crate) fn delete(&self, wire: &Wire<T>) {
@@ -216,9 +218,10 @@ impl<T: Held> Store<T> {
         let Some(key) = wire.key() else { return };
         cache.objects.remove(&key);
         cache.changes.add(key);
+        cache.progress.last_error = None;
     }
 
-    /// Whether this error is another one than the last.
+    /// Whether this error is another one than the last since something was heard.
     pub(crate) fn failed(&self, error: &str) -> bool {
         let mut cache = self.lock();
         let news = cache.progress.last_error.as_deref() != Some(error);

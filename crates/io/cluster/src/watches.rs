@@ -4,19 +4,19 @@ use std::fmt::{self, Debug};
 use std::time::Duration;
 
 use futures::StreamExt;
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::pace::Pace;
+use crate::pace::paced;
 use crate::store::{Held, Packed, Progress, Store, Wire};
 
 #[cfg(test)]
 mod tests;
 
-/// A store that has not seen its first list.
+/// A store that has not seen a list it waits for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unsynced {
     /// What it follows.
@@ -141,9 +141,19 @@ impl Watches {
     /// The stores still waiting for their first list, with the reason where one is known.
     #[must_use]
     pub fn unsynced(&self) -> Vec<Unsynced> {
+        self.behind(1)
+    }
+
+    /// The stores that have not seen a list that began after the last call of [`relist`](Self::relist).
+    #[must_use]
+    pub fn outdated(&self) -> Vec<Unsynced> {
+        self.behind((*self.round.borrow()).max(1))
+    }
+
+    fn behind(&self, wanted: u64) -> Vec<Unsynced> {
         let waiting = self.followed.iter().filter_map(|(what, progress)| {
             let Progress { round, last_error } = progress();
-            (round == 0).then_some(Unsynced { what, last_error })
+            (round < wanted).then_some(Unsynced { what, last_error })
         });
         waiting.collect()
     }
@@ -190,7 +200,7 @@ impl<T: Held> Follower<T> {
         api: Api<Wire<T>>,
         config: watcher::Config,
     ) -> Result<Stopped, watch::error::RecvError> {
-        let mut events = std::pin::pin!(watcher(api, config).backoff(Pace::default()));
+        let mut events = std::pin::pin!(paced(watcher(api, config).boxed()));
         loop {
             let event = tokio::select! {
                 changed = self.round.changed() => return changed.map(|()| Stopped::Relist),

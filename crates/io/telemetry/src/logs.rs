@@ -54,14 +54,14 @@ impl FromStr for Level {
 
 impl Level {
     /// Our own lines at this level; libraries' from `warn` up, or all of theirs with `all`. The API client's are
-    /// left out: it logs every failed try as an error, which whoever tries again tells once and better.
+    /// left out: it logs every failed try, which whoever tries again tells once and better.
     fn filter(self) -> EnvFilter {
         let directives = match self {
             Self::All => "debug",
-            Self::Debug => "warn,kube_client=off,metallb=debug",
-            Self::Info => "warn,kube_client=off,metallb=info",
-            Self::Warn => "warn,kube_client=off",
-            Self::Error => "error,kube_client=off",
+            Self::Debug => "warn,kube_client=off,kube_runtime::watcher=off,metallb=debug",
+            Self::Info => "warn,kube_client=off,kube_runtime::watcher=off,metallb=info",
+            Self::Warn => "warn,kube_client=off,kube_runtime::watcher=off",
+            Self::Error => "error,kube_client=off,kube_runtime::watcher=off",
             Self::None => "off",
         };
         // EnvFilter matches targets by prefix: `metallb` covers every metallb_* crate.

@@ -53,7 +53,7 @@ async fn the_first_event_is_created_and_repeats_are_counted_on_it() {
     let calls = Calls::default();
     let mut sender = sender(&calls, true);
     for _ in 0..3 {
-        sender.send(&event("Assigned IP [\"192.0.2.1\"]")).await.unwrap();
+        sender.insist(&event("Assigned IP [\"192.0.2.1\"]")).await.unwrap();
     }
     let calls = calls.lock().unwrap();
     let methods: Vec<&Method> = calls.iter().map(|(method, _, _)| method).collect();
@@ -68,8 +68,8 @@ async fn the_first_event_is_created_and_repeats_are_counted_on_it() {
 async fn different_messages_are_different_events() {
     let calls = Calls::default();
     let mut sender = sender(&calls, true);
-    sender.send(&event("one")).await.unwrap();
-    sender.send(&event("two")).await.unwrap();
+    sender.insist(&event("one")).await.unwrap();
+    sender.insist(&event("two")).await.unwrap();
     assert!(calls.lock().unwrap().iter().all(|(method, _, _)| *method == Method::POST));
 }
 
@@ -77,8 +77,8 @@ async fn different_messages_are_different_events() {
 async fn an_expired_event_is_created_anew() {
     let calls = Calls::default();
     let mut sender = sender(&calls, false);
-    sender.send(&event("one")).await.unwrap();
-    sender.send(&event("one")).await.unwrap();
+    sender.insist(&event("one")).await.unwrap();
+    sender.insist(&event("one")).await.unwrap();
     let methods: Vec<Method> = calls.lock().unwrap().iter().map(|(method, _, _)| method.clone()).collect();
     assert_eq!(methods, [Method::POST, Method::PATCH, Method::POST]);
 }
@@ -113,4 +113,64 @@ fn a_long_message_is_cut_at_a_character() {
     let mut short = "as it is".to_owned();
     shorten(&mut short);
     assert_eq!(short, "as it is");
+}
+
+/// A server that answers the first requests with these codes, or breaks the connection after it did what it was asked
+/// (None), and then takes everything once.
+fn failing(calls: Calls, failures: Vec<Option<u16>>) -> Client {
+    let failures = Arc::new(Mutex::new(failures.into_iter()));
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (calls, failures) = (calls.clone(), failures.clone());
+        async move {
+            let (head, body) = request.into_parts();
+            let sent: serde_json::Value =
+                serde_json::from_slice(&body.collect_bytes().await.unwrap()).unwrap();
+            let failure = failures.lock().unwrap().next();
+            let name = |sent: &serde_json::Value| sent["metadata"]["name"].clone();
+            let mut calls = calls.lock().unwrap();
+            let there = calls.iter().any(|(_, _, known)| name(known) == name(&sent));
+            let code = match failure {
+                Some(Some(code)) => code,
+                _ if there => 409,
+                _ => {
+                    calls.push((head.method, head.uri.path().to_owned(), sent));
+                    200
+                }
+            };
+            if failure == Some(None) {
+                return Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+            }
+            let answer = match code {
+                200 => serde_json::json!({"metadata": {}, "involvedObject": {}}),
+                code => {
+                    serde_json::json!({"status": "Failure", "code": code, "message": "no", "reason": "x"})
+                }
+            };
+            let response = Response::builder().status(code).body(Body::from(answer.to_string().into_bytes()));
+            Ok(response.unwrap())
+        }
+    });
+    Client::new(service, "default")
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_could_not_be_taken_is_sent_again_and_told_once() {
+    let table: [(&[Option<u16>], bool); 5] = [
+        (&[Some(429), Some(429), Some(503)], true),
+        (&[Some(500), None], true),
+        (&[None, None, None], true),
+        (&[Some(403)], false),
+        (&[Some(429); 20], false),
+    ];
+    for (failures, arrives) in table {
+        let calls = Calls::default();
+        let client = failing(calls.clone(), failures.to_vec());
+        let mut sender = Sender { client, ..sender(&calls, true) };
+        let outcome = sender.insist(&event("Assigned IP")).await;
+        assert_eq!(
+            (outcome.is_ok(), calls.lock().unwrap().len()),
+            (arrives, usize::from(arrives)),
+            "{failures:?}"
+        );
+    }
 }

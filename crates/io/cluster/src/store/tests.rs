@@ -90,3 +90,21 @@ fn changes_are_listed_until_there_are_too_many() {
     }
     assert_eq!(changes, Changes::All);
 }
+
+#[test]
+fn an_error_is_news_once_and_again_after_something_was_heard() {
+    type Heard = fn(&Store<ConfigMap>);
+    let heard: [Heard; 3] = [
+        |store| {
+            store.end_list(1);
+        },
+        |store| store.apply(&config_map("1", &json!({"k": "v"}))),
+        |store| store.delete(&config_map("1", &json!({"k": "v"}))),
+    ];
+    for heard in heard {
+        let store = Store::default();
+        assert_eq!(["down", "down", "worse"].map(|error| store.failed(error)), [true, false, true]);
+        heard(&store);
+        assert!(store.failed("worse"), "another outage");
+    }
+}
