@@ -34,10 +34,19 @@ pub(crate) type Term = u64;
 
 /// For how long this process may act as the leader without hearing more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Tenure {
+pub(crate) enum Tenure {
     None,
     Until(Instant, Term),
     Open(Term),
+}
+
+#[cfg(test)]
+impl Leadership {
+    /// Of a leader in its first term, which may act until the moment that is sent.
+    pub(crate) fn until() -> (watch::Sender<Tenure>, Self) {
+        let (tenure, holds) = watch::channel(Tenure::Until(Instant::now(), 1));
+        (tenure, Self { leader: watch::channel(true).1, tenure: holds })
+    }
 }
 
 impl Leadership {

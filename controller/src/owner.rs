@@ -27,10 +27,15 @@ use crate::telling::{log_written, tell};
 use crate::tidy::Tidy;
 use crate::writer::{Ended, Write, Writer};
 
+#[cfg(test)]
+mod tests;
+
 /// The loop turns at least this often, to show that it is alive.
 const TURN: Duration = Duration::from_secs(5);
 /// A loop that did not turn for so long is stuck.
 const STUCK: Duration = Duration::from_secs(30);
+/// What the probes call the work of the leader.
+const WORK: &str = "assigning addresses";
 /// How long an election may take for its winner to list only once.
 const ELECTED_SOON: Duration = Duration::from_secs(1);
 /// How long writes under way may take to finish when the process is asked to stop.
@@ -67,6 +72,7 @@ pub struct Controller {
     tidy: Tidy,
     in_step: Gate,
     alive: Heartbeat,
+    health: Health,
 }
 
 /// What only the leader has.
@@ -128,6 +134,7 @@ impl Controller {
             tidy: Tidy::new(),
             in_step: health.ready_when("in step with the API server"),
             alive: health.alive_within("controller loop", STUCK),
+            health: health.clone(),
         })
     }
 
@@ -143,7 +150,11 @@ impl Controller {
                 () = self.watches.changed() => self.look(),
                 ended = ended(&mut self.office) => self.conclude(ended),
                 () = self.tidy.due() => self.tidy_up(),
-                _ = turn.tick() => self.change_office(),
+                // What was not looked at because the office was in doubt for a moment is looked at now.
+                _ = turn.tick() => {
+                    self.change_office();
+                    self.look();
+                }
             }
             self.alive.beat();
         }
@@ -194,8 +205,11 @@ impl Controller {
         }
         self.in_step.open();
         let config = self.configuration.refresh();
+        let outdated = if self.office.is_some() { self.watches.outdated() } else { Vec::new() };
+        // Not a matter of being ready: webhooks are served meanwhile.
+        self.health.note(WORK, (!outdated.is_empty()).then(|| format!("not yet: {}", explain(&outdated))));
         let Some(office) = &mut self.office else { return };
-        if !self.watches.all_current() || self.leadership.term() != Some(office.term) {
+        if !outdated.is_empty() || self.leadership.term() != Some(office.term) {
             return;
         }
         self.configuration.tell();
@@ -313,7 +327,7 @@ async fn ended(office: &mut Option<Office>) -> Ended {
 fn explain(unsynced: &[Unsynced]) -> String {
     let line = |waiting: &Unsynced| match &waiting.last_error {
         Some(error) => format!("{}: {error}", waiting.what),
-        None => format!("{}: waiting for the first list", waiting.what),
+        None => format!("{}: waiting for a list", waiting.what),
     };
     unsynced.iter().map(line).collect::<Vec<_>>().join("; ")
 }

@@ -91,6 +91,34 @@ async fn a_deposed_leader_writes_nothing_and_reads_again_when_it_leads_again() {
     first.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_can_not_list_says_what_it_waits_for() {
+    let server = server(&["192.0.2.0/24"]);
+    let only = start_replica(&server, "a");
+    quiet().await;
+    assert_eq!(only.running.health.readyz().text, "ok");
+    server.forbid("update leases");
+    server.forbid("get leases");
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    server.forbid("list communities");
+    server.allow("update leases");
+    server.allow("get leases");
+    quiet().await;
+    server.put(&service("web"));
+    quiet().await;
+    assert!(only.leads());
+    let report = only.running.health.readyz();
+    let said = "assigning addresses: not yet: communities.metallb.io: not allowed to list";
+    assert!(report.ok && report.text.contains(said), "{report:?}");
+    assert_eq!(ip(&server, "web"), None);
+    server.allow("list communities");
+    quiet().await;
+    assert_eq!(ip(&server, "web").as_deref(), Some("192.0.2.0"));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(only.running.health.readyz().text, "ok");
+    only.stop().await;
+}
+
 /// The rights of the original: no Leases, BGP peers only to be listed, of Services only the status.
 #[tokio::test(start_paused = true)]
 async fn under_the_original_s_rights_the_only_replica_works() {

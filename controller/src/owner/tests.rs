@@ -1,0 +1,56 @@
+//! What no election brings about in a test: a process that was stopped in between.
+
+use metallb_testkit::ApiServer;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+use crate::leadership::Tenure;
+
+fn put_service(server: &ApiServer, name: &str) {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"},
+        "spec": {"type": "LoadBalancer", "clusterIPs": ["10.96.0.1"], "ports": [{"port": 80, "protocol": "TCP"}]},
+    });
+    server.put::<Service>(&serde_json::from_value(service).unwrap());
+}
+
+fn is_assigned(server: &ApiServer, name: &str) -> bool {
+    let service: Service = server.get(Some("default"), name).unwrap();
+    service
+        .status
+        .is_some_and(|status| status.load_balancer.is_some_and(|balancer| balancer.ingress.is_some()))
+}
+
+/// A renewal that comes too late, but before the election has noticed: the term is the same, and what came in
+/// between was not looked at.
+#[tokio::test(start_paused = true)]
+async fn a_leader_whose_office_was_in_doubt_for_a_moment_looks_at_what_came_meanwhile() {
+    let server = ApiServer::default();
+    let pool = json!({
+        "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool",
+        "metadata": {"name": "p", "namespace": "metallb-system"}, "spec": {"addresses": ["192.0.2.0/24"]},
+    });
+    server.put::<IPAddressPool>(&serde_json::from_value(pool).unwrap());
+    let (tenure, leadership) = Leadership::until();
+    let until = |seconds| Tenure::Until(Instant::now() + Duration::from_secs(seconds), 1);
+    tenure.send_replace(until(600));
+    let options = Options { namespace: "metallb-system".to_owned(), ..Options::default() };
+    let (metrics, shutdown) = (Metrics::default(), Shutdown::default());
+    let client = server.client("metallb-system");
+    let controller = Controller::start(client, &options, leadership, &metrics, &Health::default()).unwrap();
+    let task = tokio::spawn(controller.run(shutdown.clone()));
+    put_service(&server, "before");
+    // The loop turns by itself every five seconds: the doubt falls between two turns.
+    sleep(Duration::from_secs(7)).await;
+    assert!(is_assigned(&server, "before"));
+    tenure.send_replace(until(0));
+    put_service(&server, "meanwhile");
+    sleep(Duration::from_secs(1)).await;
+    assert!(!is_assigned(&server, "meanwhile"));
+    tenure.send_replace(until(600));
+    sleep(TURN).await;
+    assert!(is_assigned(&server, "meanwhile"));
+    shutdown.request();
+    task.await.unwrap();
+}
