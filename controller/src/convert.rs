@@ -6,6 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
+use std::process::ExitCode;
 use std::{fs, io};
 
 use anyhow::{Context as _, Result, bail};
@@ -54,10 +55,10 @@ struct Convert {
     #[arg(long, conflicts_with = "file")]
     live: bool,
     /// How to reach the API server.
-    #[arg(long, requires = "live")]
+    #[arg(long, conflicts_with = "file")]
     kubeconfig: Option<PathBuf>,
     /// Namespace and name of the `ConfigMap` in the cluster.
-    #[arg(long, default_value = "metallb-system/config", requires = "live")]
+    #[arg(long, default_value = "metallb-system/config", conflicts_with = "file")]
     configmap: String,
     /// Writes the resources to this file instead of printing them.
     #[arg(long)]
@@ -93,11 +94,21 @@ impl Conversion {
         }
     }
 
-    /// Converts.
-    ///
-    /// # Errors
-    /// When there is nothing to convert, it can't be, or the outcome can't be written. Then nothing was.
-    pub fn run(self) -> Result<()> {
+    /// Converts. Why that failed is said on the standard error: the standard output may be a file of resources.
+    #[must_use]
+    #[expect(clippy::print_stderr, reason = "nothing but resources goes to the standard output")]
+    pub fn run(self) -> ExitCode {
+        match self.convert() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    /// Fails when there is nothing to convert, it can't be, or the outcome can't be written. Then nothing was.
+    fn convert(self) -> Result<()> {
         let (resources, output) = match self.0 {
             Command::Original(flags) => {
                 let source = flags.read(Path::new(FOLDER))?;
@@ -181,9 +192,29 @@ fn read(file: &Path, only_data: bool) -> Result<Source> {
     Ok(if only_data { Source::only_data(&text) } else { Source::in_config_map(&text)? })
 }
 
-/// Writes the whole file or nothing: what was there stays until then.
+/// Writes the whole file or nothing: what was there stays until then. Where a link leads is written, and what is no
+/// file (`/dev/stdout`, a pipe) is written to, not replaced.
 fn replace(file: &Path, text: &str) -> Result<()> {
-    let draft = file.with_extension("draft");
-    let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, file));
+    let there = fs::metadata(file);
+    let written = match there {
+        Ok(there) if !there.is_file() => fs::write(file, text),
+        _ => {
+            fs::canonicalize(file).or_else(|_| Ok(file.to_owned())).and_then(|file| write_whole(&file, text))
+        }
+    };
     written.with_context(|| format!("writing {}", file.display()))
+}
+
+fn write_whole(file: &Path, text: &str) -> io::Result<()> {
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(format!(".{}.draft", std::process::id()));
+    let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, file));
+    if written.is_err() {
+        // Of no use to anybody; perhaps it was never made.
+        let _ = fs::remove_file(&draft);
+    }
+    // A file that is mounted by itself can't be replaced.
+    written.or_else(|error| {
+        if error.kind() == io::ErrorKind::ResourceBusy { fs::write(file, text) } else { Err(error) }
+    })
 }

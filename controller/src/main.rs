@@ -8,11 +8,10 @@ use metallb_linux::heap;
 use metallb_telemetry::logs;
 
 fn main() -> ExitCode {
-    let outcome = match Conversion::asked_for(std::env::args_os()) {
-        Some(conversion) => conversion.run(),
-        None => start(Flags::parse_from(metallb_process::go_style(std::env::args_os()))),
-    };
-    match outcome {
+    if let Some(conversion) = Conversion::asked_for(std::env::args_os()) {
+        return conversion.run();
+    }
+    match start(Flags::parse_from(metallb_process::go_style(std::env::args_os()))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             logs::init(logs::Level::Error);

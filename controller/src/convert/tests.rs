@@ -56,7 +56,7 @@ fn convert_file(folder: &Path, config: &str) -> Result<()> {
     let (input, output) = (folder.join("config.yaml"), folder.join("out.yaml"));
     let line =
         format!("controller convert-configmap {} --only-data --output {}", input.display(), output.display());
-    asked(&line).unwrap().run()
+    asked(&line).unwrap().convert()
 }
 
 #[test]
@@ -82,4 +82,27 @@ fn the_resources_are_written_whole() {
     outcome.unwrap();
     assert!(written.unwrap().contains("kind: L2Advertisement"));
     assert_eq!(files, 2, "no draft is left");
+}
+
+#[test]
+fn what_is_no_file_is_written_to_and_stays_what_it_is() {
+    let folder = folder("device");
+    let link = folder.join("link.yaml");
+    std::os::unix::fs::symlink("aim.yaml", &link).unwrap();
+    let (pipe, neighbour) = (folder.join("pipe"), folder.join("config.draft"));
+    fs::write(&neighbour, "mine").unwrap();
+    fs::write(folder.join("aim.yaml"), "first").unwrap();
+    replace(&link, "second").unwrap();
+    assert_eq!(fs::read_to_string(folder.join("aim.yaml")).unwrap(), "second");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    std::os::unix::fs::symlink("/dev/null", &pipe).unwrap();
+    replace(&pipe, "text").unwrap();
+    assert!(fs::symlink_metadata(&pipe).unwrap().is_symlink());
+    replace(&folder.join("config.yaml"), "text").unwrap();
+    assert_eq!(fs::read_to_string(&neighbour).unwrap(), "mine", "a draft has a name of its own");
+    assert!(replace(&folder, "text").is_err());
+    let mut left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["aim.yaml", "config.draft", "config.yaml", "link.yaml", "pipe"]);
+    fs::remove_dir_all(folder).unwrap();
 }

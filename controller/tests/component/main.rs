@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed assumption fails the test")]
 
+mod conversion;
 mod leadership;
 mod reconcile;
 mod refusals;

@@ -30,6 +30,9 @@ pub(crate) fn compatible(
     if !is_object_name(to) {
         return Err(LegacyError::Name { kind, name: name.to_owned() });
     }
+    if to == name {
+        return Ok(name.to_owned());
+    }
     let change = Renamed { kind, from: name.to_owned(), to: to.to_owned() };
     // A reference to it is no second change.
     if !renamed.contains(&change) {
