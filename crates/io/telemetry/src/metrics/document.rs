@@ -11,13 +11,14 @@ const HEAD: &str = "# Metrics\n\nWhat the daemons export, made from the place wh
 /// Every series of the daemons once: a family without a series is not shown by the registry.
 fn controller() -> Metrics {
     let metrics = Metrics::default();
-    metrics.client().unwrap();
+    metrics.client().unwrap().set_refused(std::iter::once(("k", "n")));
     metrics.allocator().unwrap().set_pool("p", &PoolCounts::default());
     metrics
 }
 
 fn speaker() -> Metrics {
     let metrics = Metrics::default();
+    // A speaker refuses objects without naming them here.
     metrics.client().unwrap();
     let speaker = metrics.speaker().unwrap();
     speaker.announced.with_label_values(&["s", "p", "n", "i"]).set(1);
