@@ -17,6 +17,9 @@ use crate::leadership::{Leadership, Term};
 use crate::record::build_recorded;
 use crate::telling::brief;
 
+#[cfg(test)]
+mod tests;
+
 /// Writes under way at once: enough to keep an API server busy over its latency, few enough that it still answers
 /// others.
 const AT_ONCE: usize = 32;
@@ -44,6 +47,8 @@ enum Tried {
     Written,
     Outdated,
     Failed(kube::Error),
+    /// Not sent: the office has ended, or is in doubt.
+    Withheld,
 }
 
 #[derive(Debug)]
@@ -148,6 +153,13 @@ impl Writer {
                 self.rest(write, pace, &error);
                 None
             }
+            Tried::Withheld => {
+                let key = write.decision.key.clone();
+                // A newer decision may wait already.
+                self.jobs.entry(key.clone()).or_insert(Job { write, pace, stage: Stage::Waiting });
+                self.queue.push_back(key);
+                None
+            }
         }
     }
 
@@ -168,7 +180,9 @@ impl Writer {
                 && let Some(job) = self.jobs.remove(&key)
             {
                 self.running.insert(key, job.pace);
-                self.tries.spawn(attempt(self.client.clone(), job.write));
+                let (leadership, term) = (self.leadership.clone(), self.term);
+                let may_send = move || leadership.term() == Some(term);
+                self.tries.spawn(attempt(self.client.clone(), job.write, may_send));
             }
         }
         self.queue.extend(busy);
@@ -205,10 +219,14 @@ fn now() -> Time {
     Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
-async fn attempt(client: Client, write: Write) -> (Write, Tried) {
+/// `may_send` is asked last of all: a process may stand still anywhere, and others take over meanwhile.
+async fn attempt(client: Client, write: Write, may_send: impl Fn() -> bool) -> (Write, Tried) {
     let api: Api<Service> = Api::namespaced(client, &write.decision.key.namespace);
     let Some(service) = write.service.unpack() else { return (write, Tried::Outdated) };
     let object = build_recorded(service, &write.record, now());
+    if !may_send() {
+        return (write, Tried::Withheld);
+    }
     let tried = match api.replace_status(&write.decision.key.name, &PostParams::default(), &object).await {
         Ok(_) => Tried::Written,
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Tried::Outdated,

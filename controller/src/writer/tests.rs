@@ -1,0 +1,50 @@
+//! What is sent, and what is not any more.
+
+use std::time::Duration;
+
+use metallb_allocator::{Assignment, Reason};
+use metallb_cluster::Watches;
+use metallb_testkit::ApiServer;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::*;
+use crate::leadership::Tenure;
+
+async fn write(server: &ApiServer) -> Write {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"type": "LoadBalancer"},
+    });
+    server.put::<Service>(&serde_json::from_value(service).unwrap());
+    let mut watches = Watches::default();
+    let services = Api::<Service>::all(server.client("default"));
+    let store = watches.add_packed(services, kube::runtime::watcher::Config::default(), "services");
+    while !watches.all_synced() {
+        watches.changed().await;
+    }
+    let key = ServiceKey { namespace: "default".to_owned(), name: "web".to_owned() };
+    let assignment = Assignment { addresses: vec!["192.0.2.1".parse().unwrap()], pool: Some("p".to_owned()) };
+    let record = Record { assignment, condition: None };
+    let decision = Decision { key, reason: Reason::Pending, write: Some(record.clone()), events: Vec::new() };
+    Write { service: store.get("default", "web").unwrap(), record, decision }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_is_not_sent_when_the_office_ended_after_it_was_begun_and_is_when_it_goes_on() {
+    let server = ApiServer::default();
+    let write = write(&server).await;
+    let (tenure, leadership) = Leadership::until();
+    let until = |seconds| Tenure::Until(Instant::now() + Duration::from_secs(seconds), 1);
+    tenure.send_replace(until(10));
+    let mut writer = Writer::new(server.client("default"), leadership, 1);
+    writer.submit(write);
+    assert_eq!(writer.tries.len(), 1, "begun");
+    tenure.send_replace(until(0));
+    server.take_requests();
+    let waited = tokio::time::timeout(Duration::from_secs(5), writer.ended()).await;
+    assert!(waited.is_err() && server.take_requests().is_empty() && !writer.is_idle());
+    tenure.send_replace(until(10));
+    assert!(matches!(writer.ended().await, Ended::Written(_)));
+    assert_eq!(server.take_requests().len(), 1);
+}
