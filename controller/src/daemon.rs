@@ -1,12 +1,11 @@
 //! The process: listeners, the owner, and an orderly end.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use kube::Client;
 use metallb_cluster::{Access, ConnectError, connect, may_get};
 use metallb_process::Shutdown;
-use metallb_serve::{Probe, TlsSettings, Verdict};
+use metallb_serve::{Probe, TlsSettings, Verdict, everywhere};
 use metallb_telemetry::health::Health;
 use metallb_telemetry::metrics::{Metrics, RegisterError};
 use tokio::sync::watch;
@@ -97,17 +96,10 @@ fn greet(settings: &Settings) {
 
 fn listen(tasks: &mut JoinSet<()>, settings: &Settings, client: &Client, metrics: &Metrics, health: &Health) {
     if let Some(port) = settings.probe_port {
-        let health = health.clone();
-        tasks.spawn(metallb_serve::probes(everywhere(port), move |probe| {
-            let report = match probe {
-                Probe::Health => health.healthz(),
-                Probe::Ready => health.readyz(),
-            };
-            (report.ok, report.text)
-        }));
+        tasks.spawn(serve_probes(port, health.clone()));
     }
     if let Some(port) = settings.metrics_port {
-        tasks.spawn(serve_metrics(everywhere(port), settings.tls.clone(), metrics.clone(), client.clone()));
+        tasks.spawn(serve_metrics(port, settings.tls.clone(), metrics.clone(), client.clone()));
     }
 }
 
@@ -130,7 +122,18 @@ fn webhooks(
     }))
 }
 
-async fn serve_metrics(address: SocketAddr, tls: TlsSettings, metrics: Metrics, client: Client) {
+async fn serve_probes(port: u16, health: Health) {
+    let report = move |probe| {
+        let report = match probe {
+            Probe::Health => health.healthz(),
+            Probe::Ready => health.readyz(),
+        };
+        (report.ok, report.text)
+    };
+    metallb_serve::probes(&everywhere(port), report).await;
+}
+
+async fn serve_metrics(port: u16, tls: TlsSettings, metrics: Metrics, client: Client) {
     let authorize = move |bearer| {
         let client = client.clone();
         async move {
@@ -142,13 +145,10 @@ async fn serve_metrics(address: SocketAddr, tls: TlsSettings, metrics: Metrics, 
             }
         }
     };
-    if let Err(error) = metallb_serve::metrics(address, tls, move || metrics.encode(), authorize).await {
+    let encode = move || metrics.encode();
+    if let Err(error) = metallb_serve::metrics(&everywhere(port), tls, encode, authorize).await {
         tracing::error!(error = metallb_telemetry::logs::chain(&error), "metrics are not served");
     }
-}
-
-fn everywhere(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
 }
 
 fn memberlist(settings: &Settings) -> Memberlist {

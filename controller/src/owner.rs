@@ -22,8 +22,8 @@ use crate::configuration::{Configuration, Sources};
 use crate::gauges::Gauges;
 use crate::leadership::{Leadership, Term};
 use crate::pool_status::PoolStatuses;
-use crate::services::{News, Services};
-use crate::telling::{log_written, tell};
+use crate::services::{News, Services, salvage};
+use crate::telling::{log_written, tell, tell_garbled};
 use crate::tidy::Tidy;
 use crate::writer::{Ended, Write, Writer};
 
@@ -299,6 +299,12 @@ impl Office {
                 self.writer.withdraw(&key);
                 allocator.forget(&key);
                 tracing::debug!(event = "serviceDeleted", service = %key, "service deleted");
+            }
+            News::Garbled { key, malformed, unseen } => {
+                tell_garbled(events, &key, &malformed);
+                if unseen {
+                    allocator.reserve(Arc::new(salvage(&malformed)));
+                }
             }
             News::Seen(view) => {
                 if let Some(write) = self.writer.withdraw(&view.key) {

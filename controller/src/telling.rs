@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_allocator::{Decision, Event, EventReason};
-use metallb_cluster::{EventSink, EventType, Version};
+use metallb_cluster::{EventSink, EventType, Malformed, Version};
 use metallb_config::Quoted;
 use metallb_config::service::ServiceKey;
 
@@ -58,6 +58,20 @@ pub(crate) fn log_written(decision: &Decision) {
         }
         None => {}
     }
+}
+
+/// Tells the user of a Service that can't be read. The log has it from whoever tried.
+pub(crate) fn tell_garbled(events: &EventSink, key: &ServiceKey, malformed: &Malformed) {
+    let why = malformed.why.as_str();
+    let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
+    let version =
+        Version { uid: text(&malformed.metadata.uid), resource: text(&malformed.metadata.resource_version) };
+    events.publish(metallb_cluster::Event {
+        about: build_reference(key, &version),
+        kind: EventType::Warning,
+        reason: "UnreadableService".to_owned(),
+        message: format!("Service can't be read and is left as it is, its addresses stay its own: {why}"),
+    });
 }
 
 /// Tells the admin that an object is refused: in the log and on the object.

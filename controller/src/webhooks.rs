@@ -7,7 +7,6 @@ mod submitted;
 #[cfg(test)]
 mod tests;
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -72,9 +71,7 @@ pub(crate) async fn serve(
     let protocols: &[&str] = if settings.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] };
     let tls = tls.server_config_with(Arc::new(presenter.clone()), protocols)?;
     let readiness = Readiness::of(health.ready_when("webhooks"));
-    // Both families at once, or IPv4 alone where the kernel has no IPv6.
-    let everywhere = [(Ipv6Addr::UNSPECIFIED, PORT).into(), (Ipv4Addr::UNSPECIFIED, PORT).into()];
-    let listener = metallb_serve::bind(&everywhere, "webhooks").await;
+    let listener = metallb_serve::bind(&metallb_serve::everywhere(PORT), "webhooks").await;
     // Aborted when this function returns.
     let mut tasks = JoinSet::new();
     match settings.certificate {

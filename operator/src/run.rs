@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
 use metallb_cluster::EventSink;
@@ -73,8 +72,8 @@ async fn serve(flags: &Flags, environment: Environment) -> anyhow::Result<()> {
     let operator = Operator { client, environment, events };
     let alive = health.alive_within("operator loop", STUCK);
     let owner = Owner { operator, watches, resources, ready, alive };
-    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, flags.port));
-    let probes = metallb_serve::probes(address, move |probe| {
+    let addresses = metallb_serve::everywhere(flags.port);
+    let probes = metallb_serve::probes(&addresses, move |probe| {
         let report = match probe {
             Probe::Health => health.healthz(),
             Probe::Ready => health.readyz(),

@@ -1,7 +1,7 @@
 //! Wires everything together and runs until asked to stop.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -144,26 +144,27 @@ fn serve(
 ) {
     let probes = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.probe_port));
     let health = health.clone();
-    helpers.spawn(metallb_serve::probes(probes, move |probe| {
+    let report = move |probe| {
         let report = match probe {
             Probe::Health => health.healthz(),
             Probe::Ready => health.readyz(),
         };
         (report.ok, report.text)
-    }));
+    };
+    helpers.spawn(async move { metallb_serve::probes(&[probes], report).await });
     if let Some(port) = settings.metrics_port {
-        let address = SocketAddr::from((IpAddr::V4(Ipv4Addr::UNSPECIFIED), port));
-        helpers.spawn(serve_metrics(address, settings.tls.clone(), metrics.clone(), client.clone()));
+        helpers.spawn(serve_metrics(port, settings.tls.clone(), metrics.clone(), client.clone()));
     }
 }
 
-async fn serve_metrics(address: SocketAddr, tls: TlsSettings, metrics: Metrics, client: Client) {
+async fn serve_metrics(port: u16, tls: TlsSettings, metrics: Metrics, client: Client) {
     let client = Arc::new(client);
     let authorize = move |bearer: Option<String>| {
         let client = client.clone();
         async move { verdict(metallb_cluster::may_get(&client, bearer, "/metrics").await) }
     };
-    if let Err(error) = metallb_serve::metrics(address, tls, move || metrics.encode(), authorize).await {
+    let (addresses, encode) = (metallb_serve::everywhere(port), move || metrics.encode());
+    if let Err(error) = metallb_serve::metrics(&addresses, tls, encode, authorize).await {
         tracing::error!(error = logs::chain(&error), "metrics not served");
     }
 }

@@ -102,11 +102,20 @@ async fn a_pool_that_can_not_be_read_is_refused_by_name_and_takes_nobody_s_addre
 async fn a_service_that_can_not_be_read_does_not_stop_the_others() {
     let server = server(&["192.0.2.0/24"]);
     server.put(&service("odd"));
-    server.edit::<Service>(Some("default"), "odd", &json!({"spec": {"ports": "none"}}));
+    let recorded = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.0"}, {"ip": 7}]}});
+    let edit = json!({"spec": {"ports": "none"}, "status": recorded});
+    server.edit::<Service>(Some("default"), "odd", &edit);
     let running = start(&server);
     server.put(&service("web"));
     quiet().await;
-    assert_eq!(ip(&server, "web").as_deref(), Some("192.0.2.0"));
+    assert_eq!(ip(&server, "web").as_deref(), Some("192.0.2.1"), "the other address has an owner");
+    let told =
+        "odd UnreadableService: Service can't be read and is left as it is, its addresses stay its own: ";
+    assert!(events(&server).iter().any(|event| event.starts_with(told)), "{:?}", events(&server));
+    server.remove::<Service>(Some("default"), "odd");
+    server.put(&service("next"));
+    quiet().await;
+    assert_eq!(ip(&server, "next").as_deref(), Some("192.0.2.0"), "it is gone");
     running.stop().await;
 }
 

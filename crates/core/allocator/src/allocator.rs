@@ -8,7 +8,7 @@ use std::sync::Arc;
 use metallb_config::service::ServiceKey;
 use metallb_config::{Config, ServiceView};
 
-use crate::book::Book;
+use crate::book::{Book, Hold};
 use crate::condition::{Condition, ConditionReason};
 use crate::decide::{Verdict, decide};
 use crate::decision::{Assignment, Decision, Reason, Record};
@@ -32,6 +32,8 @@ pub struct Allocator {
     options: Options,
     book: Book,
     known: BTreeMap<ServiceKey, Known>,
+    /// Services that can't be read, as far as they can: nothing is decided about them.
+    reserved: BTreeMap<ServiceKey, Arc<ServiceView>>,
     /// Services whose recorded addresses have not been adopted yet.
     unadopted: BTreeSet<ServiceKey>,
     /// Services to decide about, or all.
@@ -62,6 +64,7 @@ impl Allocator {
             book: Book::new(config, options.unknown_pool),
             options,
             known: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             unadopted: BTreeSet::new(),
             dirty: BTreeSet::new(),
             all_dirty: false,
@@ -85,10 +88,21 @@ impl Allocator {
         for known in self.known.values() {
             known.claim(&mut self.book);
         }
+        for view in self.reserved.values() {
+            self.book.claim(view, &view.recorded_ips(), Hold::Lingering);
+        }
         self.all_dirty = true;
         // Everybody is looked at anyway.
         self.book.forget_freed();
         self.waiters = Waiters::default();
+    }
+
+    /// A Service can't be read, but for the addresses recorded in it. Nobody is given those; who has one of them
+    /// recorded too keeps it, since they may share it.
+    pub fn reserve(&mut self, view: Arc<ServiceView>) {
+        self.forget(&view.key);
+        self.book.claim(&view, &view.recorded_ips(), Hold::Lingering);
+        self.reserved.insert(view.key.clone(), view);
     }
 
     /// A new version of a Service was read. Its recorded addresses replace what was decided about older versions.
@@ -99,6 +113,7 @@ impl Allocator {
             return self.forget(&view.key);
         }
         let key = view.key.clone();
+        self.unreserve(&key);
         self.dirty.insert(key.clone());
         self.waiters.remove(&key);
         if let Some(known) = self.known.get_mut(&key).filter(|known| known.claims_the_same(&view)) {
@@ -112,6 +127,7 @@ impl Allocator {
 
     /// A Service is gone.
     pub fn forget(&mut self, key: &ServiceKey) {
+        self.unreserve(key);
         self.release(key);
         self.known.remove(key);
         self.unadopted.remove(key);
@@ -255,6 +271,12 @@ impl Allocator {
             events.extend(known.view.deprecated_annotations.iter().map(|key| Event::deprecated(key)));
         }
         (write.is_some() || !events.is_empty()).then(|| Decision { key: key.clone(), reason, write, events })
+    }
+
+    fn unreserve(&mut self, key: &ServiceKey) {
+        if let Some(view) = self.reserved.remove(key) {
+            self.book.release(key, &view.recorded_ips());
+        }
     }
 
     fn release(&mut self, key: &ServiceKey) {

@@ -67,13 +67,22 @@ pub enum RangeError {
         /// The last address.
         end: IpAddr,
     },
+    /// It is IPv6 and holds 4-in-6 addresses, which are IPv4 wherever they are read.
+    #[error("invalid IP range {entry:?}: it holds IPv6 addresses and those of ::ffff:0:0/96, which are IPv4")]
+    Mapped {
+        /// The whole entry.
+        entry: String,
+    },
 }
+
+/// The 4-in-6 addresses: whoever reads one reads an IPv4 address.
+const MAPPED: (u128, u128) = (0xffff << 32, (0xffff << 32) + u32::MAX as u128);
 
 impl IpRange {
     /// The range between two addresses, both included.
     ///
     /// # Errors
-    /// When the families differ or `first` is after `last`.
+    /// When the families differ, `first` is after `last`, or an IPv6 range holds 4-in-6 addresses.
     pub fn new(first: IpAddr, last: IpAddr) -> Result<Self, RangeError> {
         Self::between(first, last, || format!("{first}-{last}"))
     }
@@ -87,7 +96,16 @@ impl IpRange {
         if start > end {
             return Err(RangeError::Reversed { entry: entry(), start, end });
         }
-        Ok(Self { family, first: to_bits(start), last: to_bits(end) })
+        let range = Self { family, first: to_bits(start), last: to_bits(end) };
+        let holds_mapped = family == IpFamily::V6 && range.first <= MAPPED.1 && MAPPED.0 <= range.last;
+        if holds_mapped { Err(RangeError::Mapped { entry: entry() }) } else { Ok(range) }
+    }
+
+    /// A prefix so short that the 4-in-6 addresses are a hole in its midst is usable; one that ends with them is not.
+    fn of_prefix(prefix: Prefix, entry: &str) -> Result<Self, RangeError> {
+        let range = Self::from(prefix);
+        let ends_in_ipv4 = range.family == IpFamily::V6 && (MAPPED.0..=MAPPED.1).contains(&range.last);
+        if ends_in_ipv4 { Err(RangeError::Mapped { entry: entry.to_owned() }) } else { Ok(range) }
     }
 
     /// The family of every address in the range.
@@ -186,7 +204,7 @@ impl FromStr for IpRange {
     fn from_str(entry: &str) -> Result<Self, RangeError> {
         let Some((start, end)) = entry.split_once('-') else {
             let prefix: Prefix = entry.parse().map_err(|_| RangeError::Prefix { entry: entry.to_owned() })?;
-            return Ok(prefix.into());
+            return Self::of_prefix(prefix, entry);
         };
         let first = start
             .trim()

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
 
 mod packed;
 #[cfg(test)]
@@ -87,6 +88,8 @@ pub struct Version {
 pub struct Malformed {
     /// Name, namespace, uid, version and age; nothing else of it was read.
     pub metadata: ObjectMeta,
+    /// The object as it came, without the server's bookkeeping.
+    pub object: Value,
     /// What is wrong with it.
     pub why: String,
 }
@@ -148,6 +151,13 @@ impl<T> Store<T> {
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
         let key = ObjectKey { namespace: Some(namespace.to_owned()), name: name.to_owned() };
         self.lock().objects.get(&key)?.held.clone()
+    }
+
+    /// Why the newest version of one object of a namespace can't be read; None if it can.
+    #[must_use]
+    pub fn get_malformed(&self, namespace: &str, name: &str) -> Option<Arc<Malformed>> {
+        let key = ObjectKey { namespace: Some(namespace.to_owned()), name: name.to_owned() };
+        self.lock().objects.get(&key)?.malformed.clone()
     }
 
     /// The objects whose newest version can't be read, by name.
@@ -238,11 +248,10 @@ fn build_slot<T: Held>(wire: &Wire<T>, known: Option<&Slot<T>>) -> Slot<T> {
     }
     match wire.content() {
         Ok(held) => Slot { held: Some(held.clone()), version, malformed: None },
-        Err(why) => {
-            let malformed = Malformed { metadata: wire.metadata().clone(), why: why.clone() };
+        Err(malformed) => {
             let same = known.filter(|known| known.version.uid == version.uid);
             let held = same.and_then(|known| known.held.clone());
-            Slot { held, version, malformed: Some(Arc::new(malformed)) }
+            Slot { held, version, malformed: Some(malformed.clone()) }
         }
     }
 }

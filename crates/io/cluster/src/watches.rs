@@ -241,14 +241,14 @@ impl<T: Held> Follower<T> {
     }
 
     fn complain(&self, object: &Wire<T>) {
-        if let Err(error) = object.content() {
+        if let Err(malformed) = object.content() {
             let (namespace, name) =
                 (object.metadata().namespace.as_deref(), object.metadata().name.as_deref());
             tracing::error!(
                 what = self.what,
                 namespace,
                 name,
-                error,
+                error = malformed.why,
                 "object can't be read, going on without it"
             );
         }

@@ -1,13 +1,19 @@
 //! Binding a port that a predecessor may still hold.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 /// How long to wait between two tries: a predecessor ends within seconds.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// All addresses of both families, or of IPv4 where the kernel has no IPv6: for [`bind`].
+#[must_use]
+pub fn everywhere(port: u16) -> [SocketAddr; 2] {
+    [(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
+}
 
 /// Listens on the first of `addresses` that can be had, trying again for as long as somebody else holds it.
 ///

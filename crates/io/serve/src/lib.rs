@@ -10,7 +10,7 @@ mod probes;
 mod tls;
 
 pub use answer::{Answer, Query};
-pub use bind::bind;
+pub use bind::{bind, everywhere};
 pub use metrics::{Verdict, metrics};
 pub use probes::{Probe, probes};
 pub use tls::{TlsError, TlsSettings};

@@ -25,12 +25,12 @@ pub enum Verdict {
     Unknown,
 }
 
-/// Serves `/metrics` on `address`, for ever. `authorize` is asked for each request with its bearer token.
+/// Serves `/metrics` on the first of `addresses` that can be had, for ever. `authorize` is asked for each request with its bearer token.
 ///
 /// # Errors
 /// When the certificate is unusable; never once it serves.
 pub async fn metrics<E, A, F>(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     tls: TlsSettings,
     encode: E,
     authorize: A,
@@ -42,7 +42,7 @@ where
 {
     let acceptor = TlsAcceptor::from(Arc::new(tls.server_config()?));
     let endpoint = Arc::new(Endpoint { encode, authorize });
-    let listener = bind::bind(&[address], "metrics").await;
+    let listener = bind::bind(addresses, "metrics").await;
     let serve = |stream| {
         let (acceptor, endpoint) = (acceptor.clone(), endpoint.clone());
         async move { secure(acceptor, stream, endpoint).await }

@@ -15,13 +15,13 @@ pub enum Probe {
     Ready,
 }
 
-/// Serves both probes on `address`, for ever; `report` says pass or fail and why.
-pub async fn probes<R>(address: SocketAddr, report: R)
+/// Serves both probes on the first of `addresses` that can be had, for ever; `report` says pass or fail and why.
+pub async fn probes<R>(addresses: &[SocketAddr], report: R)
 where
     R: Fn(Probe) -> (bool, String) + Send + Sync + 'static,
 {
     let report = Arc::new(report);
-    let listener = bind::bind(&[address], "probes").await;
+    let listener = bind::bind(addresses, "probes").await;
     let serve = |stream| {
         let report = report.clone();
         connection::answer(stream, move |query| std::future::ready(reply(&query, report.as_ref())))

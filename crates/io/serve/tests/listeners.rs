@@ -92,14 +92,26 @@ fn client_of(versions: &[&'static SupportedProtocolVersion]) -> TlsConnector {
 #[tokio::test]
 async fn probes_answer_over_plain_http_with_their_reason() {
     let address = free_port().await;
-    tokio::spawn(probes(address, |probe| match probe {
+    let report = |probe| match probe {
         Probe::Health => (true, "ok".to_owned()),
         Probe::Ready => (false, "services: not yet".to_owned()),
-    }));
+    };
+    tokio::spawn(async move { probes(&[address], report).await });
     let health = get(connect(address).await, "/healthz", None).await;
     assert!(health.starts_with("HTTP/1.1 200") && health.ends_with("ok"), "{health}");
     let ready = get(connect(address).await, "/readyz", None).await;
     assert!(ready.starts_with("HTTP/1.1 503") && ready.ends_with("services: not yet"), "{ready}");
+}
+
+/// Contract 01 §6, probes: the kubelet of an IPv6 cluster asks over IPv6.
+#[tokio::test]
+async fn probes_answer_over_both_families() {
+    let port = free_port().await.port();
+    tokio::spawn(async move { probes(&metallb_serve::everywhere(port), |_| (true, "ok".to_owned())).await });
+    for address in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+        let answer = get(connect(address.parse().unwrap()).await, "/healthz", None).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{address}: {answer}");
+    }
 }
 
 #[tokio::test]
@@ -113,7 +125,8 @@ async fn metrics_need_a_token_and_speak_tls_13() {
             None => Verdict::Unauthenticated,
         }
     };
-    tokio::spawn(metrics(address, tls, || "metallb_k8s_client_updates_total 3\n".to_owned(), authorize));
+    let encode = || "metallb_k8s_client_updates_total 3\n".to_owned();
+    tokio::spawn(async move { metrics(&[address], tls, encode, authorize).await });
     for (token, status) in [(Some("scraper"), "200"), (Some("other"), "403"), (None, "401")] {
         let name = ServerName::try_from("localhost").unwrap();
         let stream = client().connect(name, connect(address).await).await.unwrap();
@@ -129,7 +142,9 @@ async fn tls_12_is_refused_unless_the_flag_allows_it() {
     for (flag, accepted) in [("", false), ("VersionTLS13", false), ("VersionTLS12", true)] {
         let address = free_port().await;
         let tls = TlsSettings::parse(flag, "", "", "").unwrap();
-        tokio::spawn(metrics(address, tls, String::new, |_| async { Verdict::Allowed }));
+        tokio::spawn(
+            async move { metrics(&[address], tls, String::new, |_| async { Verdict::Allowed }).await },
+        );
         let name = ServerName::try_from("localhost").unwrap();
         let connected = client_of(&[&rustls::version::TLS12]).connect(name, connect(address).await).await;
         assert_eq!(connected.is_ok(), accepted, "--tls-min-version={flag}");
@@ -139,7 +154,7 @@ async fn tls_12_is_refused_unless_the_flag_allows_it() {
 #[tokio::test]
 async fn rubbish_on_the_wire_does_not_stop_the_next_client() {
     let address = free_port().await;
-    tokio::spawn(probes(address, |_| (true, "ok".to_owned())));
+    tokio::spawn(async move { probes(&[address], |_| (true, "ok".to_owned())).await });
     for _ in 0..100 {
         let mut stream = connect(address).await;
         stream.write_all(b"\x16\x03\x01 not http at all\r\n\r\n").await.unwrap();

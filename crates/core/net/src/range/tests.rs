@@ -24,6 +24,8 @@ fn entries_of_both_forms_give_their_first_and_last_address() {
         ("192.0.2.10-192.0.2.10", "192.0.2.10", "192.0.2.10"),
         ("::ffff:192.0.2.1-192.0.2.2", "192.0.2.1", "192.0.2.2"),
         ("2001:db8::1-2001:db8::ffff", "2001:db8::1", "2001:db8::ffff"),
+        ("::/79", "::", "::1:ffff:ffff:ffff"),
+        ("::ffff:0:0/96", "0.0.0.0", "255.255.255.255"),
     ];
     for (entry, first, last) in table {
         let range = range(entry);
@@ -65,6 +67,22 @@ fn wrong_entries_are_refused_with_the_contract_s_text() {
             "192.0.2.9-2001:db8::1",
             r#"invalid IP range "192.0.2.9-2001:db8::1": start IP "192.0.2.9" and end IP "2001:db8::1" are of different IP families"#,
         ),
+        (
+            "::ffff:0:0/95",
+            r#"invalid IP range "::ffff:0:0/95": it holds IPv6 addresses and those of ::ffff:0:0/96, which are IPv4"#,
+        ),
+        (
+            "::/80",
+            r#"invalid IP range "::/80": it holds IPv6 addresses and those of ::ffff:0:0/96, which are IPv4"#,
+        ),
+        (
+            "::1-::2:0:0:0",
+            r#"invalid IP range "::1-::2:0:0:0": it holds IPv6 addresses and those of ::ffff:0:0/96, which are IPv4"#,
+        ),
+        (
+            "::fffe:0:0-::ffff:1.2.3.4",
+            r#"invalid IP range "::fffe:0:0-::ffff:1.2.3.4": start IP "::fffe:0:0" and end IP "1.2.3.4" are of different IP families"#,
+        ),
     ];
     for (entry, expected) in table {
         assert_eq!(entry.parse::<IpRange>().unwrap_err().to_string(), expected);
@@ -99,11 +117,6 @@ fn a_range_is_covered_by_the_fewest_prefixes_in_order() {
         prefixes("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127"),
         ["ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127"]
     );
-}
-
-#[test]
-fn a_short_4_in_6_prefix_stays_ipv6() {
-    assert_eq!(range("::ffff:1.2.3.0/90").family(), IpFamily::V6);
 }
 
 #[test]

@@ -43,9 +43,9 @@ where
 {
     type Kind = K;
 
-    fn read(object: Value) -> Result<Self, serde_json::Error> {
-        let text = serde_json::to_vec(&object)?.into_boxed_slice();
-        let kind: K = serde_json::from_value(object)?;
+    fn read(object: &Value) -> Result<Self, serde_json::Error> {
+        let text = serde_json::to_vec(object)?.into_boxed_slice();
+        let kind = K::deserialize(object)?;
         let part = |part: &Option<String>| part.as_deref().unwrap_or_default().into();
         let version = Version { uid: part(&kind.meta().uid), resource: part(&kind.meta().resource_version) };
         Ok(Self { version, text, kind: PhantomData })

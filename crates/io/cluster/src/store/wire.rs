@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{ObjectKey, Version};
+use super::{Malformed, ObjectKey, Version};
 
 /// What a store can hold: something made from an object of a kind.
 pub trait Held: Debug + Send + Sync + Sized + 'static {
@@ -22,7 +22,7 @@ pub trait Held: Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// When the object is not what its kind should be.
-    fn read(object: Value) -> Result<Self, serde_json::Error>;
+    fn read(object: &Value) -> Result<Self, serde_json::Error>;
 }
 
 impl<K> Held for K
@@ -31,8 +31,8 @@ where
 {
     type Kind = Self;
 
-    fn read(object: Value) -> Result<Self, serde_json::Error> {
-        serde_json::from_value(object)
+    fn read(object: &Value) -> Result<Self, serde_json::Error> {
+        Self::deserialize(object)
     }
 }
 
@@ -40,7 +40,7 @@ where
 #[derive(Debug)]
 pub(crate) struct Wire<T> {
     metadata: ObjectMeta,
-    content: Result<Arc<T>, String>,
+    content: Result<Arc<T>, Arc<Malformed>>,
 }
 
 impl<T> Clone for Wire<T> {
@@ -55,7 +55,9 @@ impl<T: Held> Wire<T> {
             metadata.remove("managedFields");
         }
         let metadata = build_metadata(&object);
-        let content = T::read(object).map(Arc::new).map_err(|error| error.to_string());
+        let content = T::read(&object).map(Arc::new).map_err(|error| {
+            Arc::new(Malformed { metadata: metadata.clone(), object, why: error.to_string() })
+        });
         Self { metadata, content }
     }
 
@@ -74,7 +76,7 @@ impl<T: Held> Wire<T> {
         &self.metadata
     }
 
-    pub(crate) fn content(&self) -> Result<&Arc<T>, &String> {
+    pub(crate) fn content(&self) -> Result<&Arc<T>, &Arc<Malformed>> {
         self.content.as_ref()
     }
 }

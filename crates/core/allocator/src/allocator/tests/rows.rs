@@ -315,6 +315,29 @@ fn an_address_of_a_refused_pool_is_kept_though_the_pool_that_contains_it_now_is_
     assert_eq!(world.ips("a"), "", "the refused pool is gone");
 }
 
+#[test]
+fn nobody_is_given_the_address_of_a_service_that_can_t_be_read() {
+    let mut world = World::new(&[plain("p", &["10.0.0.0/30"])]);
+    world.put("garbled", recorded("p", &["10.0.0.0"])).garble("garbled");
+    world.put("a", json!({})).put("b", requesting("10.0.0.0")).run();
+    assert_eq!((world.ips("a").as_str(), world.ips("b").as_str()), ("10.0.0.1", ""));
+    assert_eq!(world.usage_of("p").ipv4_in_use, 2);
+    world.configure(&[plain("p", &["10.0.0.0/29"])]).put("c", json!({})).run();
+    assert_eq!(world.ips("c"), "10.0.0.2", "after a change of the configuration as well");
+    assert_eq!(world.put("garbled", json!({})).run(), NONE, "it has its address when it can be read");
+    assert_eq!(world.ips("garbled"), "10.0.0.0");
+    world.garble("garbled").delete("garbled").run();
+    assert_eq!(world.ips("b"), "10.0.0.0", "it is gone");
+}
+
+#[test]
+fn who_shares_with_a_service_that_can_t_be_read_keeps_its_address() {
+    let mut world = World::new(&[plain("p", &["10.0.0.0/30"])]);
+    world.put("garbled", recorded("p", &["10.0.0.0"])).garble("garbled");
+    world.put("a", recorded("p", &["10.0.0.0"]));
+    assert_eq!((world.run().as_slice(), world.ips("a").as_str()), ([].as_slice(), "10.0.0.0"));
+}
+
 /// §4.1: adoption before allocation, whatever the names.
 #[test]
 fn recorded_addresses_are_adopted_before_the_first_new_one_is_chosen() {

@@ -127,6 +127,12 @@ impl World {
         self
     }
 
+    /// Leaves a Service that can't be read any more, but for its recorded addresses, as a new process finds it.
+    pub(super) fn garble(&mut self, name: &str) -> &mut Self {
+        self.allocator.reserve(Arc::new(self.view(&key(name))));
+        self
+    }
+
     pub(super) fn delete(&mut self, name: &str) -> &mut Self {
         self.services.remove(&key(name));
         self.allocator.forget(&key(name));
