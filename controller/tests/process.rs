@@ -94,7 +94,7 @@ fn next_line(log: &mut impl BufRead) -> Value {
 }
 
 fn wait_for(log: &mut impl BufRead, message: &str) {
-    while next_line(log)["msg"] != message {}
+    while next_line(log).get("msg").and_then(Value::as_str) != Some(message) {}
 }
 
 fn signal(child: &Child, name: &str) {

@@ -4,6 +4,7 @@
 
 mod conversion;
 mod leadership;
+mod outcomes;
 mod reconcile;
 mod refusals;
 mod replicas;

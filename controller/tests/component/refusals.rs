@@ -103,8 +103,8 @@ async fn a_service_that_can_not_be_read_does_not_stop_the_others() {
     let server = server(&["192.0.2.0/24"]);
     server.put(&service("odd"));
     let recorded = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.0"}, {"ip": 7}]}});
-    let edit = json!({"spec": {"ports": "none"}, "status": recorded});
-    server.edit::<Service>(Some("default"), "odd", &edit);
+    server.set_status::<Service>(Some("default"), "odd", &recorded);
+    server.edit::<Service>(Some("default"), "odd", &json!({"spec": {"ports": "none"}}));
     let running = start(&server);
     server.put(&service("web"));
     quiet().await;

@@ -100,3 +100,47 @@ fn self_signed(provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     CertifiedKey::from_der(vec![certificate.der().clone()], private, provider).map_err(TlsError::Key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Certificate and key as PEM, and the certificate as it is presented.
+    fn pair() -> (String, String, Vec<u8>) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["x".to_owned()]).unwrap().self_signed(&key).unwrap();
+        (certificate.pem(), key.serialize_pem(), certificate.der().to_vec())
+    }
+
+    fn write(folder: &Path, certificate: &str, key: &str, time: u64) {
+        fs::write(folder.join("tls.key"), key).unwrap();
+        let file = folder.join("tls.crt");
+        fs::write(&file, certificate).unwrap();
+        let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(time);
+        fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
+    }
+
+    /// Contract 01 §6, metrics listener.
+    #[test]
+    fn the_files_are_presented_once_they_are_there_and_again_when_they_are_replaced() {
+        let folder = std::env::temp_dir().join(format!("metallb-metrics-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let resolver = Resolver::new(Some(folder.clone()), provider).unwrap();
+        let presented = || {
+            resolver.look(Instant::now());
+            resolver.current.lock().unwrap().key.cert[0].to_vec()
+        };
+        let own = presented();
+        assert_eq!(presented(), own, "without files one of its own");
+        let ((first, first_key, first_der), (second, second_key, second_der)) = (pair(), pair());
+        write(&folder, &first, &first_key, 1);
+        assert_eq!(presented(), first_der);
+        write(&folder, &second, "no key", 2);
+        assert_eq!(presented(), first_der, "half replaced");
+        write(&folder, &second, &second_key, 2);
+        assert_eq!(presented(), second_der);
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(presented(), second_der, "an old certificate serves better than none");
+    }
+}
