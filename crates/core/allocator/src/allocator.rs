@@ -289,7 +289,8 @@ impl Allocator {
 /// Whether the Service has all it wants, from a pool in force: no further address changes that.
 fn is_content(config: &Config, assignment: &Assignment, condition: Option<&Condition>) -> bool {
     let allocated = condition.is_some_and(|condition| condition.reason == ConditionReason::Allocated);
-    allocated && config.pool_of(&assignment.addresses).map(|pool| &pool.name) == assignment.pool.as_ref()
+    let pool = config.pool_of(&assignment.addresses);
+    allocated && pool.is_some_and(|pool| assignment.pool.as_ref() == Some(&pool.name))
 }
 
 /// Not a load balancer, and nothing of ours in it.

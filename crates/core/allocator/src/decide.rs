@@ -17,7 +17,7 @@ use crate::choice::{choose, choose_second};
 use crate::condition::{Condition, ConditionReason};
 use crate::decision::{Assignment, Reason};
 use crate::event::{Event, EventReason};
-use crate::explain::{explain, explain_second, join};
+use crate::explain::{explain, explain_second, families_wanted, join};
 use crate::refusal::{AllocationError, Refused};
 use crate::wake::{Wake, hopes, hopes_of_second};
 
@@ -152,7 +152,7 @@ fn look_again(book: &mut Book, view: &ServiceView, held: &Assignment) -> Verdict
         }
     };
     if !suits {
-        return replace(book, view, addresses, Reason::FamilyChanged, None);
+        return change_family(book, view, held);
     }
     match book.admit(view, addresses).map(|pool| pool.name.clone()) {
         Ok(pool) => keep_or_move(book, view, Assignment { pool: Some(pool), ..held.clone() }),
@@ -163,15 +163,28 @@ fn look_again(book: &mut Book, view: &ServiceView, held: &Assignment) -> Verdict
     }
 }
 
-/// Whether what is held is not admitted only because the pool it is from is refused at the moment. A pool that was
-/// deleted or shrunk is no excuse, whatever else is refused.
+/// The Service wants other families than it has. What it may keep it keeps; that no pool contains it is no reason to
+/// lose it while a pool is refused.
+fn change_family(book: &mut Book, view: &ServiceView, held: &Assignment) -> Verdict {
+    let (wanted, addresses) = (families_wanted(view), held.addresses.as_slice());
+    let rest = addresses.iter().filter(|address| wanted.contains(&IpFamily::of(**address)));
+    let rest = Assignment { addresses: rest.copied().collect(), pool: held.pool.clone() };
+    let is_enough = !rest.addresses.is_empty()
+        && families_of(&rest.addresses).map(ClusterFamily::Known).as_ref() == Ok(&view.cluster_family);
+    match book.admit(view, &rest.addresses) {
+        Err(refused) if is_enough && is_excused(book.config(), &rest, &refused) => {
+            keep_or_move(book, view, rest)
+        }
+        Ok(_) | Err(_) => replace(book, view, addresses, Reason::FamilyChanged, None),
+    }
+}
+
+/// Whether what is held is not admitted only because a pool is refused at the moment: the refused version may be the
+/// one that has it. A pinning that changed is an excuse only in the pool itself that is refused.
 fn is_excused(config: &Config, held: &Assignment, refused: &Refused) -> bool {
     match (refused, &held.pool) {
-        (Refused::NotInConfig { .. } | Refused::NotCompatible { .. }, Some(pool)) => {
-            config.refused_pools.contains(pool)
-        }
-        // It may be from a refused one.
-        (Refused::NotInConfig { .. }, None) => !config.refused_pools.is_empty(),
+        (Refused::NotInConfig { .. }, _) => !config.refused_pools.is_empty(),
+        (Refused::NotCompatible { .. }, Some(pool)) => config.refused_pools.contains(pool),
         (Refused::NotCompatible { .. }, None) | (Refused::InUse { .. } | Refused::PortInUse { .. }, _) => {
             false
         }
@@ -243,9 +256,9 @@ impl Lack {
 fn second(book: &mut Book, view: &ServiceView, kept: &Assignment) -> Option<Result<IpAddr, Lack>> {
     let dual = view.cluster_family == ClusterFamily::Known(Families::Both);
     let config = Arc::clone(book.config());
-    // Without a pool of ours the address is a refused pool's: nothing is known of the other family there.
-    let pool = kept.pool.as_ref().and_then(|name| config.pools.get(name))?;
     let [have] = kept.addresses.as_slice() else { return None };
+    // Where no pool of ours has the address, it is a refused one's: nothing is known of the other family there.
+    let pool = config.pool_of_one(*have).filter(|pool| pool.admits(view))?;
     if !dual || view.family_policy != FamilyPolicy::PreferDualStack {
         return None;
     }

@@ -154,7 +154,9 @@ fn is_allowed(view: &ServiceView, old: &[IpAddr], config: &Config) -> bool {
     // What is decided and not yet seen in the Service is from another pool than the recorded one.
     let recorded = view.recorded_pool.as_ref().filter(|_| view.recorded_ips() == old);
     let refused = recorded.is_some_and(|pool| config.refused_pools.contains(pool));
-    refused || config.pool_of(old).is_some_and(|pool| pool.admits(view))
+    // While any is refused, that no pool contains an address is no reason.
+    let excused = !config.refused_pools.is_empty();
+    refused || config.pool_of(old).map_or(excused, |pool| pool.admits(view))
 }
 
 fn moves_to_its_pool(view: &ServiceView, old: &[IpAddr], new: &[IpAddr], config: &Config) -> bool {

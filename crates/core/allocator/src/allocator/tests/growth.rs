@@ -56,6 +56,19 @@ fn what_was_claimed_outside_the_pools_is_not_given_to_others() {
     assert_eq!(format!("{}{}", world.ips("two"), world.ips("three")), "10.0.2.1");
 }
 
+/// Nobody recorded where it is from: now a pool has it.
+#[test]
+fn an_address_outside_the_pools_gets_its_pool_when_one_grows_around_it() {
+    let broken = plain("b", &["10.0.1.0/99"]);
+    let mut world = World::new(&[plain("a", &["10.0.0.0/32"]), broken.clone()]);
+    let mut old = recorded("b", &["10.0.2.0"]);
+    merge(&mut old, json!({"metadata": {"annotations": {"metallb.io/ip-allocated-from-pool": null}}}));
+    world.put("old", old).run();
+    assert_eq!((world.ips("old"), world.recorded_pool("old")), ("10.0.2.0".into(), None));
+    world.configure(&[plain("a", &["10.0.0.0/32", "10.0.2.0/31"]), broken]).run();
+    assert_eq!((world.ips("old"), world.recorded_pool("old")), ("10.0.2.0".into(), Some("a".into())));
+}
+
 #[test]
 fn a_name_that_counted_for_nothing_counts_when_there_is_a_pool_of_that_name() {
     let pools = [plain("a", &["10.0.0.0/31"])];

@@ -43,6 +43,7 @@ struct Shape {
     pool: usize,
     sharing: usize,
     port: u16,
+    more: usize,
 }
 
 const FAMILIES: [(&[&str], &str); 6] = [
@@ -57,18 +58,33 @@ const REQUESTS: [Option<&str>; 7] =
     [None, None, None, Some("10.0.0.1"), Some("10.0.0.2,2001:db8::2"), Some("nonsense"), Some("10.9.9.9")];
 const POOLS: [Option<&str>; 5] = [None, None, None, Some("b"), Some("nowhere")];
 const SHARING: [Option<&str>; 4] = [None, None, Some("k"), Some("l")];
+/// Type, traffic policy, selector, label, and a second port.
+type More = (&'static str, &'static str, Option<&'static str>, &'static str, Option<u16>);
+const MORE: [More; 7] = [
+    ("LoadBalancer", "Cluster", None, "x", None),
+    ("LoadBalancer", "Cluster", None, "y", None),
+    ("LoadBalancer", "Cluster", None, "x", Some(81)),
+    ("LoadBalancer", "Cluster", None, "y", Some(82)),
+    ("LoadBalancer", "Local", Some("one"), "x", None),
+    ("LoadBalancer", "Local", Some("two"), "x", None),
+    ("ClusterIP", "Cluster", None, "x", None),
+];
 
 impl Shape {
     fn to_patch(&self) -> Value {
         let (cluster_ips, policy) = FAMILIES[self.family];
+        let (kind, traffic, selector, label, second) = MORE[self.more];
+        let mut ports = vec![json!({"port": self.port})];
+        ports.extend(second.map(|port| json!({"port": port, "protocol": "UDP"})));
         json!({
             "metadata": {"annotations": {
                 "metallb.io/loadBalancerIPs": REQUESTS[self.request],
                 "metallb.io/address-pool": POOLS[self.pool],
                 "metallb.io/allow-shared-ip": SHARING[self.sharing],
-            }},
+            }, "labels": {"tier": label}},
             "spec": {
-                "clusterIPs": cluster_ips, "ipFamilyPolicy": policy, "ports": [{"port": self.port}],
+                "type": kind, "clusterIPs": cluster_ips, "ipFamilyPolicy": policy, "ports": ports,
+                "externalTrafficPolicy": traffic, "selector": {"app": selector},
             },
         })
     }
@@ -96,19 +112,41 @@ fn configurations() -> Vec<Vec<Value>> {
             single,
             plain("nowhere", &["10.9.9.8/30"]),
         ],
+        vec![
+            selecting("a", &["10.0.0.0/31", "2001:db8::/127"], "x"),
+            selecting("b", &["10.0.1.0/31"], "y"),
+            plain("c", &["10.0.2.0/32", "2001:db8:1::/128"]),
+        ],
     ]
 }
 
 /// The configuration that has all the first one has, and more.
 const GROWN: usize = 7;
 
+fn selecting(name: &str, addresses: &[&str], tier: &str) -> Value {
+    let selector = json!({"matchLabels": {"tier": tier}});
+    let allocation = json!({"priority": 3, "serviceSelectors": [selector]});
+    pool(name, json!({"addresses": addresses, "serviceAllocation": allocation}))
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let parts =
+        (0..FAMILIES.len(), 0..REQUESTS.len(), 0..POOLS.len(), 0..SHARING.len(), 80u16..83, 0..MORE.len());
+    parts.prop_map(|(family, request, pool, sharing, port, more)| Shape {
+        family,
+        request,
+        pool,
+        sharing,
+        port,
+        more,
+    })
+}
+
 fn step() -> impl Strategy<Value = Step> {
-    let shape = (0..FAMILIES.len(), 0..REQUESTS.len(), 0..POOLS.len(), 0..SHARING.len(), 80u16..83)
-        .prop_map(|(family, request, pool, sharing, port)| Shape { family, request, pool, sharing, port });
     prop_oneof![
-        6 => (0usize..7, shape).prop_map(|(service, shape)| Step::Put { service, shape }),
+        6 => (0usize..7, shape()).prop_map(|(service, shape)| Step::Put { service, shape }),
         2 => (0usize..7).prop_map(|service| Step::Delete { service }),
-        2 => (0..=GROWN).prop_map(|variant| Step::Configure { variant }),
+        2 => (0..configurations().len()).prop_map(|variant| Step::Configure { variant }),
         6 => Just(Step::Settle),
         5 => (1usize..5).prop_map(|count| Step::Land { count }),
         1 => (0usize..5).prop_map(|count| Step::Restart { count }),
@@ -230,14 +268,14 @@ impl History {
         let prefers = view.family_policy == FamilyPolicy::PreferDualStack;
         let both = view.cluster_family == ClusterFamily::Known(Families::Both);
         let pool = config.pool_of(old);
-        let entitled_to_nothing = config.pools.is_empty() && config.refused_pools.is_empty()
+        let entitled_to_nothing = !view.is_load_balancer
+            || config.pools.is_empty() && config.refused_pools.is_empty()
             || view.family_policy == FamilyPolicy::RequireDualStack && !both;
         let family_changed = families_of(old).map(ClusterFamily::Known).as_ref() != Ok(&view.cluster_family)
             && !(prefers && both);
-        let from_refused = match &view.recorded_pool {
-            Some(name) => config.refused_pools.contains(name),
-            None => pool.is_none() && !config.refused_pools.is_empty(),
-        };
+        let from_refused =
+            view.recorded_pool.as_ref().is_some_and(|name| config.refused_pools.contains(name))
+                || pool.is_none() && !config.refused_pools.is_empty();
         let not_allowed = !from_refused && pool.is_none_or(|pool| !pool.admits(view));
         let asked = |request: &[IpAddr]| !request.is_empty() && request == new;
         let other_request = view.requested_ips.as_deref().is_ok_and(asked);
