@@ -88,6 +88,8 @@ pub fn review(namespace: &str, operation: Operation, submitted: &Submitted, exis
         // Somebody else's fault must not keep an object from losing its finalizers, say.
         Operation::Update if submitted.is_as_stored(existing) => None,
         Operation::Update => fault(submitted, existing),
+        // What is in another namespace nobody uses.
+        Operation::Delete if submitted.namespace() != namespace => None,
         Operation::Delete => use_of(submitted, existing),
     };
     Verdict { denied, warnings: warnings(operation, submitted) }

@@ -358,6 +358,10 @@ fn a_bfd_profile_in_use_is_not_deleted() {
     let text = "failed to delete BFDProfile used, used by BGPPeer good";
     assert_eq!(delete(Kind::BFDProfile, "used").as_deref(), Some(text));
     assert_eq!(delete(Kind::BFDProfile, "unused"), None);
+    let namesake = submitted(Kind::BFDProfile, "used", json!({}));
+    let existing = asked_for(Kind::BFDProfile, Operation::Delete, BgpType::Frr);
+    let verdict = review("elsewhere", Operation::Delete, &namesake, &existing);
+    assert_eq!(verdict.denied, None, "the one in use is in another namespace");
     for kind in
         [Kind::IPAddressPool, Kind::L2Advertisement, Kind::BGPAdvertisement, Kind::BGPPeer, Kind::Community]
     {
