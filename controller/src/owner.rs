@@ -269,6 +269,9 @@ impl Controller {
     /// There is no lull while a list is on its way, or events, which are sent after everything else.
     fn tidy_up(&mut self) {
         if self.events.is_idle() && self.watches.all_current() {
+            if let Some(office) = &mut self.office {
+                office.writer.shrink();
+            }
             heap::give_back();
             self.tidy.tidied();
         } else {

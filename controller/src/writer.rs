@@ -122,6 +122,13 @@ impl Writer {
         self.jobs.is_empty() && self.tries.is_empty()
     }
 
+    /// Keeps no room for more than there is: thousands may have waited once.
+    pub(crate) fn shrink(&mut self) {
+        self.jobs.shrink_to_fit();
+        self.queue.shrink_to_fit();
+        self.running.shrink_to_fit();
+    }
+
     /// The next write that ends; pending for ever while there is none. Safe to cancel: nothing is lost between
     /// awaits.
     pub(crate) async fn ended(&mut self) -> Ended {

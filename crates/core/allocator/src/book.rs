@@ -160,7 +160,7 @@ impl Book {
             let others = others().map(|other| other.key.clone()).collect();
             return Err(Refused::InUse { service: view.key.clone(), others });
         }
-        let taken = |port: &&Port| others().any(|other| other.ports.contains(*port));
+        let taken = |port: &&Port| others().any(|other| other.ports.binary_search(port).is_ok());
         let clash = view.ports.iter().find(taken);
         clash.map_or(Ok(()), |port| Err(Refused::PortInUse { port: port.clone(), address }))
     }

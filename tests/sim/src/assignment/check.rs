@@ -125,7 +125,7 @@ fn addresses(server: &Server, under_way: &[Flight], view: &ServiceView) -> Vec<I
 }
 
 fn may_share(one: &ServiceView, other: &ServiceView) -> bool {
-    one.sharing_key.may_share(&other.sharing_key) && one.ports.is_disjoint(&other.ports)
+    one.sharing_key.may_share(&other.sharing_key) && !one.ports.iter().any(|port| other.ports.contains(port))
 }
 
 fn may_change(view: &ServiceView, old: &[IpAddr], new: &[IpAddr], controller: &Controller) -> bool {

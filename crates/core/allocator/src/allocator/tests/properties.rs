@@ -338,7 +338,7 @@ impl History {
 }
 
 fn may_share(one: &ServiceView, other: &ServiceView) -> bool {
-    one.sharing_key.may_share(&other.sharing_key) && one.ports.is_disjoint(&other.ports)
+    one.sharing_key.may_share(&other.sharing_key) && !one.ports.iter().any(|port| other.ports.contains(port))
 }
 
 fn name(service: usize) -> String {
