@@ -14,6 +14,7 @@ pub(crate) const SEEDS: &[&str] = &[
     "none",
     ":",
     "+1:1",
+    "0:65535666666666666666666666666666",
 ];
 
 /// A community: read twice, and written again.
@@ -31,7 +32,8 @@ pub fn communities(data: &[u8]) {
 fn read_again(text: &str) -> Option<Community> {
     let number = |field: &str| -> Option<u64> {
         let digits = !field.is_empty() && field.chars().all(|c| c.is_ascii_digit());
-        field.trim_start_matches('0').parse().or(if digits { Ok(0) } else { Err(()) }).ok().filter(|_| digits)
+        // Beyond 64 bits it is too large for any field.
+        digits.then(|| field.parse().ok()).flatten()
     };
     let (legacy, large) =
         (|field| u16::try_from(number(field)?).ok(), |field| u32::try_from(number(field)?).ok());
