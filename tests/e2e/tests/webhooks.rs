@@ -108,7 +108,7 @@ fn wrong_objects(cluster: &Cluster) -> Result<()> {
         ),
         (
             object("v1beta1", "Community", "wrong", "{communities: [{name: other, value: \"1:2:3:4\"}]}"),
-            "invalid marker for large community",
+            "parsing community \"other\": invalid community value",
         ),
         (
             object("v1beta1", "BGPAdvertisement", "wrong", "{ipAddressPools: [good], aggregationLength: 26}"),
