@@ -1,8 +1,11 @@
 //! Who trusts what: certificates of authorities in PEM, and whether they vouch for a server.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use metallb_certificates::{AuthorityId, UnixSeconds};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -19,6 +22,25 @@ const MOST: usize = 64;
 pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     let is_readable = |certificate: &CertificateDer<'_>| X509Certificate::from_der(certificate).is_ok();
     CertificateDer::pem_slice_iter(pem).take(MOST).flatten().filter(is_readable).collect()
+}
+
+/// What API servers can be told: the bundle as it is, or what can be read of it, for they refuse all for the sake of one
+/// certificate. Nothing if none can be read: that trusts nobody.
+pub(super) fn tellable(bundle: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let readable = certificates(bundle);
+    let is_whole = CertificateDer::pem_slice_iter(bundle).count() == readable.len();
+    let told = || match is_whole {
+        true => Cow::Borrowed(bundle),
+        false => Cow::Owned(readable.iter().map(pem).collect::<String>().into_bytes()),
+    };
+    (!readable.is_empty()).then(told)
+}
+
+/// A certificate as it stands in a bundle.
+pub(super) fn pem(certificate: &CertificateDer<'static>) -> String {
+    let text = STANDARD.encode(certificate);
+    let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line) + "\n");
+    format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", lines.collect::<String>())
 }
 
 pub(super) fn id(certificate: &CertificateDer<'_>) -> AuthorityId {

@@ -248,9 +248,8 @@ impl Rotation {
         step: &Step,
     ) -> Result<(), StepError> {
         let pem = secret.and_then(|secret| secret.data.as_ref()?.get(AUTHORITIES));
-        // What can't be read trusts nobody, and API servers would refuse it.
-        let told = match pem.filter(|pem| !bundle::certificates(&pem.0).is_empty()) {
-            Some(pem) => self.tell(&pem.0).await,
+        let told = match pem.and_then(|pem| bundle::tellable(&pem.0)) {
+            Some(pem) => self.tell(&pem).await,
             None => Ok(()),
         };
         if let Some(written) = self.carry_out(secret, data, step).await? {

@@ -229,6 +229,29 @@ async fn an_authority_that_can_not_be_read_is_told_to_nobody() {
 }
 
 #[tokio::test]
+async fn of_authorities_those_that_can_be_read_are_told() {
+    let server = ApiServer::default();
+    put_targets(&server);
+    put_secret(&server, &[]);
+    let mut first = replica(&server, true);
+    first.ready().await;
+    first.task.abort();
+    let good = data(&server).remove("ca.crt").unwrap();
+    for rubbish in [
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n====\n-----END CERTIFICATE-----\n",
+    ] {
+        let spoilt = ByteString(format!("{good}{rubbish}").into_bytes());
+        server.edit::<Secret>(Some(NAMESPACE), SECRET, &json!({"data": {"ca.crt": spoilt}}));
+        put_targets(&server);
+        let leader = replica(&server, true);
+        until("all are told", || bundles(&server).iter().all(|bundle| !bundle.is_empty())).await;
+        leader.task.abort();
+        assert_eq!(bundles(&server), vec![good.as_bytes().to_vec(); 3], "{rubbish}");
+    }
+}
+
+#[tokio::test]
 async fn readiness_says_why_nobody_trusts_what_is_served_d18() {
     let server = ApiServer::default();
     put_targets(&server);

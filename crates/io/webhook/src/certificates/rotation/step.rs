@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -142,11 +140,9 @@ fn renewed(mut data: Data, trusted: &[AuthorityId], now: UnixSeconds) -> Result<
 
 /// The chosen ones of these certificates as PEM.
 fn chosen(certificates: &[CertificateDer<'static>], ids: &[AuthorityId]) -> String {
-    certificates.iter().filter(|certificate| ids.contains(&bundle::id(certificate))).map(pem).collect()
-}
-
-fn pem(certificate: &CertificateDer<'static>) -> String {
-    let text = STANDARD.encode(certificate);
-    let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line) + "\n");
-    format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", lines.collect::<String>())
+    certificates
+        .iter()
+        .filter(|certificate| ids.contains(&bundle::id(certificate)))
+        .map(bundle::pem)
+        .collect()
 }
