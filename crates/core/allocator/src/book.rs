@@ -296,6 +296,25 @@ impl Book {
         shared.chain(free).min().map(|(_, address)| address)
     }
 
+    /// Everything in it, as text.
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> Vec<String> {
+        let claim = |Claim { view, hold }: &Claim| {
+            format!("{} {hold:?} {:?} {:?}", view.key, view.ports, view.sharing_key)
+        };
+        let claims = self.claims.iter().map(|(address, claims)| {
+            format!("{address}: {:?}", claims.iter().map(claim).collect::<Vec<_>>())
+        });
+        let shared = self.shared.iter().map(|shared| format!("{shared:?}"));
+        let spaces = self.spaces.iter().map(|(name, Space { ipv4, ipv6, usage })| {
+            let free = [ipv4, ipv6].into_iter().flat_map(|free| (0..).map_while(|place| free.nth(place)));
+            let pool = self.config.pools.get(name);
+            let free = free.filter(|address| pool.is_some_and(|pool| pool.allows(*address)));
+            format!("{name}: {usage:?} {:?}", free.collect::<Vec<_>>())
+        });
+        claims.chain(shared).chain(spaces).collect()
+    }
+
     fn shareable(&self, view: &ServiceView, pool: &Pool, family: IpFamily) -> Vec<IpAddr> {
         let candidates = self.shared.get(&view.sharing_key).into_iter().flatten().copied();
         let of_pool = candidates.filter(|address| IpFamily::of(*address) == family && pool.allows(*address));

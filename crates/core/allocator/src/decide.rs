@@ -96,8 +96,8 @@ impl Verdict {
     }
 }
 
-/// Decides; the book is not changed but for what it remembers of unusable addresses. Who has nothing may take back what
-/// it is about to leave.
+/// Decides; the book is not changed but for what it remembers of unusable addresses. Who can't keep what it has may take
+/// back what it is about to leave.
 pub(crate) fn decide(book: &mut Book, view: &ServiceView, current: &Current, leaving: &[IpAddr]) -> Verdict {
     if let Some(verdict) = entitled_to_nothing(book.config(), view) {
         return verdict;
@@ -113,7 +113,7 @@ pub(crate) fn decide(book: &mut Book, view: &ServiceView, current: &Current, lea
         Current::Contested(addresses, refused) => {
             replace(book, view, addresses, Reason::NotAllowed, Some(clear_assignment(view, refused)))
         }
-        Current::Held(assignment) => look_again(book, view, assignment),
+        Current::Held(assignment) => look_again(book, view, assignment, leaving),
     }
 }
 
@@ -142,7 +142,7 @@ fn entitled_to_nothing(config: &Config, view: &ServiceView) -> Option<Verdict> {
 }
 
 /// The Service holds addresses: may it, and does it still want them?
-fn look_again(book: &mut Book, view: &ServiceView, held: &Assignment) -> Verdict {
+fn look_again(book: &mut Book, view: &ServiceView, held: &Assignment, leaving: &[IpAddr]) -> Verdict {
     let addresses = held.addresses.as_slice();
     let suits = match &view.cluster_family {
         ClusterFamily::Known(families) => suits(view, addresses, *families),
@@ -158,7 +158,8 @@ fn look_again(book: &mut Book, view: &ServiceView, held: &Assignment) -> Verdict
         Ok(pool) => keep_or_move(book, view, Assignment { pool: Some(pool), ..held.clone() }),
         Err(refused) if is_excused(book.config(), held, &refused) => keep_or_move(book, view, held.clone()),
         Err(refused) => {
-            replace(book, view, addresses, Reason::NotAllowed, Some(clear_assignment(view, &refused)))
+            let old = [addresses, leaving].concat();
+            replace(book, view, &old, Reason::NotAllowed, Some(clear_assignment(view, &refused)))
         }
     }
 }
@@ -271,7 +272,7 @@ fn second(book: &mut Book, view: &ServiceView, kept: &Assignment) -> Option<Resu
     }))
 }
 
-/// What was recorded is given up: something else, or nothing. `event` says so if the user must know.
+/// What it had is given up: something else, or nothing. `event` says so if the user must know.
 fn replace(
     book: &mut Book,
     view: &ServiceView,

@@ -1,6 +1,7 @@
 //! Rows of contract 01 §2.4, §4 and §4.10, and properties over random histories.
 
 mod growth;
+mod layouts;
 mod properties;
 mod requests;
 mod rows;

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::*;
+use super::layouts::{Layout, addition, layout};
 use super::world::*;
+use crate::decide::Current;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -22,6 +24,14 @@ enum Step {
     },
     Configure {
         variant: usize,
+    },
+    /// Other pools.
+    Lay {
+        layout: Layout,
+    },
+    /// A pool gets more, if the pools were laid and nobody has it.
+    Grow {
+        addition: (usize, usize),
     },
     /// The allocator settles; its writes are under way.
     Settle,
@@ -147,6 +157,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0usize..7, shape()).prop_map(|(service, shape)| Step::Put { service, shape }),
         2 => (0usize..7).prop_map(|service| Step::Delete { service }),
         2 => (0..configurations().len()).prop_map(|variant| Step::Configure { variant }),
+        1 => layout().prop_map(|layout| Step::Lay { layout }),
+        2 => addition().prop_map(|addition| Step::Grow { addition }),
         6 => Just(Step::Settle),
         5 => (1usize..5).prop_map(|count| Step::Land { count }),
         1 => (0usize..5).prop_map(|count| Step::Restart { count }),
@@ -158,18 +170,33 @@ struct History {
     world: World,
     /// Writes under way, with the version of the Service each was decided on.
     under_way: Vec<(Value, Decision)>,
+    /// The pools, if they were laid.
+    layout: Option<Layout>,
 }
 
 impl History {
     fn new() -> Self {
-        Self { world: World::new(&configurations()[0]), under_way: Vec::new() }
+        Self { world: World::new(&configurations()[0]), under_way: Vec::new(), layout: None }
     }
 
     fn take(&mut self, step: &Step) {
         match step {
             Step::Put { service, shape } => drop(self.world.put(&name(*service), shape.to_patch())),
             Step::Delete { service } => drop(self.world.delete(&name(*service))),
-            Step::Configure { variant } => drop(self.world.configure(&configurations()[*variant])),
+            Step::Configure { variant } => {
+                self.layout = None;
+                self.world.configure(&configurations()[*variant]);
+            }
+            Step::Lay { layout } => {
+                self.world.configure(&layout.pools());
+                self.layout = Some(layout.clone());
+            }
+            Step::Grow { addition } => {
+                if let Some(layout) = &mut self.layout {
+                    layout.grow(*addition);
+                    self.world.configure(&layout.pools());
+                }
+            }
             Step::Settle => self.settle(),
             Step::Land { count } => self.land(*count),
             Step::Restart { count } => {
@@ -181,13 +208,16 @@ impl History {
     }
 
     fn settle(&mut self) {
-        let before = self.held();
+        let (before, pools) = (self.held(), self.pools());
         let conflicts = self.conflicts_recorded();
         let decisions = self.world.allocator.settle();
         assert_eq!(self.world.allocator.settle(), [], "a second look decides nothing");
+        self.world.allocator.all_dirty = true;
+        assert_eq!(self.world.allocator.settle(), [], "a look at everybody decides nothing");
+        self.check_book();
         self.check_holders();
         self.check_usage();
-        self.check_changes(&before);
+        self.check_changes(&before, &pools);
         for decision in decisions.into_iter().filter(|decision| decision.write.is_some()) {
             self.check_nobody_has(&decision, &conflicts);
             self.under_way.push((self.world.raw(&decision.key).clone(), decision));
@@ -226,6 +256,15 @@ impl History {
         self.world.keys().into_iter().map(|key| (key.clone(), addresses(&key))).collect()
     }
 
+    /// The pools of what is held.
+    fn pools(&self) -> BTreeMap<ServiceKey, Option<String>> {
+        let pool = |known: &Known| match &known.current {
+            Current::Held(assignment) => assignment.pool.clone(),
+            _ => known.view.recorded_pool.clone(),
+        };
+        self.world.allocator.known.iter().map(|(key, known)| (key.clone(), pool(known))).collect()
+    }
+
     fn check_holders(&self) {
         for first in self.world.keys() {
             for second in self.world.keys().into_iter().filter(|second| *second > first) {
@@ -236,6 +275,14 @@ impl History {
                 }
             }
         }
+    }
+
+    /// What was kept in step is what it would be if it were made anew.
+    fn check_book(&self) {
+        let allocator = &self.world.allocator;
+        let mut fresh = Book::new(allocator.book.config().clone(), allocator.options.unknown_pool);
+        allocator.known.values().for_each(|known| known.claim(&mut fresh));
+        assert_eq!(allocator.book.entries(), fresh.entries());
     }
 
     fn check_usage(&self) {
@@ -253,17 +300,22 @@ impl History {
     }
 
     /// An address changes only for a reason the contract lists.
-    fn check_changes(&self, before: &BTreeMap<ServiceKey, Vec<IpAddr>>) {
+    fn check_changes(
+        &self,
+        before: &BTreeMap<ServiceKey, Vec<IpAddr>>,
+        pools: &BTreeMap<ServiceKey, Option<String>>,
+    ) {
         for (key, old) in before.iter().filter(|(_, old)| !old.is_empty()) {
             let new = self.world.allocator.held(key);
             let view = self.world.view(key);
             if new != old.as_slice() {
-                assert!(self.may_change(&view, old, new), "{key} went from {old:?} to {new:?}");
+                let pool = pools.get(key).and_then(Option::as_deref);
+                assert!(self.may_change(&view, old, pool, new), "{key} went from {old:?} to {new:?}");
             }
         }
     }
 
-    fn may_change(&self, view: &ServiceView, old: &[IpAddr], new: &[IpAddr]) -> bool {
+    fn may_change(&self, view: &ServiceView, old: &[IpAddr], from: Option<&str>, new: &[IpAddr]) -> bool {
         let config = self.world.config();
         let prefers = view.family_policy == FamilyPolicy::PreferDualStack;
         let both = view.cluster_family == ClusterFamily::Known(Families::Both);
@@ -273,9 +325,8 @@ impl History {
             || view.family_policy == FamilyPolicy::RequireDualStack && !both;
         let family_changed = families_of(old).map(ClusterFamily::Known).as_ref() != Ok(&view.cluster_family)
             && !(prefers && both);
-        let from_refused =
-            view.recorded_pool.as_ref().is_some_and(|name| config.refused_pools.contains(name))
-                || pool.is_none() && !config.refused_pools.is_empty();
+        let from_refused = from.is_some_and(|name| config.refused_pools.contains(name))
+            || pool.is_none() && !config.refused_pools.is_empty();
         let not_allowed = !from_refused && pool.is_none_or(|pool| !pool.admits(view));
         let asked = |request: &[IpAddr]| !request.is_empty() && request == new;
         let other_request = view.requested_ips.as_deref().is_ok_and(asked);
@@ -391,8 +442,8 @@ proptest! {
         for step in batch {
             match step {
                 Step::Put { service, .. } | Step::Delete { service } => drop(last.insert(Some(service), step)),
-                Step::Configure { .. } => drop(last.insert(None, step)),
-                Step::Settle | Step::Land { .. } | Step::Restart { .. } => {}
+                Step::Configure { .. } | Step::Lay { .. } => drop(last.insert(None, step)),
+                Step::Grow { .. } | Step::Settle | Step::Land { .. } | Step::Restart { .. } => {}
             }
         }
         let run = |reverse: bool| {

@@ -319,3 +319,21 @@ fn the_old_annotation_of_the_pool_is_no_reason_to_write_and_is_not_believed() {
     assert_eq!(world.run(), NONE);
     assert_eq!((world.writes, world.recorded_pool("a").as_deref()), (0, Some("p")));
 }
+
+/// It was decided to be written into the Service and may still arrive: nobody else gets it, and so it has to be good
+/// for the Service itself.
+#[test]
+fn who_loses_an_address_may_take_back_the_one_it_is_about_to_leave() {
+    let pools = |address: &str| [plain("p", &[address, "2001:db8::/128"])];
+    for (what, patch) in [("lost", json!({})), ("lost, of two families", dual("RequireDualStack"))] {
+        let mut world = World::new(&pools("10.0.0.0/32"));
+        world.put("a", patch);
+        for (address, held) in
+            [("10.0.0.0/32", "10.0.0.0"), ("10.0.0.1/32", "10.0.0.1"), ("10.0.0.0/32", "10.0.0.0")]
+        {
+            // The writes are under way all the time.
+            world.configure(&pools(address)).allocator.settle();
+            assert_eq!(world.allocator.held(&key("a")).first().unwrap().to_string(), held, "{what}");
+        }
+    }
+}
