@@ -13,6 +13,8 @@ const CORE: &[&str] = &[
     "legacy",
     "announce",
     "l2",
+    "membership",
+    "liveness",
     "render",
 ];
 

@@ -1,0 +1,7 @@
+//! Which speakers are alive: HashiCorp memberlist's protocol as a pure machine, wire-compatible with the original's
+//! speakers (contract 02 §1.3).
+//!
+//! [`wire`] turns bytes into messages and back; the machine decides what to send and who counts as a member. Sockets,
+//! clocks and randomness are the caller's.
+
+pub mod wire;

@@ -1,0 +1,3 @@
+//! The packets and streams members exchange.
+
+pub mod message;
