@@ -238,13 +238,13 @@ impl Controller {
     }
 
     /// Writes, and tells when that is done; without anything to write tells at once.
-    fn carry_out(&mut self, decision: Decision) {
+    fn carry_out(&mut self, mut decision: Decision) {
         let Some(service) = self.services.get(&decision.key) else { return };
         let Some(office) = &mut self.office else { return };
         if decision.events.iter().any(|event| event.reason.is_warning()) {
             self.metrics.update_errors.inc();
         }
-        match decision.write.clone() {
+        match decision.write.take() {
             Some(record) => office.writer.submit(Write { service: service.clone(), record, decision }),
             None => tell(&self.events, service.version(), &decision),
         }
@@ -256,7 +256,7 @@ impl Controller {
         match ended {
             Ended::Outdated(write) if !self.has_landed(&write) => self.look_again(&write.decision.key),
             Ended::Written(write) | Ended::Outdated(write) => {
-                log_written(&write.decision);
+                log_written(&write.decision, &write.record.assignment);
                 tell(&self.events, write.service.version(), &write.decision);
                 if let Some(Office { allocator: Some(allocator), .. }) = &mut self.office {
                     allocator.write_accepted(&write.decision.key, &write.record);

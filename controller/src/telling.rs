@@ -1,7 +1,7 @@
 //! Decisions as events and log lines (contract 01 §4.10, §5).
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use metallb_allocator::{Decision, Event, EventReason};
+use metallb_allocator::{Assignment, Decision, Event, EventReason};
 use metallb_cluster::{EventSink, EventType, Malformed, Version};
 use metallb_config::Quoted;
 use metallb_config::service::ServiceKey;
@@ -46,17 +46,13 @@ fn log(decision: &Decision, event: &Event) {
 }
 
 /// Logs that a decision now stands in the Service.
-pub(crate) fn log_written(decision: &Decision) {
+pub(crate) fn log_written(decision: &Decision, assignment: &Assignment) {
     let (service, reason) = (&decision.key, decision.reason.as_str());
-    match decision.write.as_ref().map(|record| &record.assignment) {
-        Some(assignment) if assignment.addresses.is_empty() => {
-            tracing::info!(event = "clearAssignment", %service, reason, "removed loadbalancer from service");
-        }
-        Some(assignment) => {
-            let (ips, pool) = (Quoted(&assignment.addresses), assignment.pool.as_deref());
-            tracing::info!(event = "serviceUpdated", %service, reason, %ips, pool, "updated service object");
-        }
-        None => {}
+    if assignment.addresses.is_empty() {
+        tracing::info!(event = "clearAssignment", %service, reason, "removed loadbalancer from service");
+    } else {
+        let (ips, pool) = (Quoted(&assignment.addresses), assignment.pool.as_deref());
+        tracing::info!(event = "serviceUpdated", %service, reason, %ips, pool, "updated service object");
     }
 }
 

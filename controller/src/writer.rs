@@ -28,6 +28,7 @@ const AT_ONCE: usize = 32;
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
     pub(crate) service: Arc<Packed<Service>>,
+    /// Taken out of the decision: thousands may wait at once.
     pub(crate) record: Record,
     pub(crate) decision: Decision,
 }
@@ -72,14 +73,14 @@ pub(crate) struct Writer {
     /// The term in which the decisions were taken: nothing is written beyond it.
     term: Term,
     /// Writes that wait for their turn, or rest after a failure.
-    jobs: HashMap<ServiceKey, Job>,
+    jobs: HashMap<Arc<ServiceKey>, Job>,
     /// Keys of waiting jobs in their order; a key without a waiting job is skipped.
-    queue: VecDeque<ServiceKey>,
+    queue: VecDeque<Arc<ServiceKey>>,
     /// Pauses of Services whose write is under way: how often it failed before.
-    running: HashMap<ServiceKey, Pace>,
+    running: HashMap<Arc<ServiceKey>, Pace>,
     tries: JoinSet<(Write, Tried)>,
     /// Failed writes pausing. Not bounded: a pause costs a timer, and must not keep others waiting.
-    pauses: JoinSet<ServiceKey>,
+    pauses: JoinSet<Arc<ServiceKey>>,
     pub(crate) failures: u64,
 }
 
@@ -100,11 +101,11 @@ impl Writer {
 
     /// Writes this when its turn comes, instead of what is waiting for the same Service.
     pub(crate) fn submit(&mut self, write: Write) {
-        let key = write.decision.key.clone();
-        match self.jobs.get_mut(&key) {
+        match self.jobs.get_mut(&write.decision.key) {
             // It keeps its place in the queue, or its pause.
             Some(job) => job.write = write,
             None => {
+                let key = Arc::new(write.decision.key.clone());
                 self.jobs.insert(key.clone(), Job { write, pace: Pace::default(), stage: Stage::Waiting });
                 self.queue.push_back(key);
             }
@@ -161,7 +162,7 @@ impl Writer {
                 None
             }
             Tried::Withheld => {
-                let key = write.decision.key.clone();
+                let key = Arc::new(write.decision.key.clone());
                 // A newer decision may wait already.
                 self.jobs.entry(key.clone()).or_insert(Job { write, pace, stage: Stage::Waiting });
                 self.queue.push_back(key);
@@ -196,7 +197,7 @@ impl Writer {
     }
 
     fn rest(&mut self, write: Write, mut pace: Pace, error: &kube::Error) {
-        let key = write.decision.key.clone();
+        let key = Arc::new(write.decision.key.clone());
         self.failures += 1;
         let pause = pace.next().unwrap_or_default();
         tracing::error!(
@@ -212,7 +213,7 @@ impl Writer {
         });
     }
 
-    fn wake(&mut self, key: ServiceKey) {
+    fn wake(&mut self, key: Arc<ServiceKey>) {
         if let Some(job) = self.jobs.get_mut(&key) {
             job.stage = Stage::Waiting;
             self.queue.push_back(key);

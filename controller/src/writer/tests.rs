@@ -26,7 +26,7 @@ async fn write(server: &ApiServer) -> Write {
     let key = ServiceKey { namespace: "default".to_owned(), name: "web".to_owned() };
     let assignment = Assignment { addresses: vec!["192.0.2.1".parse().unwrap()], pool: Some("p".to_owned()) };
     let record = Record { assignment, condition: None };
-    let decision = Decision { key, reason: Reason::Pending, write: Some(record.clone()), events: Vec::new() };
+    let decision = Decision { key, reason: Reason::Pending, write: None, events: Vec::new() };
     Write { service: store.get("default", "web").unwrap(), record, decision }
 }
 

@@ -480,10 +480,25 @@ fn collected(bed: &Bed) -> Result<()> {
     ensure!(objects.contains("testbed.local/web:1"), "the pods are missing in {} bytes", objects.len());
     ensure!(fs::read_to_string(folder.join("n1/addresses"))?.contains("172.30.0.11"), "no addresses");
     ensure!(folder.join("cp/daemons/kube-apiserver.log").exists(), "no log of the API server");
-    ensure!(names(folder.join("n1/pods"))?.iter().any(|pod| pod.contains("web")), "no logs of pods");
+    for (node, pod) in web_pods(bed)? {
+        let logs = names(folder.join(&node).join("pods"))?;
+        ensure!(logs.iter().any(|log| log.contains(&pod)), "no logs of {pod} on {node}: {logs:?}");
+    }
     let errors = fs::read_to_string(folder.join("errors"))?;
     ensure!(errors.is_empty(), "{errors}");
     Ok(())
+}
+
+/// Where the scheduler put each replica; two of them leave one node without.
+fn web_pods(bed: &Bed) -> Result<Vec<(String, String)>> {
+    let pods = bed.get_json(&["pods", "--selector=app=web"])?;
+    let pods = pods["items"].as_array().context("no list of pods")?;
+    ensure!(pods.len() >= 2, "{} pods", pods.len());
+    let place = |pod: &Value| {
+        let (node, name) = (pod["spec"]["nodeName"].as_str()?, pod["metadata"]["name"].as_str()?);
+        Some((node.to_owned(), name.to_owned()))
+    };
+    pods.iter().map(|pod| place(pod).context("a pod without a node")).collect()
 }
 
 fn reaches(bed: &Bed, from: &str, to: &str) -> Result<bool> {

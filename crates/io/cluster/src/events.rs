@@ -21,7 +21,7 @@ const LANES: usize = 16;
 /// server is further behind than that, further ones are dropped: telling must never hold up doing.
 const WAITING: usize = 1024;
 /// Events a lane remembers for counting repeats; beyond it counting starts over.
-const REMEMBERED: usize = 1024;
+const REMEMBERED: usize = 256;
 /// How often an event is sent anew that an API server could not take: for some ten seconds.
 const TRIES: usize = 8;
 /// Longest message, in bytes: what a user writes into an annotation may be a hundred times longer, and ends up here.
