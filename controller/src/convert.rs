@@ -192,12 +192,13 @@ fn read(file: &Path, only_data: bool) -> Result<Source> {
     Ok(if only_data { Source::only_data(&text) } else { Source::in_config_map(&text)? })
 }
 
-/// Writes the whole file or nothing: what was there stays until then. Where a link leads is written, and what is no
-/// file (`/dev/stdout`, a pipe) is written to, not replaced.
+/// Writes the whole file or nothing: what was there stays until then, and who may read it is as before. Where a link leads
+/// is written, even if nothing is there yet, and what is no file (`/dev/stdout`, a pipe) is written to, not replaced.
 fn replace(file: &Path, text: &str) -> Result<()> {
     let there = fs::metadata(file);
     let written = match there {
         Ok(there) if !there.is_file() => fs::write(file, text),
+        Err(_) if file.is_symlink() => fs::write(file, text),
         _ => {
             fs::canonicalize(file).or_else(|_| Ok(file.to_owned())).and_then(|file| write_whole(&file, text))
         }
@@ -208,7 +209,7 @@ fn replace(file: &Path, text: &str) -> Result<()> {
 fn write_whole(file: &Path, text: &str) -> io::Result<()> {
     let mut draft = file.as_os_str().to_owned();
     draft.push(format!(".{}.draft", std::process::id()));
-    let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, file));
+    let written = write_draft(Path::new(&draft), file, text).and_then(|()| fs::rename(&draft, file));
     if written.is_err() {
         // Of no use to anybody; perhaps it was never made.
         let _ = fs::remove_file(&draft);
@@ -217,4 +218,13 @@ fn write_whole(file: &Path, text: &str) -> io::Result<()> {
     written.or_else(|error| {
         if error.kind() == io::ErrorKind::ResourceBusy { fs::write(file, text) } else { Err(error) }
     })
+}
+
+/// There may be passwords in it: who could not read the file can't read what takes its place.
+fn write_draft(draft: &Path, file: &Path, text: &str) -> io::Result<()> {
+    let mut written = fs::File::create(draft)?;
+    if let Ok(there) = fs::metadata(file) {
+        written.set_permissions(there.permissions())?;
+    }
+    written.write_all(text.as_bytes())
 }

@@ -1,5 +1,7 @@
 //! The converter as it is called.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 fn asked(line: &str) -> Option<Conversion> {
@@ -104,5 +106,21 @@ fn what_is_no_file_is_written_to_and_stays_what_it_is() {
     let mut left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["aim.yaml", "config.draft", "config.yaml", "link.yaml", "pipe"]);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_file_stays_as_secret_as_it_was_and_a_link_to_nothing_is_followed() {
+    let folder = folder("secret");
+    let (file, link) = (folder.join("out.yaml"), folder.join("link.yaml"));
+    fs::write(&file, "first").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
+    replace(&file, "second").unwrap();
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!((fs::read_to_string(&file).unwrap().as_str(), mode & 0o777), ("second", 0o400));
+    std::os::unix::fs::symlink("new.yaml", &link).unwrap();
+    replace(&link, "text").unwrap();
+    assert!(link.is_symlink());
+    assert_eq!(fs::read_to_string(folder.join("new.yaml")).unwrap(), "text");
     fs::remove_dir_all(folder).unwrap();
 }
