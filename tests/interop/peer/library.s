@@ -1,0 +1,1 @@
+// Lets library.go declare functions without a body.
