@@ -4,6 +4,7 @@
 //! answered at once.
 
 mod driver;
+mod fence;
 mod port;
 mod spec;
 
@@ -17,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::interfaces::Interfaces;
 use driver::Driver;
+pub use fence::{Fence, FenceOwner};
 
 /// Batches under way to the thread. It works each one off in microseconds; a bound only keeps memory bounded should
 /// it ever hang, and then the owner's heartbeat stops, which is what a probe must see.
@@ -44,6 +46,19 @@ pub enum Command {
     },
 }
 
+/// How the thread works.
+#[derive(Debug)]
+pub struct Options {
+    /// What must be open before anything is sent.
+    pub fence: Fence,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { fence: Fence::unattended() }
+    }
+}
+
 /// The thread. Dropping this, or [`Self::stop`], ends all answers.
 #[derive(Debug)]
 pub struct Layer2 {
@@ -56,10 +71,14 @@ impl Layer2 {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(interfaces: watch::Receiver<Interfaces>, metrics: SpeakerMetrics) -> io::Result<Self> {
+    pub fn start(
+        interfaces: watch::Receiver<Interfaces>,
+        metrics: SpeakerMetrics,
+        options: Options,
+    ) -> io::Result<Self> {
         let (commands, received) = mpsc::channel(BATCHES);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let run = move || runtime.block_on(Driver::new(interfaces, metrics).run(received));
+        let run = move || runtime.block_on(Driver::new(interfaces, metrics, options).run(received));
         let thread = thread::Builder::new().name("layer2".to_owned()).spawn(run)?;
         Ok(Self { commands, thread })
     }

@@ -23,7 +23,7 @@ use crate::exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
 use crate::executor::Executor;
 use crate::flags::Settings;
 use crate::interfaces::{InterfaceWatch, Interfaces};
-use crate::layer2::Layer2;
+use crate::layer2::{self, Layer2};
 use crate::owner::{LONGEST_SILENCE, Lost, Owner, View, ViewSettings};
 use crate::status::{StatusSettings, StatusWriter};
 use crate::stores::Stores;
@@ -96,7 +96,8 @@ pub(crate) fn build_owner(
     };
     let executor = Executor {
         node: settings.node.clone(),
-        layer2: Layer2::start(interfaces.clone(), counters.clone()).map_err(RunError::Thread)?,
+        layer2: Layer2::start(interfaces.clone(), counters.clone(), layer2::Options::default())
+            .map_err(RunError::Thread)?,
         events: EventSink::new(client.clone(), SPEAKER_EVENT_SOURCE, &settings.node),
         metrics: counters,
         statuses: StatusWriter::start(client.clone(), statuses),

@@ -15,9 +15,10 @@ use metallb_telemetry::metrics::SpeakerMetrics;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::Command;
+use super::fence::Gate;
 use super::port::{Port, Received};
 use super::spec::{LinkSpec, LinkStep, diff};
+use super::{Command, Options};
 use crate::interfaces::Interfaces;
 
 /// Gratuitous announcements sent before questions are looked at again, so that thousands of them (a link that came
@@ -30,6 +31,10 @@ pub(super) struct Driver {
     started: Instant,
     interfaces: watch::Receiver<Interfaces>,
     metrics: SpeakerMetrics,
+    /// Passed before each packet that is sent.
+    gate: Gate,
+    /// Whether the gate let packets out the last time round.
+    was_open: bool,
     table: AnnouncedTable,
     burst: Burst,
     ports: BTreeMap<u32, Port>,
@@ -41,11 +46,19 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(interfaces: watch::Receiver<Interfaces>, metrics: SpeakerMetrics) -> Self {
+    pub(super) fn new(
+        interfaces: watch::Receiver<Interfaces>,
+        metrics: SpeakerMetrics,
+        options: Options,
+    ) -> Self {
+        let Options { fence } = options;
+        let mut gate = Gate::new(fence);
         Self {
             started: Instant::now(),
             interfaces,
             metrics,
+            was_open: gate.permits(),
+            gate,
             table: AnnouncedTable::default(),
             burst: Burst::default(),
             ports: BTreeMap::new(),
@@ -59,8 +72,9 @@ impl Driver {
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Vec<Command>>) {
         self.sync_links();
         loop {
+            self.follow_fence();
             self.send_due();
-            let deadline = self.burst.next_deadline().map(|at| self.started + at.since_origin());
+            let deadline = self.next_deadline();
             tokio::select! {
                 // Changes come first: they are few, and a question must not be answered by yesterday's table.
                 biased;
@@ -73,11 +87,32 @@ impl Driver {
                     // Nobody looks after interfaces any more: the process is ending.
                     Err(_) => return,
                 },
+                () = self.gate.changed() => {}
                 Some(received) = self.inbox.next(), if !self.inbox.is_empty() => self.take(received),
                 () = std::future::ready(()), if !self.outbox.is_empty() => {}
                 () = until(deadline) => {}
             }
         }
+    }
+
+    /// When there is something to do even if nothing happens.
+    fn next_deadline(&self) -> Option<Instant> {
+        let burst = self.burst.next_deadline().map(|at| self.started + at.since_origin());
+        let pulse = self.gate.pulse().map(|pulse| Instant::now() + pulse);
+        [burst, pulse].into_iter().flatten().min()
+    }
+
+    /// Neighbours that were not answered for a while are told that they will be again.
+    fn follow_fence(&mut self) {
+        let is_open = self.gate.permits();
+        if is_open && !std::mem::replace(&mut self.was_open, is_open) {
+            tracing::info!("answering again");
+            for index in self.ports.keys().copied().collect::<Vec<_>>() {
+                self.burst.handle(self.now(), Input::Withdraw(Subject::Link(index)));
+                self.announce_link(index);
+            }
+        }
+        self.was_open = is_open;
     }
 
     fn now(&self) -> Moment {
@@ -86,6 +121,8 @@ impl Driver {
 
     fn execute(&mut self, command: Command) {
         let now = self.now();
+        // A long batch is no stall.
+        self.gate.permits();
         match command {
             Command::Announce { address, interfaces } => self.announce(now, address, interfaces),
             Command::Remind { address } => self.burst.handle(now, Input::Announce(Subject::Address(address))),
@@ -136,7 +173,10 @@ impl Driver {
     }
 
     /// Checked anew: since it was queued the address may have been withdrawn, or the link closed.
-    fn send_gratuitous(&self, index: u32, address: IpAddr) {
+    fn send_gratuitous(&mut self, index: u32, address: IpAddr) {
+        if !self.gate.permits() {
+            return;
+        }
         let Some(port) = self.ports.get(&index) else { return };
         if !self.table.interfaces(address).is_some_and(|scope| scope.contains(port.name())) {
             return;
@@ -165,7 +205,11 @@ impl Driver {
         }
     }
 
-    fn answer(&self, index: u32, protocol: Protocol, frame: &[u8]) {
+    fn answer(&mut self, index: u32, protocol: Protocol, frame: &[u8]) {
+        // Read all the same: what was asked while the fence was closed must not be answered once it is open.
+        if !self.gate.permits() {
+            return;
+        }
         let Some(port) = self.ports.get(&index) else { return };
         let answer = match protocol {
             Protocol::Arp => answer_arp(frame, &port.spec().link, &self.table),

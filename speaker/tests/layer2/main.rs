@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod netns;
+mod stall;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use metallb_l2::Interfaces as Scope;
 use metallb_speaker::Exclusion;
 use metallb_speaker::interfaces::InterfaceWatch;
-use metallb_speaker::layer2::{Command, Layer2};
+use metallb_speaker::layer2::{Command, Layer2, Options};
 use metallb_telemetry::metrics::Metrics;
 use metallb_testbed::wait::{Seen, seen, until};
 use netns::Namespace;
@@ -35,12 +36,7 @@ impl Wire {
     /// The speaker's part runs; nothing is announced yet. The node has an address of its own in neither subnet.
     fn new() -> Self {
         let (node, client) = (Namespace::new(), Namespace::new());
-        node.connect("eth0", NODE_MAC, &client, "eth0");
-        client.sh("ip link set eth0 up");
-        client.sh("ip addr add 192.0.2.50/24 dev eth0");
-        client.sh("ip addr add 2001:db8::50/64 dev eth0 nodad");
-        until_no_tentative(&node, "eth0");
-        until_no_tentative(&client, "eth0");
+        connect(&node, &client);
         let metrics = Metrics::default();
         let counters = metrics.speaker().unwrap();
         let (runtime, layer2) = node.run(move || {
@@ -50,7 +46,7 @@ impl Wire {
             let exclusion = Exclusion::read(std::path::Path::new("/does/not/exist")).unwrap();
             let (watch, interfaces) = InterfaceWatch::new(exclusion).unwrap();
             runtime.spawn(watch.run());
-            let layer2 = Layer2::start(interfaces, counters).unwrap();
+            let layer2 = Layer2::start(interfaces, counters, Options::default()).unwrap();
             drop(entered);
             (runtime, layer2)
         });
@@ -100,6 +96,16 @@ impl Drop for Wire {
     }
 }
 
+/// Connects node and client by a link on which both can speak.
+fn connect(node: &Namespace, client: &Namespace) {
+    node.connect("eth0", NODE_MAC, client, "eth0");
+    client.sh("ip link set eth0 up");
+    client.sh("ip addr add 192.0.2.50/24 dev eth0");
+    client.sh("ip addr add 2001:db8::50/64 dev eth0 nodad");
+    until_no_tentative(node, "eth0");
+    until_no_tentative(client, "eth0");
+}
+
 /// A running tcpdump, killed when the test ends early.
 struct Dump(Child);
 
@@ -115,6 +121,11 @@ impl Dump {
         }
         child.stderr = Some(errors.into_inner());
         Self(child)
+    }
+
+    /// Whether nothing of the filter was seen so far.
+    fn is_waiting(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
     }
 
     fn finish(&mut self) -> String {

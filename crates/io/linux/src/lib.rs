@@ -1,9 +1,10 @@
-//! The Linux kernel as announcing needs it: interfaces and their changes, packet sockets, multicast groups. And the heap.
+//! The Linux kernel as announcing needs it: interfaces and their changes, packet sockets, multicast groups, the clock. And the heap.
 //!
 //! Must not know: what frames mean or whether they are answered (`metallb-l2`), Services, or Kubernetes.
 //! The only crate with `unsafe`.
 
 mod address;
+mod clock;
 mod filter;
 pub mod heap;
 mod interface;
@@ -13,6 +14,7 @@ mod netlink;
 mod packet;
 mod reactor;
 
+pub use clock::since_boot;
 pub use interface::{Ineligible, Interface, Protocols};
 pub use links::{LinkError, LinkMonitor};
 pub use multicast::Memberships;
