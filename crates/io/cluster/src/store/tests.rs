@@ -1,4 +1,4 @@
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use serde_json::{Value, json};
 
 use super::*;
@@ -79,6 +79,39 @@ fn a_packed_object_is_whole_but_for_the_bookkeeping() {
     let mut expected: ConfigMap = serde_json::from_value(object).unwrap();
     expected.metadata.managed_fields = None;
     assert_eq!(packed.unpack().unwrap(), expected);
+}
+
+fn packed(data: &Value) -> (Packed<ConfigMap>, ConfigMap) {
+    let object = json!({ "metadata": { "name": "a", "namespace": "n" }, "data": data });
+    (Packed::read(&object).unwrap(), serde_json::from_value(object).unwrap())
+}
+
+#[test]
+fn an_object_of_any_size_and_kind_of_text_is_unpacked_as_it_was() {
+    let noise: String =
+        (0..200_000_u32).map(|at| char::from((at.wrapping_mul(2_654_435_761) >> 25) as u8)).collect();
+    for data in
+        [json!({}), json!({"k": ""}), json!({"k": "x".repeat(300_000)}), json!({"k": noise, "l": "é🦀"})]
+    {
+        let (packed, object) = packed(&data);
+        assert_eq!(packed.unpack().unwrap(), object);
+    }
+}
+
+#[test]
+fn a_service_takes_less_than_half_of_its_text() {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "shop", "namespace": "web", "uid": "0b1e9d3e-1111-4c2f-8f7e-2f1d3c4b5a69", "resourceVersion": "812",
+            "creationTimestamp": "2026-11-02T10:21:22Z", "annotations": {"metallb.io/ip-allocated-from-pool": "p"}},
+        "spec": {"allocateLoadBalancerNodePorts": true, "clusterIP": "10.1.2.3", "clusterIPs": ["10.1.2.3"], "ipFamilies": ["IPv4"],
+            "externalTrafficPolicy": "Cluster", "internalTrafficPolicy": "Cluster", "ipFamilyPolicy": "SingleStack",
+            "ports": [{"nodePort": 31562, "port": 8080, "protocol": "TCP", "targetPort": 8080}],
+            "selector": {"app": "shop"}, "sessionAffinity": "None", "type": "LoadBalancer"},
+        "status": {"loadBalancer": {"ingress": [{"ip": "172.16.3.4", "ipMode": "VIP"}]}},
+    });
+    let (text, packed) = (service.to_string().len(), Packed::<Service>::read(&service).unwrap());
+    assert!(packed.size() * 2 < text, "{} of {text} bytes", packed.size());
 }
 
 #[test]
