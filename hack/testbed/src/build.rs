@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::cache;
+use crate::go;
 use crate::images;
 use crate::machine::INIT_SOURCE;
 use crate::options::Options;
@@ -50,9 +51,9 @@ fn kubernetes(cache: &Path, progress: Progress) -> Result<PathBuf> {
     let Source { module, manifest } = Source::read()?;
     let version = kubernetes_version(&manifest)?;
     cache::entry(cache, &entry_name(&module, version)?, |out| {
-        check_go(&manifest)?;
+        go::check_go(&manifest)?;
         progress.step(&format!("building Kubernetes {version}: some minutes, once"));
-        go_build(&module, version, out)?;
+        go::build(&module, &["./cmd/..."], &link_flags(version), out)?;
         progress.step("Kubernetes built");
         Ok(())
     })
@@ -63,7 +64,7 @@ pub(crate) fn missing_go(cache: &Path) -> Option<String> {
     let check = || {
         let Source { module, manifest } = Source::read()?;
         let entry = cache.join(entry_name(&module, kubernetes_version(&manifest)?)?);
-        if entry.is_dir() { Ok(()) } else { check_go(&manifest) }
+        if entry.is_dir() { Ok(()) } else { go::check_go(&manifest) }
     };
     check().err().map(|error| format!("{error:#}"))
 }
@@ -77,8 +78,7 @@ struct Source {
 impl Source {
     fn read() -> Result<Source> {
         let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("kube");
-        let manifest = fs::read_to_string(module.join("go.mod"))
-            .with_context(|| format!("cannot read the Go module {}", module.display()))?;
+        let manifest = go::read_manifest(&module)?;
         Ok(Source { module, manifest })
     }
 }
@@ -108,35 +108,6 @@ fn module_key(module: &Path) -> Result<String> {
     Ok(cache::key(&contents.iter().map(Vec::as_slice).collect::<Vec<_>>()))
 }
 
-fn check_go(manifest: &str) -> Result<()> {
-    let needed =
-        manifest.lines().find_map(|line| line.strip_prefix("go ")).context("go.mod names no Go version")?;
-    let advice = format!("install Go {needed} or newer from your Go distribution and put it on PATH");
-    let Ok(output) = Command::new("go").args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output()
-    else {
-        bail!("no Go found: {advice}");
-    };
-    let found = String::from_utf8_lossy(&output.stdout).trim().trim_start_matches("go").to_owned();
-    if version_numbers(&found) < version_numbers(needed) {
-        bail!("Go {found} is too old to build Kubernetes: {advice}");
-    }
-    Ok(())
-}
-
-fn version_numbers(version: &str) -> Vec<u32> {
-    let numbers = version.split(['.', ' ', '-']).map_while(|part| part.parse().ok());
-    numbers.take(2).collect()
-}
-
-/// Settings that change the result of every package (`-trimpath`, `CGO_ENABLED`) stay at their
-/// defaults, so that Go's own build cache serves us.
-fn go_build(module: &Path, version: &str, out: &Path) -> Result<()> {
-    let mut command = Command::new("go");
-    command.current_dir(module).env("GOTOOLCHAIN", "local").env("GOFLAGS", "-mod=readonly");
-    command.args(["build", "-ldflags", &link_flags(version), "-o"]).arg(out).arg("./cmd/...");
-    run(command, "go build")
-}
-
 /// Stamps the version into the places where Kubernetes and its client look for it.
 fn link_flags(version: &str) -> String {
     let mut numbers = version.trim_start_matches('v').split('.');
@@ -164,15 +135,7 @@ fn compile_init(out: &Path) -> Result<()> {
     fs::write(&source, INIT_SOURCE)?;
     let mut command = Command::new("gcc");
     command.args(["-O2", "-static", "-Wall", "-Werror", "-s", "-o"]).arg(out.join("init")).arg(source);
-    run(command, "gcc")
-}
-
-fn run(mut command: Command, what: &str) -> Result<()> {
-    let output = command.output().with_context(|| format!("cannot run {what}"))?;
-    if !output.status.success() {
-        bail!("{what} failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
+    go::run(command, "gcc")
 }
 
 #[cfg(test)]
@@ -186,14 +149,6 @@ mod tests {
     fn the_version_is_the_one_the_module_pins() {
         assert_eq!(kubernetes_version(MANIFEST).unwrap(), "v1.34.4");
         assert!(kubernetes_version("module x\n").is_err());
-    }
-
-    #[test]
-    fn go_versions_compare_by_number() {
-        assert!(version_numbers("1.9.7") < version_numbers("1.24.0"));
-        assert!(version_numbers("1.24") >= version_numbers("1.24.0"));
-        assert!(version_numbers("1.26.8 X:nodwarf5") >= version_numbers("1.24.0"));
-        assert!(version_numbers("") < version_numbers("1.24.0"));
     }
 
     #[test]

@@ -106,28 +106,38 @@ type captures struct {
 	streams []streamVector
 }
 
-// captureRings lets two members meet, once for each way to talk.
+// ring is a way to talk.
+type ring struct {
+	name     string
+	key      []byte
+	compress bool
+}
+
+// captureRings lets two members meet, once for each way to talk, all at the same time.
 func captureRings() (captures, error) {
 	key := deriveKey([]byte("6Xk0J1mTtZ0rWq9yB3sVfA"))
-	var all captures
-	for _, ring := range []struct {
-		name     string
-		key      []byte
-		compress bool
-	}{
+	rings := []ring{
 		{"plain", nil, false},
 		{"compressed", nil, true},
 		{"encrypted", key, false},
 		{"compressed, encrypted", key, true},
-	} {
-		caught, err := captureRing(ring.name, ring.key, ring.compress)
-		if err != nil {
-			return captures{}, fmt.Errorf("ring %s: %w", ring.name, err)
-		}
-		all.packets = append(all.packets, caught.packets...)
-		all.streams = append(all.streams, caught.streams...)
 	}
-	return all, nil
+	caught, failures := make([]captures, len(rings)), make([]error, len(rings))
+	var all sync.WaitGroup
+	for index, each := range rings {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			caught[index], failures[index] = captureRing(each.name, each.key, each.compress)
+		}()
+	}
+	all.Wait()
+	var together captures
+	for _, each := range caught {
+		together.packets = append(together.packets, each.packets...)
+		together.streams = append(together.streams, each.streams...)
+	}
+	return together, errors.Join(failures...)
 }
 
 func captureRing(name string, key []byte, compress bool) (captures, error) {

@@ -37,6 +37,8 @@ pub(super) enum Place {
     Binary(&'static str),
     /// Tests that cross crates and run without a cluster.
     CrossTests,
+    /// Foreign programs that tests talk to.
+    Interop,
     /// Tests of the installed project.
     EndToEnd,
     /// Tools of the project, by name.
@@ -51,6 +53,7 @@ pub(super) fn of(workspace: &Workspace, package: &Package) -> Option<Place> {
         ["crates", "core", noun] => CORE.iter().position(|known| known == noun).map(Place::Core),
         ["crates", "io", _] => Some(Place::Io),
         ["crates", "testkit"] => Some(Place::Testkit),
+        ["tests", "interop"] => Some(Place::Interop),
         ["tests", "e2e"] => Some(Place::EndToEnd),
         ["tests", "fuzz" | "sim"] => Some(Place::CrossTests),
         ["hack", tool] => known(TOOLS, tool).map(Place::Tool),

@@ -16,20 +16,23 @@ fn may_use(here: Place, there: Place) -> bool {
         | (Place::Tool("xtask"), Place::Core(_) | Place::Tool("oci"))
         | (Place::Tool("testbed"), Place::Tool("oci"))
         | (Place::Tool("bench"), Place::Core(_) | Place::Io | Place::Tool("testbed"))
-        | (Place::EndToEnd, Place::Tool("testbed")) => true,
+        | (Place::EndToEnd | Place::Interop, Place::Tool("testbed")) => true,
         _ => false,
     }
 }
 
-/// What a dev-dependency may name beyond that. The speaker's tests need network namespaces.
+/// What a dev-dependency may name beyond that. The speaker's tests need network namespaces and other speakers.
 fn tests_may_use(here: Place, there: Place) -> bool {
-    matches!((here, there), (_, Place::Testkit) | (Place::Binary("speaker"), Place::Tool("testbed")))
+    matches!(
+        (here, there),
+        (_, Place::Testkit) | (Place::Binary("speaker"), Place::Tool("testbed") | Place::Interop)
+    )
 }
 
 fn reason(here: Place, there: Place) -> &'static str {
     match (here, there) {
         (_, Place::Binary(_)) => "nothing depends on a binary",
-        (_, Place::EndToEnd | Place::CrossTests) => "nothing depends on tests",
+        (_, Place::EndToEnd | Place::CrossTests | Place::Interop) => "nothing depends on tests",
         (_, Place::Testkit) => "the testkit is for tests: a dev-dependency",
         (Place::Core(_), Place::Core(_)) => {
             "core crates depend on earlier ones only, in the order of hack/xtask/src/layers/place.rs, \
@@ -47,6 +50,7 @@ fn reason(here: Place, there: Place) -> &'static str {
         (Place::Tool("bench"), _) => "benchmarks know core, adapters and hack/testbed",
         (Place::Tool(_), _) => "xtask knows core and hack/oci only",
         (Place::EndToEnd, _) => "end-to-end tests know hack/testbed only: they see the project from outside",
+        (Place::Interop, _) => "what talks to other programs knows hack/testbed only, which builds them",
         (Place::Io | Place::Testkit | Place::CrossTests | Place::Binary(_), _) => {
             "no product code depends on the project's tools"
         }
