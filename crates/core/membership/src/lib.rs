@@ -4,4 +4,9 @@
 //! [`wire`] turns bytes into messages and back; the machine decides what to send and who counts as a member. Sockets,
 //! clocks and randomness are the caller's.
 
+mod keyring;
+mod settings;
 pub mod wire;
+
+pub use keyring::Keyring;
+pub use settings::{Settings, SettingsError};

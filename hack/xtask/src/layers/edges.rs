@@ -2,7 +2,7 @@
 
 use crate::workspace::{Package, Workspace};
 
-use super::foreign::{is_for_core, touches_the_world};
+use super::foreign::{is_for_core, is_sealed, touches_the_world};
 use super::place::{self, Place};
 use super::rules::why_not;
 
@@ -71,10 +71,12 @@ fn check_reached(workspace: &Workspace, package: &Package) -> Vec<String> {
 }
 
 /// Whether nothing on the way from a core crate is to blame already: another member answers for what it pulls in,
-/// and so does a crate that touches the world.
+/// and so does a crate that touches the world; a sealed one is answered for by the check of the sources.
 fn is_first_breach(workspace: &Workspace, way: &[&Package]) -> bool {
-    let to_blame =
-        |package: &&Package| place::of(workspace, package).is_some() || touches_the_world(&package.name);
+    let to_blame = |package: &&Package| {
+        let name = &package.name;
+        place::of(workspace, package).is_some() || touches_the_world(name) || is_sealed(name)
+    };
     !way.iter().skip(1).any(to_blame)
 }
 

@@ -1,4 +1,5 @@
-//! What core's sources must not name: the standard library needs no dependency to do I/O.
+//! What core's sources must not name: the standard library needs no dependency to do I/O, and a crate that core may
+//! use can have a part it may not.
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +10,7 @@ use crate::rust_source::{code, paths, without_tests};
 
 use super::Sources;
 
+const DICE: &str = "core throws no dice: take nonces and seeds as values";
 const LOCKS: &str = "one task owns the state";
 const SOCKETS: &str = "sockets belong to crates/io";
 const TIME: &str = "time is an input: take `now` as a value";
@@ -21,6 +23,7 @@ const MODULES: &[(&str, &str)] = &[
     ("std::env", "the environment is an input: take it as a value"),
     ("std::process", "processes belong to crates/io"),
     ("std::thread", "core is synchronous; its caller owns the threads"),
+    ("ring::rand", DICE),
 ];
 
 /// Names, wherever they stand in a path: their module may have been imported, or renamed.
@@ -31,6 +34,7 @@ const NAMES: &[(&str, &str)] = &[
     ("ToSocketAddrs", "resolving names asks the network, which belongs to crates/io"),
     ("SystemTime", TIME),
     ("RandomState", "core throws no dice: order by value, or take the seed as a value"),
+    ("SystemRandom", DICE),
     ("Condvar", LOCKS),
     ("Mutex", LOCKS),
     ("RwLock", LOCKS),
@@ -41,7 +45,7 @@ const NAMES: &[(&str, &str)] = &[
 const CLOCKS: &[&str] = &["::now", "::elapsed"];
 
 /// What `use std as x`, `use std::*` and `use std::{self as x}` leave: the module's paths would no longer show.
-const HIDDEN: &[&str] = &["std", "std::", "std::self"];
+const HIDDEN: &[&str] = &["std", "std::", "std::self", "ring", "ring::", "ring::self"];
 
 /// Breaches in the sources of one crate.
 pub(super) fn check(package: &str, sources: &Sources) -> Vec<String> {
@@ -71,7 +75,7 @@ fn why_not(path: &str) -> Option<&'static str> {
         return Some(TIME);
     }
     if HIDDEN.contains(&path) {
-        return Some("name what you use of the standard library, so that this check can see it");
+        return Some("name what you use of it, so that this check can see it");
     }
     if path == "async" {
         return Some("core is synchronous; async belongs to crates/io and the binaries");

@@ -109,6 +109,14 @@ fn what_only_runs_in_the_compiler_is_not_linked() {
 }
 
 #[test]
+fn what_a_sealed_crate_reaches_is_left_to_the_check_of_the_sources() {
+    let ring = [("crates/core/l2", &["ring"][..]), ("ring", &["getrandom"]), ("getrandom", &["libc"])];
+    assert_eq!(check(&workspace(&ring)), Vec::<String>::new());
+    let beside = [&ring[..], &[("crates/core/net", &["serde"]), ("serde", &["getrandom"])]].concat();
+    assert_eq!(check(&workspace(&beside)).len(), 1);
+}
+
+#[test]
 fn a_crate_that_core_names_and_nobody_approved_is_found() {
     for dependency in ["harmless", "build:harmless", "harmless-derive"] {
         let found = check(&workspace(&[("crates/core/net", &[dependency])]));

@@ -40,6 +40,10 @@ fn every_way_to_the_world_is_found_and_named() {
         ("use std::{self as s};", "std::self"),
         ("use std::*;", "std::"),
         ("use std::env;", "std::env"),
+        ("use ring::{aead, rand};", "ring::rand"),
+        ("fn x() { ring::rand::generate(y) }", "ring::rand::generate"),
+        ("use ring::*;", "ring::"),
+        ("use ring as r;", "ring"),
         ("async fn x() {}", "async"),
     ];
     for (source, path) in table {
@@ -58,6 +62,7 @@ fn values_tests_and_prose_are_fine() {
         r#"const WHAT: &str = "std::fs";"#,
         "use std::fsx::y; use std::processes; use std::sync::Arc; use std::iter; use std::net::*;",
         "struct X { elapsed: Duration } fn x(x: X) -> Duration { x.elapsed } fn elapsed() {}",
+        "use ring::aead::{self, LessSafeKey}; use ring::hmac;",
         "use std::collections::HashMap; fn x() { HashMap::<A, B>::new() }",
         "#[cfg(test)] mod tests { use std::fs; fn x() { Instant::now() } }",
     ];
