@@ -132,16 +132,21 @@ impl Executor {
 
     fn publish(&self, service: &ServiceKey, kind: EventType, reason: &str, message: String) {
         let Some(object) = self.services.get(&service.namespace, &service.name) else { return };
-        let about = ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Service".to_owned()),
-            namespace: object.metadata.namespace.clone(),
-            name: object.metadata.name.clone(),
-            uid: object.metadata.uid.clone(),
-            resource_version: object.metadata.resource_version.clone(),
-            ..ObjectReference::default()
-        };
+        let about = reference(&object);
         self.events.publish(Event { about, kind, reason: reason.to_owned(), message });
+    }
+}
+
+/// A Service as events refer to it.
+pub(crate) fn reference(service: &Service) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Service".to_owned()),
+        namespace: service.metadata.namespace.clone(),
+        name: service.metadata.name.clone(),
+        uid: service.metadata.uid.clone(),
+        resource_version: service.metadata.resource_version.clone(),
+        ..ObjectReference::default()
     }
 }
 

@@ -6,13 +6,16 @@
 mod driver;
 mod fence;
 mod port;
+mod reach;
 mod spec;
 
 use std::io;
 use std::net::IpAddr;
 use std::thread;
+use std::time::Duration;
 
 use metallb_l2::Interfaces as Scope;
+use metallb_net::MacAddr;
 use metallb_telemetry::metrics::SpeakerMetrics;
 use tokio::sync::{mpsc, watch};
 
@@ -23,6 +26,9 @@ pub use fence::{Fence, FenceOwner};
 /// Batches under way to the thread. It works each one off in microseconds; a bound only keeps memory bounded should
 /// it ever hang, and then the owner's heartbeat stops, which is what a probe must see.
 const BATCHES: usize = 64;
+
+/// From one unasked announcement of an address to the next, unless told otherwise.
+const REFRESH: Duration = Duration::from_mins(5);
 
 /// A change of what is announced.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,12 +57,27 @@ pub enum Command {
 pub struct Options {
     /// What must be open before anything is sent.
     pub fence: Fence,
+    /// How often an address is made known though nothing happened, because switches forget; none for never.
+    pub refresh: Option<Duration>,
+    /// Who is told that another station answers for an announced address.
+    pub conflicts: Option<mpsc::Sender<Conflict>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { fence: Fence::unattended() }
+        Self { fence: Fence::unattended(), refresh: Some(REFRESH), conflicts: None }
     }
+}
+
+/// Another station says that it has an address this node announces.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Conflict {
+    /// The address.
+    pub address: IpAddr,
+    /// The other station.
+    pub mac: MacAddr,
+    /// The interface it was heard on.
+    pub interface: String,
 }
 
 /// The thread. Dropping this, or [`Self::stop`], ends all answers.

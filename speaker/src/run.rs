@@ -16,9 +16,10 @@ use metallb_telemetry::health::Health;
 use metallb_telemetry::logs;
 use metallb_telemetry::metrics::{Metrics, RegisterError};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::conflicts;
 use crate::exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
 use crate::executor::Executor;
 use crate::flags::Settings;
@@ -94,11 +95,15 @@ pub(crate) fn build_owner(
         node: settings.node.clone(),
         pod: settings.pod.clone(),
     };
+    let events = EventSink::new(client.clone(), SPEAKER_EVENT_SOURCE, &settings.node);
+    let (told, found) = mpsc::channel(conflicts::WAITING);
+    // Ends with the layer 2 thread.
+    tokio::spawn(conflicts::tell(found, stores.services.clone(), events.clone()));
+    let options = layer2::Options { conflicts: Some(told), ..layer2::Options::default() };
     let executor = Executor {
         node: settings.node.clone(),
-        layer2: Layer2::start(interfaces.clone(), counters.clone(), layer2::Options::default())
-            .map_err(RunError::Thread)?,
-        events: EventSink::new(client.clone(), SPEAKER_EVENT_SOURCE, &settings.node),
+        layer2: Layer2::start(interfaces.clone(), counters.clone(), options).map_err(RunError::Thread)?,
+        events,
         metrics: counters,
         statuses: StatusWriter::start(client.clone(), statuses),
         services: stores.services.clone(),

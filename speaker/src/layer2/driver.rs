@@ -1,29 +1,33 @@
 //! The loop of the layer 2 thread: one `select!` over commands, interfaces, frames and the next deadline.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod frames;
+mod gratuitous;
+mod links;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{BoxStream, SelectAll};
 use metallb_l2::{
-    AnnouncedTable, Answer, Burst, Input, Interfaces as Scope, Moment, Silence, Subject, answer_arp,
-    answer_ndp,
+    AnnouncedTable, Burst, Conflicts, Input, Interfaces as Scope, Limiter, Moment, Refresh, Subject,
 };
-use metallb_linux::{Protocol, SocketError};
-use metallb_telemetry::logs;
+use metallb_linux::{LONGEST_FRAME, since_boot};
+use metallb_net::MacAddr;
 use metallb_telemetry::metrics::SpeakerMetrics;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::fence::Gate;
-use super::port::{Port, Received};
-use super::spec::{LinkSpec, LinkStep, diff};
-use super::{Command, Options};
+use super::port::{Port, Ready};
+use super::reach::Reach;
+use super::{Command, Conflict, Options};
 use crate::interfaces::Interfaces;
 
-/// Gratuitous announcements sent before questions are looked at again, so that thousands of them (a link that came
-/// up) do not hold up answers.
-const ROUNDS_AT_ONCE: usize = 32;
+/// What can't be opened, or broke, is tried again after this; each time in a row after twice as long.
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LAST_RETRY: Duration = Duration::from_secs(10);
 
 /// Owns everything the thread knows.
 pub(super) struct Driver {
@@ -37,12 +41,25 @@ pub(super) struct Driver {
     was_open: bool,
     table: AnnouncedTable,
     burst: Burst,
+    refresh: Option<Refresh>,
+    conflicts: Conflicts,
+    told: Option<mpsc::Sender<Conflict>>,
+    limiter: Limiter,
+    /// When it was last told that questions were left unanswered for their number.
+    storm_told: Option<Instant>,
+    reach: Reach,
     ports: BTreeMap<u32, Port>,
-    inbox: SelectAll<BoxStream<'static, Received>>,
+    /// The hardware addresses of this node: what they say is no claim of another station.
+    macs: HashSet<MacAddr>,
+    inbox: SelectAll<BoxStream<'static, Ready>>,
     /// Announcements to send: link and address.
     outbox: VecDeque<(u32, IpAddr)>,
     /// Links that could not be opened, so that the same failure is told once.
     failing: BTreeSet<u32>,
+    /// When to look after broken links again, and how long the pause was.
+    retry: Option<(Instant, Duration)>,
+    /// Room for one frame.
+    buffer: Vec<u8>,
 }
 
 impl Driver {
@@ -51,8 +68,10 @@ impl Driver {
         metrics: SpeakerMetrics,
         options: Options,
     ) -> Self {
-        let Options { fence } = options;
+        let Options { fence, refresh, conflicts } = options;
         let mut gate = Gate::new(fence);
+        // Differs between nodes and runs, which is all that is asked of it.
+        let seed = u64::try_from(since_boot().as_nanos()).unwrap_or_default() ^ u64::from(std::process::id());
         Self {
             started: Instant::now(),
             interfaces,
@@ -61,10 +80,19 @@ impl Driver {
             gate,
             table: AnnouncedTable::default(),
             burst: Burst::default(),
+            refresh: refresh.map(|interval| Refresh::new(interval, seed)),
+            conflicts: Conflicts::default(),
+            told: conflicts,
+            limiter: Limiter::new(seed),
+            storm_told: None,
+            reach: Reach::default(),
             ports: BTreeMap::new(),
+            macs: HashSet::new(),
             inbox: SelectAll::new(),
             outbox: VecDeque::new(),
             failing: BTreeSet::new(),
+            retry: None,
+            buffer: vec![0; LONGEST_FRAME],
         }
     }
 
@@ -72,8 +100,7 @@ impl Driver {
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Vec<Command>>) {
         self.sync_links();
         loop {
-            self.follow_fence();
-            self.send_due();
+            self.work_off();
             let deadline = self.next_deadline();
             tokio::select! {
                 // Changes come first: they are few, and a question must not be answered by yesterday's table.
@@ -88,31 +115,32 @@ impl Driver {
                     Err(_) => return,
                 },
                 () = self.gate.changed() => {}
-                Some(received) = self.inbox.next(), if !self.inbox.is_empty() => self.take(received),
+                Some(ready) = self.inbox.next(), if !self.inbox.is_empty() => self.read(ready),
                 () = std::future::ready(()), if !self.outbox.is_empty() => {}
                 () = until(deadline) => {}
             }
         }
     }
 
-    /// When there is something to do even if nothing happens.
-    fn next_deadline(&self) -> Option<Instant> {
-        let burst = self.burst.next_deadline().map(|at| self.started + at.since_origin());
-        let pulse = self.gate.pulse().map(|pulse| Instant::now() + pulse);
-        [burst, pulse].into_iter().flatten().min()
+    /// Does what is due.
+    fn work_off(&mut self) {
+        self.follow_fence();
+        self.follow_reach();
+        self.send_due();
+        self.tell_conflicts();
+        if self.retry.is_some_and(|(at, _)| at <= Instant::now()) {
+            self.sync_links();
+        }
     }
 
-    /// Neighbours that were not answered for a while are told that they will be again.
-    fn follow_fence(&mut self) {
-        let is_open = self.gate.permits();
-        if is_open && !std::mem::replace(&mut self.was_open, is_open) {
-            tracing::info!("answering again");
-            for index in self.ports.keys().copied().collect::<Vec<_>>() {
-                self.burst.handle(self.now(), Input::Withdraw(Subject::Link(index)));
-                self.announce_link(index);
-            }
-        }
-        self.was_open = is_open;
+    /// When there is something to do even if nothing happens.
+    fn next_deadline(&self) -> Option<Instant> {
+        let refresh = self.refresh.as_ref().and_then(Refresh::next_deadline);
+        let moments = [self.burst.next_deadline(), refresh, self.conflicts.next_deadline()];
+        let moments = moments.into_iter().flatten().map(|at| self.started + at.since_origin());
+        let pulse = self.gate.pulse().map(|pulse| Instant::now() + pulse);
+        let others = [pulse, self.reach.next_deadline(), self.retry.map(|(at, _)| at)];
+        moments.chain(others.into_iter().flatten()).min()
     }
 
     fn now(&self) -> Moment {
@@ -125,10 +153,13 @@ impl Driver {
         self.gate.permits();
         match command {
             Command::Announce { address, interfaces } => self.announce(now, address, interfaces),
-            Command::Remind { address } => self.burst.handle(now, Input::Announce(Subject::Address(address))),
+            Command::Remind { address } => self.make_known(now, address),
             Command::Withdraw { address } => {
                 self.table.remove(address);
                 self.burst.handle(now, Input::Withdraw(Subject::Address(address)));
+                self.refresh.iter_mut().for_each(|refresh| refresh.withdraw(address));
+                self.conflicts.release(address);
+                self.reach.withdrawn(Instant::now());
                 self.sync_groups_of(address);
             }
         }
@@ -136,193 +167,51 @@ impl Driver {
 
     fn announce(&mut self, now: Moment, address: IpAddr, interfaces: Scope) {
         self.table.set(address, interfaces);
+        self.conflicts.hold(now, address);
         // Begun afresh, so that links that were added hear of it at once.
         self.burst.handle(now, Input::Withdraw(Subject::Address(address)));
-        self.burst.handle(now, Input::Announce(Subject::Address(address)));
+        self.make_known(now, address);
         self.send_due();
+        self.reach.announced(address);
         self.sync_groups_of(address);
     }
 
+    fn make_known(&mut self, now: Moment, address: IpAddr) {
+        self.burst.handle(now, Input::Announce(Subject::Address(address)));
+        self.refresh.iter_mut().for_each(|refresh| refresh.announce(now, address));
+    }
+
     fn sync_groups_of(&mut self, address: IpAddr) {
+        let mut is_done = true;
         for port in self.ports.values_mut() {
-            port.sync_groups_of(address, &self.table);
+            is_done &= port.sync_groups_of(address, &self.table);
+        }
+        if !is_done {
+            self.retry_soon();
         }
     }
 
-    /// Sends what is due, up to a limit; what is left waits in the outbox.
-    fn send_due(&mut self) {
-        let now = self.now();
-        if self.burst.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.burst.handle(now, Input::Tick);
-        }
-        while let Some(round) = self.burst.poll_output() {
-            match round.subject {
-                Subject::Address(address) => {
-                    self.outbox.extend(self.ports.keys().map(|index| (*index, address)));
-                }
-                Subject::Link(index) => {
-                    let name = self.ports.get(&index).map_or("", |port| port.name());
-                    self.outbox.extend(self.table.addresses_on(name).map(|address| (index, address)));
-                }
-            }
-        }
-        for _ in 0..ROUNDS_AT_ONCE {
-            let Some((index, address)) = self.outbox.pop_front() else { return };
-            self.send_gratuitous(index, address);
-        }
-    }
-
-    /// Checked anew: since it was queued the address may have been withdrawn, or the link closed.
-    fn send_gratuitous(&mut self, index: u32, address: IpAddr) {
-        if !self.gate.permits() {
-            return;
-        }
-        let Some(port) = self.ports.get(&index) else { return };
-        if !self.table.interfaces(address).is_some_and(|scope| scope.contains(port.name())) {
-            return;
-        }
-        match port.announce(address) {
-            Ok(frames) => {
-                let label = address.to_string();
-                self.metrics.gratuitous_sent.with_label_values(&[label.as_str()]).inc_by(frames);
-            }
-            Err(error) => {
-                let interface = port.name();
-                tracing::debug!(interface, ip = %address, %error, "gratuitous packet not sent");
-            }
-        }
-    }
-
-    fn take(&mut self, received: Received) {
-        let Received { index, protocol, frame } = received;
-        match frame {
-            Ok(frame) => self.answer(index, protocol, &frame),
-            Err(error) => {
-                // The interface went down or away. If it did not, the next look at interfaces opens it again.
-                tracing::debug!(index, %error, "an interface can't be read from any more");
-                self.close(index);
-            }
-        }
-    }
-
-    fn answer(&mut self, index: u32, protocol: Protocol, frame: &[u8]) {
-        // Read all the same: what was asked while the fence was closed must not be answered once it is open.
-        if !self.gate.permits() {
-            return;
-        }
-        let Some(port) = self.ports.get(&index) else { return };
-        let answer = match protocol {
-            Protocol::Arp => answer_arp(frame, &port.spec().link, &self.table),
-            Protocol::Ndp => answer_ndp(frame, &port.spec().link, &self.table),
-        };
-        match answer {
-            Ok(answer) => self.send_answer(port, protocol, &answer),
-            Err(Silence::NotAnnounced(_)) => {}
-            Err(reason) => {
-                tracing::trace!(interface = port.name(), %reason, "question not answered");
-            }
-        }
-    }
-
-    fn send_answer(&self, port: &Port, protocol: Protocol, answer: &Answer) {
-        let sent = port.send(protocol, &answer.frame);
-        let (ip, interface) = (answer.address.to_string(), port.name());
-        self.metrics.requests_received.with_label_values(&[ip.as_str()]).inc();
-        match sent {
-            Ok(()) => {
-                self.metrics.responses_sent.with_label_values(&[ip.as_str()]).inc();
-                let asker = answer.asker;
-                match protocol {
-                    Protocol::Arp => {
-                        tracing::debug!(interface, ip, %asker, "got ARP request for service IP, sending response");
-                    }
-                    Protocol::Ndp => {
-                        tracing::debug!(interface, ip, %asker, "got NDP request for service IP, sending response");
-                    }
-                }
-            }
-            Err(error) => tracing::warn!(interface, ip, %error, "answer not sent"),
-        }
-    }
-
-    /// Opens, closes and updates links so that they match the interfaces.
-    fn sync_links(&mut self) {
-        let interfaces = self.interfaces.borrow_and_update().clone();
-        let wanted = interfaces.iter().filter_map(|interface| LinkSpec::of(interface).ok());
-        let wanted: BTreeMap<u32, LinkSpec> = wanted.map(|spec| (spec.link.index, spec)).collect();
-        let open = self.ports.iter().map(|(index, port)| (*index, port.spec().clone())).collect();
-        self.failing.retain(|index| wanted.contains_key(index));
-        for step in diff(&open, &wanted) {
-            match step {
-                LinkStep::Close(index) => self.close(index),
-                LinkStep::Open(spec) => self.open(spec),
-                LinkStep::Update { spec, announce } => self.update(spec, announce),
-            }
-        }
-        for port in self.ports.values_mut() {
-            port.sync_groups(&self.table);
-        }
-    }
-
-    fn open(&mut self, spec: LinkSpec) {
-        let (index, name) = (spec.link.index, spec.link.name.clone());
-        match Port::open(spec) {
-            Ok((port, streams)) => {
-                self.failing.remove(&index);
-                self.inbox.extend(streams);
-                log_responders(port.spec(), None);
-                self.ports.insert(index, port);
+    /// Neighbours that were not answered for a while are told that they will be again.
+    fn follow_fence(&mut self) {
+        let is_open = self.gate.permits();
+        if is_open && !self.was_open {
+            tracing::info!("answering again");
+            // Meanwhile others had reason to answer for our addresses.
+            self.conflicts.begin_anew(self.now());
+            for index in self.ports.keys().copied().collect::<Vec<_>>() {
+                self.burst.handle(self.now(), Input::Withdraw(Subject::Link(index)));
                 self.announce_link(index);
             }
-            Err(error) => self.log_failure(index, &name, &error),
         }
+        self.was_open = is_open;
     }
 
-    fn close(&mut self, index: u32) {
-        if let Some(port) = self.ports.remove(&index) {
-            tracing::warn!(interface = port.name(), "interface no longer usable, not announcing on it");
+    /// Has the kernel let through what concerns the addresses announced now.
+    fn follow_reach(&mut self) {
+        for protocol in self.reach.refresh(&self.table, Instant::now()) {
+            let targets = self.reach.targets(protocol);
+            self.ports.values().for_each(|port| port.follow(protocol, &targets));
         }
-        self.burst.handle(self.now(), Input::Withdraw(Subject::Link(index)));
-    }
-
-    fn update(&mut self, spec: LinkSpec, announce: bool) {
-        let index = spec.link.index;
-        let Some(port) = self.ports.get_mut(&index) else { return };
-        let old = port.spec().clone();
-        match port.update(spec) {
-            Ok(streams) => {
-                self.inbox.extend(streams);
-                log_responders(port.spec(), Some(&old));
-                if announce {
-                    self.announce_link(index);
-                }
-            }
-            Err(error) => self.log_failure(index, &old.link.name, &error),
-        }
-    }
-
-    fn log_failure(&mut self, index: u32, interface: &str, error: &SocketError) {
-        if self.failing.insert(index) {
-            let error = logs::chain(error);
-            tracing::error!(interface, error, "can't announce on interface, trying again");
-        }
-    }
-
-    fn announce_link(&mut self, index: u32) {
-        if !self.table.is_empty() {
-            self.burst.handle(self.now(), Input::Announce(Subject::Link(index)));
-        }
-    }
-}
-
-fn log_responders(new: &LinkSpec, old: Option<&LinkSpec>) {
-    let interface = new.link.name.as_str();
-    let is_created = |protocol| new.speaks(protocol) && !old.is_some_and(|old| old.speaks(protocol));
-    if is_created(Protocol::Arp) {
-        tracing::info!(interface, "created ARP responder for interface");
-    }
-    if is_created(Protocol::Ndp) {
-        tracing::info!(interface, "created NDP responder for interface");
     }
 }
 

@@ -9,23 +9,23 @@ use futures::stream::{self, AbortHandle, BoxStream, StreamExt, abortable};
 use metallb_l2::{
     AnnouncedTable, GroupChange, gratuitous_advertisement, gratuitous_arp, group_changes, group_changes_of,
 };
-use metallb_linux::{Memberships, PacketSocket, Protocol, SocketError};
+use metallb_linux::{Memberships, PacketSocket, Protocol, SocketError, Targets};
+use metallb_telemetry::logs;
 
+use super::reach::Reach;
 use super::spec::{LinkSpec, PROTOCOLS};
 
-/// A frame received, or the failure of a reader, which then has ended.
-#[derive(Debug)]
-pub(super) struct Received {
-    /// The link it came from.
+/// A socket may have frames.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ready {
+    /// The link it belongs to.
     pub(super) index: u32,
     /// What the socket is for.
     pub(super) protocol: Protocol,
-    /// The frame.
-    pub(super) frame: io::Result<Vec<u8>>,
 }
 
-/// The streams of what newly opened sockets receive.
-pub(super) type Streams = Vec<BoxStream<'static, Received>>;
+/// The streams that tell when newly opened sockets may have frames.
+pub(super) type Streams = Vec<BoxStream<'static, Ready>>;
 
 /// A link in use.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(super) struct Port {
 #[derive(Debug)]
 struct OpenSocket {
     socket: Arc<PacketSocket>,
-    /// Ends the stream of what the socket receives.
+    /// Ends the stream that tells when the socket may have frames.
     reader: AbortHandle,
 }
 
@@ -50,23 +50,23 @@ impl Drop for OpenSocket {
 }
 
 impl Port {
-    /// Opens the sockets a link needs. The streams yield what they receive, until the port is dropped.
-    pub(super) fn open(spec: LinkSpec) -> Result<(Self, Streams), SocketError> {
+    /// Opens the sockets a link needs. The streams tell when they may have frames, until the port is dropped.
+    pub(super) fn open(spec: LinkSpec, reach: &Reach) -> Result<(Self, Streams), SocketError> {
         let memberships = Memberships::new(spec.link.index);
         let mut port =
             Self { spec: spec.clone(), sockets: BTreeMap::new(), memberships, joined: BTreeSet::new() };
-        let streams = port.update(spec)?;
+        let streams = port.update(spec, reach)?;
         Ok((port, streams))
     }
 
     /// Takes over changed properties and opens and closes sockets accordingly. When it fails nothing is taken over.
-    pub(super) fn update(&mut self, spec: LinkSpec) -> Result<Streams, SocketError> {
+    pub(super) fn update(&mut self, spec: LinkSpec, reach: &Reach) -> Result<Streams, SocketError> {
         let index = spec.link.index;
         let (mut opened, mut streams) = (Vec::new(), Vec::new());
         for protocol in PROTOCOLS {
             if spec.speaks(protocol) && !self.sockets.contains_key(&protocol) {
-                let socket = Arc::new(PacketSocket::open(protocol, index)?);
-                let (stream, reader) = abortable(frames(socket.clone(), index, protocol));
+                let socket = Arc::new(PacketSocket::open(protocol, index, &reach.targets(protocol))?);
+                let (stream, reader) = abortable(readiness(socket.clone(), index, protocol));
                 opened.push((protocol, OpenSocket { socket, reader }));
                 streams.push(stream.boxed());
             }
@@ -91,6 +91,31 @@ impl Port {
     /// Name of the link.
     pub(super) fn name(&self) -> &str {
         &self.spec.link.name
+    }
+
+    /// Receives what concerns these addresses from now on.
+    pub(super) fn follow(&self, protocol: Protocol, targets: &Targets) {
+        let Some(open) = self.sockets.get(&protocol) else { return };
+        if let Err(error) = open.socket.follow(targets) {
+            let error = logs::chain(&error);
+            tracing::error!(
+                interface = self.name(),
+                error,
+                "the kernel does not follow the announced addresses"
+            );
+        }
+    }
+
+    /// The next frame if there is one.
+    pub(super) fn receive<'a>(
+        &self,
+        protocol: Protocol,
+        buffer: &'a mut [u8],
+    ) -> io::Result<Option<&'a [u8]>> {
+        match self.sockets.get(&protocol) {
+            Some(open) => open.socket.receive(buffer),
+            None => Ok(None),
+        }
     }
 
     pub(super) fn send(&self, protocol: Protocol, frame: &[u8]) -> io::Result<()> {
@@ -119,53 +144,59 @@ impl Port {
         }
     }
 
-    /// Brings all memberships in line with the table.
-    pub(super) fn sync_groups(&mut self, table: &AnnouncedTable) {
+    /// Brings all memberships in line with the table; false when some could not be joined.
+    pub(super) fn sync_groups(&mut self, table: &AnnouncedTable) -> bool {
+        let mut is_done = true;
         if self.spec.speaks(Protocol::Ndp) {
             for change in group_changes(table, &self.spec.link.name, &self.joined) {
-                self.change_group(change);
+                is_done &= self.change_group(change);
             }
         }
+        is_done
     }
 
     /// The same after a change of this one address.
-    pub(super) fn sync_groups_of(&mut self, address: IpAddr, table: &AnnouncedTable) {
-        if self.spec.speaks(Protocol::Ndp) {
-            let change = group_changes_of(address, table, &self.spec.link.name, &self.joined);
-            change.into_iter().for_each(|change| self.change_group(change));
+    pub(super) fn sync_groups_of(&mut self, address: IpAddr, table: &AnnouncedTable) -> bool {
+        if !self.spec.speaks(Protocol::Ndp) {
+            return true;
         }
+        let change = group_changes_of(address, table, &self.spec.link.name, &self.joined);
+        change.is_none_or(|change| self.change_group(change))
     }
 
     /// What fails is not counted as done: the next full sync tries it again.
-    fn change_group(&mut self, change: GroupChange) {
+    fn change_group(&mut self, change: GroupChange) -> bool {
         let link = &self.spec.link.name;
         match change {
             GroupChange::Join(group) => match self.memberships.join(group) {
                 Ok(()) => {
                     self.joined.insert(group);
+                    true
                 }
-                Err(error) => tracing::warn!(interface = link, %group, %error, "multicast group not joined"),
+                Err(error) => {
+                    tracing::warn!(interface = link, %group, %error, "multicast group not joined");
+                    false
+                }
             },
             GroupChange::Leave(group) => {
                 self.joined.remove(&group);
                 if let Err(error) = self.memberships.leave(group) {
                     tracing::debug!(interface = link, %group, %error, "multicast group not left");
                 }
+                true
             }
         }
     }
 }
 
-/// Everything a socket receives, ending with its first failure.
-fn frames(
+/// Tells each time a socket may have frames, until the runtime ends.
+fn readiness(
     socket: Arc<PacketSocket>,
     index: u32,
     protocol: Protocol,
-) -> impl futures::Stream<Item = Received> + Send + 'static {
-    stream::unfold(Some(socket), move |socket| async move {
-        let socket = socket?;
-        let frame = socket.receive().await;
-        let next = frame.is_ok().then_some(socket);
-        Some((Received { index, protocol, frame }, next))
+) -> impl futures::Stream<Item = Ready> + Send + 'static {
+    stream::unfold(socket, move |socket| async move {
+        socket.readable().await.ok()?;
+        Some((Ready { index, protocol }, socket))
     })
 }

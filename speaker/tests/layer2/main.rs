@@ -1,7 +1,10 @@
 //! The layer 2 thread against real neighbours: arping, ndisc6, tcpdump and the kernel's own neighbour table.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod conflict;
+mod flood;
 mod netns;
+mod process;
 mod stall;
 
 use std::collections::BTreeSet;
@@ -13,7 +16,7 @@ use std::time::Duration;
 use metallb_l2::Interfaces as Scope;
 use metallb_speaker::Exclusion;
 use metallb_speaker::interfaces::InterfaceWatch;
-use metallb_speaker::layer2::{Command, Layer2, Options};
+use metallb_speaker::layer2::{Command, Conflict, Layer2, Options};
 use metallb_telemetry::metrics::Metrics;
 use metallb_testbed::wait::{Seen, seen, until};
 use netns::Namespace;
@@ -30,6 +33,7 @@ struct Wire {
     runtime: Option<tokio::runtime::Runtime>,
     layer2: Option<Layer2>,
     metrics: Metrics,
+    conflicts: tokio::sync::mpsc::Receiver<Conflict>,
 }
 
 impl Wire {
@@ -39,6 +43,8 @@ impl Wire {
         connect(&node, &client);
         let metrics = Metrics::default();
         let counters = metrics.speaker().unwrap();
+        let (told, conflicts) = tokio::sync::mpsc::channel(8);
+        let options = Options { conflicts: Some(told), ..Options::default() };
         let (runtime, layer2) = node.run(move || {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -46,11 +52,11 @@ impl Wire {
             let exclusion = Exclusion::read(std::path::Path::new("/does/not/exist")).unwrap();
             let (watch, interfaces) = InterfaceWatch::new(exclusion).unwrap();
             runtime.spawn(watch.run());
-            let layer2 = Layer2::start(interfaces, counters, Options::default()).unwrap();
+            let layer2 = Layer2::start(interfaces, counters, options).unwrap();
             drop(entered);
             (runtime, layer2)
         });
-        Self { node, client, runtime: Some(runtime), layer2: Some(layer2), metrics }
+        Self { node, client, runtime: Some(runtime), layer2: Some(layer2), metrics, conflicts }
     }
 
     fn send(&self, command: Command) {

@@ -1,20 +1,28 @@
-//! ARP and NDP: frames, answers, multicast groups and gratuitous bursts.
+//! ARP and NDP: frames, answers and their limits, multicast groups, gratuitous packets, and others' claims.
 //!
 //! Must not know: Services, pools or nodes (that is `metallb-announce`), sockets, netlink or the clock.
 
 mod arp;
 mod burst;
+mod conflict;
+mod cover;
 mod groups;
+mod limit;
 mod moment;
 mod ndp;
+mod refresh;
 mod responder;
 mod table;
 mod wire;
 
 pub use arp::{ArpError, ArpFrame, ArpOperation, ArpPacket, gratuitous_arp};
 pub use burst::{Burst, Input, Round, Subject};
+pub use conflict::{Claim, Conflict, Conflicts};
+pub use cover::Cover;
 pub use groups::{GroupChange, group_changes, group_changes_of, solicited_node};
+pub use limit::Limiter;
 pub use moment::Moment;
 pub use ndp::{Advertisement, NdpError, Solicitation, gratuitous_advertisement};
-pub use responder::{Answer, Silence, answer_arp, answer_ndp};
+pub use refresh::Refresh;
+pub use responder::{Answer, Silence, answer_arp, answer_ndp, claim_arp, claim_ndp};
 pub use table::{AnnouncedTable, Interfaces, Link};

@@ -66,7 +66,7 @@ pub struct Advertisement {
     pub override_known: bool,
 }
 
-/// A frame is no valid solicitation (RFC 4861 §7.1.1), with the check that failed.
+/// A frame is no valid message of the kind wanted (RFC 4861 §7.1.1, §7.1.2), with the check that failed.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum NdpError {
     /// The frame ends before the message does.
@@ -76,7 +76,7 @@ pub enum NdpError {
     #[error("the frame carries no ICMPv6")]
     Protocol,
     /// Another ICMPv6 message.
-    #[error("ICMPv6 type {0} code {1} is no neighbour solicitation")]
+    #[error("ICMPv6 type {0} code {1} is not the message wanted")]
     MessageType(u8, u8),
     /// The packet crossed a router.
     #[error("hop limit {0} instead of 255: the solicitation comes from beyond the link")]
@@ -96,6 +96,9 @@ pub enum NdpError {
     /// The source is an address no station can have.
     #[error("the source {0} is no station's address")]
     NoHostSource(Ipv6Addr),
+    /// An advertisement to everybody answers nobody's solicitation.
+    #[error("an advertisement to a group claims to be solicited")]
+    SolicitedByAll,
 }
 
 impl Solicitation {
@@ -104,13 +107,9 @@ impl Solicitation {
     /// # Errors
     /// When the frame is anything else than a valid neighbour solicitation.
     pub fn decode(frame: &[u8]) -> Result<Self, NdpError> {
-        let ethertype = read_u16(frame, 12).ok_or(NdpError::Truncated)?;
-        if ethertype != ETHERTYPE_IPV6 {
-            return Err(NdpError::Protocol);
-        }
-        let packet = frame.get(ETHERNET_HEADER..).unwrap_or_default();
-        let (source, destination, message) = decode_ipv6(packet)?;
-        let (target, source_link_layer) = decode_message(message)?;
+        let packet = ipv6_of(frame)?;
+        let (source, destination, message) = decode_ipv6(packet, TYPE_SOLICITATION)?;
+        let (target, source_link_layer) = decode_message(message, OPTION_SOURCE_LINK_LAYER)?;
         let solicitation = Self {
             ethernet_destination: read_mac(frame, 0)?,
             ethernet_source: read_mac(frame, 6)?,
@@ -142,6 +141,34 @@ impl Solicitation {
 }
 
 impl Advertisement {
+    /// Reads a frame as received and checks what RFC 4861 §7.1.2 asks for. Without an option that says otherwise the
+    /// address is at the station that sent the frame.
+    ///
+    /// # Errors
+    /// When the frame is anything else than a valid neighbour advertisement.
+    pub fn decode(frame: &[u8]) -> Result<Self, NdpError> {
+        let packet = ipv6_of(frame)?;
+        let (source, destination, message) = decode_ipv6(packet, TYPE_ADVERTISEMENT)?;
+        let (target, target_link_layer) = decode_message(message, OPTION_TARGET_LINK_LAYER)?;
+        let [flags]: [u8; 1] = read(message, 4).ok_or(NdpError::Truncated)?;
+        let solicited = flags & FLAG_SOLICITED != 0;
+        if source.is_multicast() || source.is_unspecified() || source.is_loopback() {
+            return Err(NdpError::NoHostSource(source));
+        }
+        if solicited && destination.is_multicast() {
+            return Err(NdpError::SolicitedByAll);
+        }
+        Ok(Self {
+            ethernet_destination: read_mac(frame, 0)?,
+            source,
+            destination,
+            target,
+            mac: target_link_layer.map_or_else(|| read_mac(frame, 6), Ok)?,
+            solicited,
+            override_known: flags & FLAG_OVERRIDE != 0,
+        })
+    }
+
     /// The frame as it is sent.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -195,8 +222,17 @@ fn multicast_mac(group: Ipv6Addr) -> MacAddr {
     MacAddr([0x33, 0x33, a, b, c, d])
 }
 
-/// Source, destination and ICMPv6 message of an IPv6 packet that has no extension headers.
-fn decode_ipv6(packet: &[u8]) -> Result<(Ipv6Addr, Ipv6Addr, &[u8]), NdpError> {
+/// The IPv6 packet in a frame.
+fn ipv6_of(frame: &[u8]) -> Result<&[u8], NdpError> {
+    let ethertype = read_u16(frame, 12).ok_or(NdpError::Truncated)?;
+    if ethertype != ETHERTYPE_IPV6 {
+        return Err(NdpError::Protocol);
+    }
+    Ok(frame.get(ETHERNET_HEADER..).unwrap_or_default())
+}
+
+/// Source, destination and ICMPv6 message of the wanted type, of an IPv6 packet that has no extension headers.
+fn decode_ipv6(packet: &[u8], wanted: u8) -> Result<(Ipv6Addr, Ipv6Addr, &[u8]), NdpError> {
     let [first]: [u8; 1] = read(packet, 0).ok_or(NdpError::Truncated)?;
     let length = read_u16(packet, 4).ok_or(NdpError::Truncated)?;
     let [next_header, hop_limit]: [u8; 2] = read(packet, 6).ok_or(NdpError::Truncated)?;
@@ -211,7 +247,7 @@ fn decode_ipv6(packet: &[u8]) -> Result<(Ipv6Addr, Ipv6Addr, &[u8]), NdpError> {
     // Bytes behind the announced length are padding of the frame.
     let message = packet.get(IPV6_HEADER..IPV6_HEADER + usize::from(length)).ok_or(NdpError::Truncated)?;
     let [kind, code]: [u8; 2] = read(message, 0).ok_or(NdpError::Truncated)?;
-    if (kind, code) != (TYPE_SOLICITATION, 0) {
+    if (kind, code) != (wanted, 0) {
         return Err(NdpError::MessageType(kind, code));
     }
     // Summed up with the checksum it carries, an undamaged message gives zero.
@@ -221,24 +257,24 @@ fn decode_ipv6(packet: &[u8]) -> Result<(Ipv6Addr, Ipv6Addr, &[u8]), NdpError> {
     Ok((source, destination, message))
 }
 
-/// Target and hardware address of the solicitor.
-fn decode_message(message: &[u8]) -> Result<(Ipv6Addr, Option<MacAddr>), NdpError> {
+/// Target, and the hardware address an option of this kind gives.
+fn decode_message(message: &[u8], option: u8) -> Result<(Ipv6Addr, Option<MacAddr>), NdpError> {
     let target = read_ip(message, 8)?;
     if target.is_multicast() {
         return Err(NdpError::MulticastTarget(target));
     }
     let options = message.get(MESSAGE_HEADER..).unwrap_or_default();
-    Ok((target, decode_source_link_layer(options)?))
+    Ok((target, decode_link_layer(options, option)?))
 }
 
-/// The first source link-layer address among the options; unknown options are skipped (RFC 4861 §4.6).
-fn decode_source_link_layer(mut options: &[u8]) -> Result<Option<MacAddr>, NdpError> {
+/// The first link-layer address of the wanted kind among the options; unknown options are skipped (RFC 4861 §4.6).
+fn decode_link_layer(mut options: &[u8], wanted: u8) -> Result<Option<MacAddr>, NdpError> {
     let mut found = None;
     while let Some([kind, units]) = read::<2>(options, 0) {
         let length = usize::from(units) * OPTION_UNIT;
         let option =
             options.get(..length).filter(|option| !option.is_empty()).ok_or(NdpError::OptionLength)?;
-        if kind == OPTION_SOURCE_LINK_LAYER && units == 1 && found.is_none() {
+        if kind == wanted && units == 1 && found.is_none() {
             found = Some(read_mac(option, 2)?);
         }
         options = options.get(length..).unwrap_or_default();

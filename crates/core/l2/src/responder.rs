@@ -6,6 +6,7 @@ use metallb_net::MacAddr;
 use thiserror::Error;
 
 use crate::arp::{ArpError, ArpFrame, ArpOperation};
+use crate::conflict::Claim;
 use crate::ndp::{Advertisement, NdpError, Solicitation, gratuitous_advertisement};
 use crate::table::{AnnouncedTable, Link};
 
@@ -112,6 +113,25 @@ pub fn answer_ndp(frame: &[u8], link: &Link, table: &AnnouncedTable) -> Result<A
         override_known: false,
     };
     Ok(Answer { address, asker, frame: advertisement.encode() })
+}
+
+/// Who says, by an ARP frame received on a link, that it has an announced address.
+#[must_use]
+pub fn claim_arp(frame: &[u8], link: &Link, table: &AnnouncedTable) -> Option<Claim> {
+    let packet = ArpFrame::decode(frame).ok()?.packet;
+    claim(IpAddr::V4(packet.sender_ip), packet.sender_mac, link, table)
+}
+
+/// Who says the same by a neighbour advertisement.
+#[must_use]
+pub fn claim_ndp(frame: &[u8], link: &Link, table: &AnnouncedTable) -> Option<Claim> {
+    let advertisement = Advertisement::decode(frame).ok()?;
+    claim(IpAddr::V6(advertisement.target), advertisement.mac, link, table)
+}
+
+fn claim(address: IpAddr, mac: MacAddr, link: &Link, table: &AnnouncedTable) -> Option<Claim> {
+    let is_ours = mac == link.mac || check_announced(address, link, table).is_err();
+    (!is_ours).then_some(Claim { address, mac, link: link.index })
 }
 
 fn check_announced(address: IpAddr, link: &Link, table: &AnnouncedTable) -> Result<(), Silence> {

@@ -84,6 +84,11 @@ impl AnnouncedTable {
         self.addresses.iter().filter(move |(_, interfaces)| interfaces.contains(name)).map(|(ip, _)| *ip)
     }
 
+    /// All addresses announced, in no particular order.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.addresses.keys().copied()
+    }
+
     /// How many addresses are announced.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -15,7 +15,8 @@ mod packet;
 mod reactor;
 
 pub use clock::since_boot;
+pub use filter::Targets;
 pub use interface::{Ineligible, Interface, Protocols};
 pub use links::{LinkError, LinkMonitor};
 pub use multicast::Memberships;
-pub use packet::{PacketSocket, Protocol, SocketError};
+pub use packet::{LONGEST_FRAME, PacketSocket, Protocol, SocketError};

@@ -4,22 +4,27 @@
 //! an address that is announced but not the kernel's own would be forwarded instead of delivered there.
 
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 
 use socket2::{Domain, SockFilter, Socket, Type};
 use thiserror::Error;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::{address, filter, reactor};
+use crate::filter::{self, Targets};
+use crate::{address, reactor};
 
 /// Longer than any frame that is answered; longer ones are cut and then refused by the decoder.
-const LONGEST_FRAME: usize = 512;
+pub const LONGEST_FRAME: usize = 512;
+/// Room for frames that arrive while the process is busy: some thousands.
+const RECEIVE_BUFFER: usize = 2 * 1024 * 1024;
 
 /// What a socket receives. Any frame can be sent on either.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Protocol {
-    /// ARP requests.
+    /// ARP.
     Arp,
-    /// Neighbour solicitations.
+    /// Neighbour discovery.
     Ndp,
 }
 
@@ -46,10 +51,12 @@ pub enum SocketError {
     },
 }
 
-/// Sends any frame, and receives those of one protocol that may need an answer, on one interface.
+/// Sends any frame, and receives those of one protocol that concern certain addresses, on one interface.
 #[derive(Debug)]
 pub struct PacketSocket {
     socket: AsyncFd<Socket>,
+    protocol: Protocol,
+    index: u32,
 }
 
 impl PacketSocket {
@@ -57,36 +64,50 @@ impl PacketSocket {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn open(protocol: Protocol, index: u32) -> Result<Self, SocketError> {
-        let (ethertype, filter) = match protocol {
-            Protocol::Arp => (libc::ETH_P_ARP, filter::arp_requests(index)),
-            Protocol::Ndp => (libc::ETH_P_IPV6, filter::neighbour_solicitations(index)),
+    pub fn open(protocol: Protocol, index: u32, targets: &Targets) -> Result<Self, SocketError> {
+        let ethertype = match protocol {
+            Protocol::Arp => libc::ETH_P_ARP,
+            Protocol::Ndp => libc::ETH_P_IPV6,
         };
         let bind = |source| SocketError::Bind { index, source };
         let ethertype = u16::try_from(ethertype).map_err(|error| bind(io::Error::other(error)))?;
-        let socket = open_filtered(&filter)?;
+        let socket = open_filtered(&program(protocol, index, targets))?;
+        widen(&socket);
         let address = address::packet(ethertype, index).map_err(bind)?;
         socket.bind(&address).map_err(bind)?;
-        Ok(Self { socket: reactor::register(socket).map_err(SocketError::Open)? })
+        let socket = reactor::register(socket).map_err(SocketError::Open)?;
+        Ok(Self { socket, protocol, index })
     }
 
-    /// The next frame. Safe to cancel: a frame is taken only when it is returned.
+    /// Receives frames about these addresses from now on.
+    ///
+    /// # Errors
+    /// When the kernel refuses; what held before holds on.
+    pub fn follow(&self, targets: &Targets) -> Result<(), SocketError> {
+        let program = program(self.protocol, self.index, targets);
+        self.socket.get_ref().attach_filter(&program).map_err(SocketError::Filter)
+    }
+
+    /// Resolves when there may be frames. Safe to cancel.
+    ///
+    /// # Errors
+    /// When the runtime is ending.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await.map(drop)
+    }
+
+    /// The next frame if there is one, read into a buffer of [`LONGEST_FRAME`].
     ///
     /// # Errors
     /// When the interface went down or away, or the socket fails otherwise.
-    pub async fn receive(&self) -> io::Result<Vec<u8>> {
-        let mut frame = vec![0; LONGEST_FRAME];
+    pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
         loop {
-            let mut guard = self.socket.readable().await?;
-            match guard.try_io(|socket| socket.get_ref().read(&mut frame)) {
-                Ok(Ok(length)) => {
-                    frame.truncate(length);
-                    return Ok(frame);
-                }
-                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(Err(error)) => return Err(error),
-                // Somebody else's wake-up: nothing is there yet.
-                Err(_) => {}
+            let read = self.socket.try_io(Interest::READABLE, |mut socket| socket.read(buffer));
+            match read {
+                Ok(length) => return Ok(buffer.get(..length)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
     }
@@ -109,4 +130,32 @@ fn open_filtered(filter: &[SockFilter]) -> Result<Socket, SocketError> {
     socket.set_nonblocking(true).map_err(SocketError::Open)?;
     socket.attach_filter(filter).map_err(SocketError::Filter)?;
     Ok(socket)
+}
+
+fn program(protocol: Protocol, index: u32, targets: &Targets) -> Vec<SockFilter> {
+    let program = match protocol {
+        Protocol::Arp => filter::arp(index, targets),
+        Protocol::Ndp => filter::ndp(index, targets),
+    };
+    program.into_iter().map(SockFilter::from).collect()
+}
+
+/// Beyond the limit of the system with the right for it, else up to the limit. Neither is worth failing for.
+fn widen(socket: &Socket) {
+    let bytes = libc::c_int::try_from(RECEIVE_BUFFER).unwrap_or(libc::c_int::MAX);
+    let length = libc::socklen_t::try_from(std::mem::size_of_val(&bytes)).unwrap_or(0);
+    #[expect(unsafe_code, reason = "no safe wrapper of this option exists")]
+    // SAFETY: the pointer is to an integer of the length given that lives for the call; the descriptor is open.
+    let outcome = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUFFORCE,
+            (&raw const bytes).cast(),
+            length,
+        )
+    };
+    if outcome != 0 {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
 }

@@ -204,3 +204,66 @@ fn nobody_is_answered_at_an_address_no_station_has() {
         assert_eq!(Solicitation::decode(&frame(&asked)), Err(NdpError::NoHostSource(source)));
     }
 }
+
+/// An advertisement as another station's kernel sends it, with these options.
+fn advertisement_with(sent: &Advertisement, ethernet_source: MacAddr, options: &[u8]) -> Vec<u8> {
+    let flags = etherparse::icmpv6::NeighborAdvertisementHeader {
+        router: true,
+        solicited: sent.solicited,
+        r#override: sent.override_known,
+    };
+    let builder = PacketBuilder::ethernet2(ethernet_source.octets(), sent.ethernet_destination.octets())
+        .ipv6(sent.source.octets(), sent.destination.octets(), 255)
+        .icmpv6(Icmpv6Type::NeighborAdvertisement(flags));
+    let mut frame = Vec::new();
+    builder.write(&mut frame, &[&sent.target.octets()[..], options].concat()).unwrap();
+    frame
+}
+
+#[test]
+fn an_advertisement_of_another_station_names_the_hardware_address_it_gives_or_comes_from() {
+    let sent = gratuitous_advertisement(ASKER, v6("fe80::50"), v6("fd00:30::200"));
+    let given = [&[2, 1], &ASKER.octets()[..]].concat();
+    assert_eq!(Advertisement::decode(&advertisement_with(&sent, OURS, &given)), Ok(sent));
+    assert_eq!(Advertisement::decode(&advertisement_with(&sent, ASKER, &[])), Ok(sent));
+}
+
+#[test]
+fn each_check_of_rfc_4861_section_7_1_2_refuses_with_its_reason() {
+    let sent = gratuitous_advertisement(ASKER, v6("fe80::50"), v6("fd00:30::200"));
+    let asked = Advertisement { solicited: true, ..sent };
+    assert_eq!(Advertisement::decode(&asked.encode()), Err(NdpError::SolicitedByAll));
+    let nobody = Advertisement { source: Ipv6Addr::UNSPECIFIED, ..sent };
+    assert_eq!(Advertisement::decode(&nobody.encode()), Err(NdpError::NoHostSource(Ipv6Addr::UNSPECIFIED)));
+    let whole = sent.encode();
+    let with = |offset: usize, byte: u8| {
+        let mut frame = whole.clone();
+        frame[offset] = byte;
+        Advertisement::decode(&frame)
+    };
+    assert_eq!(with(12, 8), Err(NdpError::Protocol));
+    assert_eq!(with(21, 64), Err(NdpError::HopLimit(64)));
+    assert_eq!(with(54, 135), Err(NdpError::MessageType(135, 0)));
+    assert_eq!(with(70, 0xaa), Err(NdpError::Checksum));
+    for length in 0..whole.len() {
+        assert_eq!(Advertisement::decode(&whole[..length]), Err(NdpError::Truncated), "{length} bytes");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_written_advertisement_is_read_again_or_refused_with_a_reason(sent in any_advertisement()) {
+        let is_station = !sent.source.is_unspecified() && !sent.source.is_multicast() && !sent.source.is_loopback();
+        let is_valid = is_station && !sent.target.is_multicast() && !(sent.solicited && sent.destination.is_multicast());
+        let read = Advertisement::decode(&sent.encode());
+        prop_assert_eq!(read.is_ok(), is_valid);
+        if let Ok(read) = read {
+            prop_assert_eq!(read, sent);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_as_advertisement_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Advertisement::decode(&bytes);
+    }
+}

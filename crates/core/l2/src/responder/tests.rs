@@ -151,6 +151,59 @@ fn solicitations_that_must_not_be_answered_name_the_reason() {
     assert_eq!(answer_ndp(&asked, &without_link_local, &table()), Err(Silence::NoLinkLocal));
 }
 
+fn claims(frame: &ArpFrame) -> Option<Claim> {
+    claim_arp(&frame.encode(), &link(), &table())
+}
+
+#[test]
+fn whoever_sends_from_an_announced_address_claims_it_be_it_by_request_or_reply() {
+    let claim = Claim { address: V4.into(), mac: ASKER, link: 2 };
+    let [request, reply] = crate::arp::gratuitous_arp(ASKER, V4);
+    for frame in [request, reply, ArpFrame { destination: OURS, ..reply }] {
+        assert_eq!(claims(&frame), Some(claim));
+    }
+    let mut asks = self::request(Ipv4Addr::new(172, 30, 0, 1));
+    asks.packet.sender_ip = V4;
+    assert_eq!(claims(&asks), Some(claim), "it asks for something else with our address as its own");
+    let advertisement = gratuitous_advertisement(ASKER, v6("fe80::50"), v6(V6)).encode();
+    assert_eq!(claim_ndp(&advertisement, &link(), &table()), Some(Claim { address: v6(V6).into(), ..claim }));
+}
+
+#[test]
+fn probes_questions_own_frames_and_other_addresses_claim_nothing() {
+    let mut probe = request(V4);
+    probe.packet.sender_ip = Ipv4Addr::UNSPECIFIED;
+    let [own, _] = crate::arp::gratuitous_arp(OURS, V4);
+    let [elsewhere, _] = crate::arp::gratuitous_arp(ASKER, ON_ETH1);
+    for frame in [probe, request(V4), own, elsewhere] {
+        assert_eq!(claims(&frame), None);
+    }
+    assert_eq!(claim_ndp(&frame(&solicitation(V6)), &link(), &table()), None);
+    let own = gratuitous_advertisement(OURS, v6("fe80::11"), v6(V6)).encode();
+    assert_eq!(claim_ndp(&own, &link(), &table()), None);
+}
+
+/// Looking an address up must not depend on how many there are. Counted in questions a moment, best of many.
+#[test]
+fn a_question_costs_the_same_beside_ten_thousand_addresses_as_alone() {
+    let best = |count: u32| {
+        let mut table = table();
+        (0..count)
+            .for_each(|number| table.set(Ipv4Addr::from_bits(0x0a00_0000 + number).into(), Interfaces::All));
+        let frames: Vec<Vec<u8>> = (0..64)
+            .map(|number| request(Ipv4Addr::from_bits(0x0a00_0000 + number % count)).encode())
+            .collect();
+        let round = || {
+            let started = std::time::Instant::now();
+            frames.iter().for_each(|frame| assert!(answer_arp(frame, &link(), &table).is_ok()));
+            started.elapsed()
+        };
+        (0..200).map(|_| round()).min().unwrap()
+    };
+    let (alone, many) = (best(1), best(10_000));
+    assert!(many < alone * 3, "{alone:?} alone, {many:?} beside 10,000");
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_the_responder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

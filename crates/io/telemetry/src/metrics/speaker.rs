@@ -15,6 +15,8 @@ pub struct SpeakerMetrics {
     pub responses_sent: IntCounterVec,
     /// Gratuitous frames sent, each one counted; label `ip`.
     pub gratuitous_sent: IntCounterVec,
+    /// Frames by which another station claims an announced address; label `ip`.
+    pub conflicts: IntCounterVec,
 }
 
 impl SpeakerMetrics {
@@ -35,6 +37,10 @@ impl SpeakerMetrics {
             gratuitous_sent: counter(
                 "gratuitous_sent",
                 "Gratuitous ARP and unsolicited neighbour advertisement frames sent.",
+            )?,
+            conflicts: counter(
+                "conflicts_total",
+                "Frames by which another station claims an address this node announces.",
             )?,
         })
     }

@@ -1,0 +1,134 @@
+//! Whether another station claims an address that is ours.
+//!
+//! While an address moves between nodes both are heard for a moment: the one before may not know yet that it lost
+//! the address, and the one after may know before us. So a claim counts only if the address was ours for a while
+//! when it was heard, and still is a while later. It is told, not fought.
+//!
+//! ```text
+//!          claim, ours for GRACE or longer            GRACE later, still ours
+//!   quiet ─────────────────────────────────▶ suspected ─────────────────────▶ told ──┐ claim: counted,
+//!     ▲                                                                        │ ▲   │ told again after REPEAT
+//!     └── no longer ours, or the fence was closed ◀────────────────────────────┘ └───┘
+//! ```
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use metallb_net::MacAddr;
+
+use crate::moment::Moment;
+
+#[cfg(test)]
+mod tests;
+
+/// A burst of gratuitous packets lasts five seconds, and the news of a new owner less than that.
+const GRACE: Duration = Duration::from_secs(10);
+/// The same address is told of again at the earliest after this.
+const REPEAT: Duration = Duration::from_mins(5);
+
+/// A station says, by a packet of its own, that it has an address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Claim {
+    /// The address.
+    pub address: IpAddr,
+    /// The station.
+    pub mac: MacAddr,
+    /// The link it was heard on.
+    pub link: u32,
+}
+
+/// A claim that can't be explained by an address that moves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Conflict {
+    /// Who claims what.
+    pub claim: Claim,
+    /// Whether somebody should be told; otherwise it is only to be counted.
+    pub is_news: bool,
+}
+
+/// Our addresses and what others say of them.
+#[derive(Debug, Default)]
+pub struct Conflicts {
+    held: HashMap<IpAddr, Held>,
+    /// When suspicions are decided.
+    queue: BTreeSet<(Moment, IpAddr)>,
+    found: VecDeque<Conflict>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    since: Moment,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Quiet,
+    Suspected { claim: Claim, until: Moment },
+    Told { at: Moment },
+}
+
+impl Conflicts {
+    /// The address is ours; from now on, unless it was already.
+    pub fn hold(&mut self, now: Moment, address: IpAddr) {
+        self.held.entry(address).or_insert(Held { since: now, state: State::Quiet });
+    }
+
+    /// The address is not ours any more.
+    pub fn release(&mut self, address: IpAddr) {
+        if let Some(Held { state: State::Suspected { until, .. }, .. }) = self.held.remove(&address) {
+            self.queue.remove(&(until, address));
+        }
+    }
+
+    /// Others had reason to take our addresses: all count as ours from now on.
+    pub fn begin_anew(&mut self, now: Moment) {
+        self.queue.clear();
+        for held in self.held.values_mut() {
+            *held = Held { since: now, state: State::Quiet };
+        }
+    }
+
+    /// Somebody else claims an address.
+    pub fn hear(&mut self, now: Moment, claim: Claim) {
+        let Some(held) = self.held.get_mut(&claim.address) else { return };
+        if now < held.since + GRACE {
+            return;
+        }
+        match &mut held.state {
+            State::Quiet => {
+                let until = now + GRACE;
+                held.state = State::Suspected { claim, until };
+                self.queue.insert((until, claim.address));
+            }
+            State::Suspected { claim: last, .. } => *last = claim,
+            State::Told { at } => {
+                let is_news = now >= *at + REPEAT;
+                if is_news {
+                    *at = now;
+                }
+                self.found.push_back(Conflict { claim, is_news });
+            }
+        }
+    }
+
+    /// The next conflict found up to now.
+    pub fn poll(&mut self, now: Moment) -> Option<Conflict> {
+        while let Some((at, address)) = self.queue.first().copied().filter(|(at, _)| *at <= now) {
+            self.queue.remove(&(at, address));
+            let Some(held) = self.held.get_mut(&address) else { continue };
+            if let State::Suspected { claim, .. } = held.state {
+                held.state = State::Told { at: now };
+                self.found.push_back(Conflict { claim, is_news: true });
+            }
+        }
+        self.found.pop_front()
+    }
+
+    /// When [`Self::poll`] may find something without a further claim.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Moment> {
+        self.queue.first().map(|(at, _)| *at)
+    }
+}

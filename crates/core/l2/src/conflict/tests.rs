@@ -1,0 +1,73 @@
+use super::*;
+
+fn at(seconds: u64) -> Moment {
+    Moment::after_origin(Duration::from_secs(seconds))
+}
+
+fn address() -> IpAddr {
+    IpAddr::from([192, 0, 2, 200])
+}
+
+fn claim(station: u8) -> Claim {
+    Claim { address: address(), mac: MacAddr([2, 0, 0, 0, 0, station]), link: 2 }
+}
+
+fn holding() -> Conflicts {
+    let mut conflicts = Conflicts::default();
+    conflicts.hold(at(0), address());
+    conflicts
+}
+
+#[test]
+fn the_last_words_of_the_owner_before_are_no_conflict() {
+    let mut conflicts = holding();
+    (0..10).for_each(|second| conflicts.hear(at(second), claim(1)));
+    assert_eq!(conflicts.next_deadline(), None);
+    assert_eq!(conflicts.poll(at(100)), None);
+}
+
+#[test]
+fn the_first_words_of_the_next_owner_are_no_conflict() {
+    let mut conflicts = holding();
+    conflicts.hear(at(100), claim(1));
+    conflicts.release(address());
+    assert_eq!(conflicts.next_deadline(), None);
+    assert_eq!(conflicts.poll(at(200)), None);
+    conflicts.hear(at(201), claim(1));
+    assert_eq!(conflicts.poll(at(300)), None, "an address that is not ours is nobody's business");
+}
+
+#[test]
+fn one_claim_is_told_if_the_address_still_is_ours_a_while_later() {
+    let mut conflicts = holding();
+    conflicts.hear(at(100), claim(1));
+    assert_eq!(conflicts.poll(at(109)), None);
+    assert_eq!(conflicts.next_deadline(), Some(at(110)));
+    assert_eq!(conflicts.poll(at(110)), Some(Conflict { claim: claim(1), is_news: true }));
+    assert_eq!(conflicts.poll(at(110)), None);
+}
+
+#[test]
+fn further_claims_are_counted_and_told_again_only_after_a_while() {
+    let mut conflicts = holding();
+    conflicts.hear(at(100), claim(1));
+    assert!(conflicts.poll(at(110)).is_some());
+    for second in 111..150 {
+        conflicts.hear(at(second), claim(1));
+        assert_eq!(conflicts.poll(at(second)), Some(Conflict { claim: claim(1), is_news: false }));
+    }
+    conflicts.hear(at(410), claim(2));
+    assert_eq!(conflicts.poll(at(410)), Some(Conflict { claim: claim(2), is_news: true }));
+}
+
+#[test]
+fn announcing_again_forgives_nothing_and_a_closed_fence_does() {
+    let mut conflicts = holding();
+    conflicts.hold(at(99), address());
+    conflicts.hear(at(100), claim(1));
+    assert_eq!(conflicts.next_deadline(), Some(at(110)));
+    conflicts.begin_anew(at(105));
+    assert_eq!(conflicts.poll(at(200)), None);
+    conflicts.hear(at(106), claim(1));
+    assert_eq!(conflicts.poll(at(200)), None, "heard within the grace of the new beginning");
+}

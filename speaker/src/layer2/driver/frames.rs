@@ -1,0 +1,119 @@
+//! What is heard: questions, which are answered, and claims of other stations, which are told.
+
+use std::time::Duration;
+
+use metallb_l2::{Answer, Silence, answer_arp, answer_ndp, claim_arp, claim_ndp};
+use metallb_linux::Protocol;
+use tokio::time::Instant;
+
+use super::Driver;
+use crate::layer2::Conflict;
+use crate::layer2::port::{Port, Ready};
+
+/// Frames read from one socket before the others and all else get their turn.
+const FRAMES_AT_ONCE: usize = 64;
+/// A storm of questions is told of this often.
+const STORM_REPEAT: Duration = Duration::from_mins(1);
+
+impl Driver {
+    pub(super) fn read(&mut self, ready: Ready) {
+        let Ready { index, protocol } = ready;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        for _ in 0..FRAMES_AT_ONCE {
+            let Some(port) = self.ports.get(&index) else { break };
+            match port.receive(protocol, &mut buffer) {
+                Ok(Some(frame)) => self.hear(index, protocol, frame),
+                Ok(None) => break,
+                Err(error) => {
+                    // The interface went down or away. If it did not, it is opened again before long.
+                    tracing::debug!(index, %error, "an interface can't be read from any more");
+                    self.close(index);
+                    self.retry_soon();
+                    break;
+                }
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    fn hear(&mut self, index: u32, protocol: Protocol, frame: &[u8]) {
+        // Read all the same: what was asked while the fence was closed must not be answered once it is open.
+        if !self.gate.permits() {
+            return;
+        }
+        let Some(port) = self.ports.get(&index) else { return };
+        let link = &port.spec().link;
+        let (answer, claim) = match protocol {
+            Protocol::Arp => (answer_arp(frame, link, &self.table), claim_arp(frame, link, &self.table)),
+            Protocol::Ndp => (answer_ndp(frame, link, &self.table), claim_ndp(frame, link, &self.table)),
+        };
+        if let Some(claim) = claim.filter(|claim| !self.macs.contains(&claim.mac)) {
+            self.conflicts.hear(self.now(), claim);
+        }
+        match answer {
+            Ok(answer) => self.send_answer(index, protocol, &answer),
+            Err(Silence::NotAnnounced(_)) => {}
+            Err(reason) => {
+                tracing::trace!(interface = port.name(), %reason, "question not answered");
+            }
+        }
+    }
+
+    fn send_answer(&mut self, index: u32, protocol: Protocol, answer: &Answer) {
+        let ip = answer.address.to_string();
+        self.metrics.requests_received.with_label_values(&[ip.as_str()]).inc();
+        if !self.limiter.permits(self.now(), answer.asker, answer.address) {
+            self.log_storm(index, answer);
+            return;
+        }
+        let Some(port) = self.ports.get(&index) else { return };
+        match port.send(protocol, &answer.frame) {
+            Ok(()) => {
+                self.metrics.responses_sent.with_label_values(&[ip.as_str()]).inc();
+                log_answer(port, protocol, answer);
+            }
+            Err(error) => tracing::debug!(interface = port.name(), ip, %error, "answer not sent"),
+        }
+    }
+
+    fn log_storm(&mut self, index: u32, answer: &Answer) {
+        let now = Instant::now();
+        if self.storm_told.is_none_or(|at| now >= at + STORM_REPEAT) {
+            self.storm_told = Some(now);
+            let interface = self.ports.get(&index).map_or("", Port::name);
+            let (ip, asker) = (answer.address, answer.asker);
+            tracing::warn!(interface, %ip, %asker, "a storm of requests, answering only some of them");
+        }
+    }
+
+    /// Counts claims that are conflicts, and tells of those that are news.
+    pub(super) fn tell_conflicts(&mut self) {
+        let now = self.now();
+        while let Some(conflict) = self.conflicts.poll(now) {
+            let claim = conflict.claim;
+            let (ip, mac) = (claim.address.to_string(), claim.mac);
+            self.metrics.conflicts.with_label_values(&[ip.as_str()]).inc();
+            if !conflict.is_news {
+                continue;
+            }
+            let interface = self.ports.get(&claim.link).map_or("", Port::name).to_owned();
+            tracing::warn!(interface, ip, %mac, "another station answers for an address announced by this node");
+            if let Some(told) = &self.told {
+                // When nobody takes them any more, or too many wait, the log and the metric have it.
+                let _ = told.try_send(Conflict { address: claim.address, mac, interface });
+            }
+        }
+    }
+}
+
+fn log_answer(port: &Port, protocol: Protocol, answer: &Answer) {
+    let (interface, ip, asker) = (port.name(), answer.address, answer.asker);
+    match protocol {
+        Protocol::Arp => {
+            tracing::debug!(interface, %ip, %asker, "got ARP request for service IP, sending response");
+        }
+        Protocol::Ndp => {
+            tracing::debug!(interface, %ip, %asker, "got NDP request for service IP, sending response");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What is said unasked: bursts, and a reminder every now and then.
+
+use std::net::IpAddr;
+
+use metallb_l2::{Input, Subject};
+
+use super::Driver;
+
+/// Gratuitous announcements sent before questions are looked at again, so that thousands of them (a link that came
+/// up) do not hold up answers.
+const ROUNDS_AT_ONCE: usize = 32;
+
+impl Driver {
+    /// Sends what is due, up to a limit; what is left waits in the outbox.
+    pub(super) fn send_due(&mut self) {
+        let now = self.now();
+        if self.burst.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.burst.handle(now, Input::Tick);
+        }
+        while let Some(round) = self.burst.poll_output() {
+            match round.subject {
+                Subject::Address(address) => self.queue(address),
+                Subject::Link(index) => {
+                    let name = self.ports.get(&index).map_or("", |port| port.name());
+                    self.outbox.extend(self.table.addresses_on(name).map(|address| (index, address)));
+                }
+            }
+        }
+        if let Some(address) = self.refresh.as_mut().and_then(|refresh| refresh.poll(now)) {
+            self.queue(address);
+        }
+        for _ in 0..ROUNDS_AT_ONCE {
+            let Some((index, address)) = self.outbox.pop_front() else { return };
+            self.send_gratuitous(index, address);
+        }
+    }
+
+    fn queue(&mut self, address: IpAddr) {
+        self.outbox.extend(self.ports.keys().map(|index| (*index, address)));
+    }
+
+    /// Checked anew: since it was queued the address may have been withdrawn, the link or the fence closed.
+    fn send_gratuitous(&mut self, index: u32, address: IpAddr) {
+        if !self.gate.permits() {
+            return;
+        }
+        let Some(port) = self.ports.get(&index) else { return };
+        if !self.table.interfaces(address).is_some_and(|scope| scope.contains(port.name())) {
+            return;
+        }
+        match port.announce(address) {
+            Ok(frames) => {
+                let label = address.to_string();
+                self.metrics.gratuitous_sent.with_label_values(&[label.as_str()]).inc_by(frames);
+            }
+            Err(error) => {
+                let interface = port.name();
+                tracing::debug!(interface, ip = %address, %error, "gratuitous packet not sent");
+            }
+        }
+    }
+
+    pub(super) fn announce_link(&mut self, index: u32) {
+        if !self.table.is_empty() {
+            self.burst.handle(self.now(), Input::Announce(Subject::Link(index)));
+        }
+    }
+}

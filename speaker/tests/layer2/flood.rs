@@ -1,0 +1,139 @@
+//! Floods of requests that do not concern this node: what they cost, and whether ours are answered meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use metallb_l2::{ArpFrame, ArpOperation, ArpPacket};
+use metallb_linux::{LONGEST_FRAME, PacketSocket, Protocol, Targets};
+use metallb_net::MacAddr;
+
+use super::process::{Process, STEP};
+use super::*;
+
+const RATE: u64 = 100_000;
+const FRAMES: u64 = 4096;
+const TIME: Duration = Duration::from_secs(4);
+const CLIENT: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x50]);
+/// More than the kernel's filter holds one by one, so that many a foreign address gets through it.
+const MANY: u32 = 5000;
+
+fn request(target: u32) -> Vec<u8> {
+    let packet = ArpPacket {
+        operation: ArpOperation::Request,
+        sender_mac: CLIENT,
+        sender_ip: [192, 0, 2, 50].into(),
+        target_mac: MacAddr::default(),
+        target_ip: target.into(),
+    };
+    ArpFrame { destination: MacAddr::BROADCAST, source: CLIENT, packet }.encode()
+}
+
+fn index_of(client: &Namespace) -> u32 {
+    client.sh("ip -o link show eth0").split(':').next().unwrap().trim().parse().unwrap()
+}
+
+/// Asks at this rate for what `target` names, until told to stop; counts what was sent.
+fn flood(
+    client: &Namespace,
+    stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    target: impl Fn(u64) -> u32 + Send + 'static,
+) {
+    let index = index_of(client);
+    let (started, start) = std::sync::mpsc::channel();
+    client.run(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let entered = runtime.enter();
+        let socket = PacketSocket::open(Protocol::Arp, index, &Targets::default()).unwrap();
+        drop(entered);
+        started.send((runtime, socket)).unwrap();
+    });
+    let (runtime, socket) = start.recv().unwrap();
+    let frames: Vec<Vec<u8>> = (0..FRAMES).map(|number| request(target(number))).collect();
+    std::thread::spawn(move || {
+        let begin = Instant::now();
+        while !stop.load(Ordering::Relaxed) {
+            let due = u64::try_from(begin.elapsed().as_micros()).unwrap() * RATE / 1_000_000;
+            let missing = usize::try_from(due - sent.load(Ordering::Relaxed)).unwrap();
+            for frame in frames.iter().cycle().take(missing) {
+                let _ = socket.send(frame);
+            }
+            sent.store(due, Ordering::Relaxed);
+            std::thread::park_timeout(Duration::from_micros(500));
+        }
+        drop((socket, runtime));
+    });
+}
+
+/// The time each of some requests for an announced address waits for its answer; lost ones wait a second.
+fn waits(client: &Namespace) -> Vec<Duration> {
+    let index = index_of(client);
+    client.run(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let IpAddr::V4(v4) = ip(V4) else { panic!("{V4}") };
+            let asked = v4.to_bits();
+            let targets = Targets { leading: Vec::new(), last: std::iter::once(asked..=asked).collect() };
+            let socket = PacketSocket::open(Protocol::Arp, index, &targets).unwrap();
+            let mut buffer = vec![0; LONGEST_FRAME];
+            let begin = Instant::now();
+            let mut waits = Vec::new();
+            while begin.elapsed() < TIME {
+                while let Ok(Some(_)) = socket.receive(&mut buffer) {}
+                let sent = Instant::now();
+                socket.send(&request(asked)).unwrap();
+                let _ = tokio::time::timeout(Duration::from_secs(1), socket.readable()).await;
+                waits.push(sent.elapsed());
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            waits.sort_unstable();
+            waits
+        })
+    })
+}
+
+/// Share of a core in percent, and median wait.
+fn measure(further: u32, target: impl Fn(u64) -> u32 + Send + 'static) -> (u128, Duration) {
+    let (node, client) = (Namespace::new(), Namespace::new());
+    connect(&node, &client);
+    client.sh(&format!("ip link set eth0 address {CLIENT}"));
+    let process = Process::start(&node, further);
+    until("answered before", DEADLINE, || {
+        let (_, text) = client.try_sh(&question(V4));
+        Ok(seen(text.to_lowercase().contains(NODE_MAC), text))
+    })
+    .unwrap();
+    let begin = Instant::now();
+    until("the bursts are over", DEADLINE, || Ok(seen(begin.elapsed() > Duration::from_secs(6), "")))
+        .unwrap();
+    let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    flood(&client, stop.clone(), sent.clone(), target);
+    let (before, begin) = (process.cpu_time(), Instant::now());
+    let waits = waits(&client);
+    let (spent, took) = (process.cpu_time() - before, begin.elapsed());
+    stop.store(true, Ordering::Relaxed);
+    let rate = u128::from(sent.load(Ordering::Relaxed)) * 1000 / took.as_millis();
+    let percent = spent.as_millis() * 100 / took.as_millis();
+    let (median, longest) = (*waits.get(waits.len() / 2).unwrap(), *waits.last().unwrap());
+    let text = format!(
+        "{rate} foreign requests/s beside {further} addresses: {percent} % of a core, {} kB, \
+         {} answers, median {median:?}, longest {longest:?}\n",
+        process.resident(),
+        waits.len()
+    );
+    std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
+    (percent, median)
+}
+
+#[test]
+fn a_flood_for_foreign_addresses_costs_little_and_ours_are_answered() {
+    let (percent, median) = measure(0, |number| 0xc000_0200 + u32::try_from(number % 190).unwrap());
+    assert!(percent <= 30 && median <= Duration::from_millis(5), "{percent} %, median {median:?}");
+}
+
+#[test]
+#[ignore = "measures: cargo test --test layer2 flood -- --ignored --nocapture"]
+fn a_flood_between_more_addresses_than_the_kernel_tells_apart() {
+    measure(MANY, |number| 0x0a00_0001 + u32::try_from(number * 7919 % u64::from(MANY)).unwrap() * STEP);
+}
