@@ -1,6 +1,11 @@
 //! The keys packets are encrypted with: AES in GCM mode, as memberlist's encryption versions 0 and 1 have it.
 
-use ring::aead::{AES_128_GCM, AES_256_GCM, LessSafeKey, UnboundKey};
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+
+/// Bytes of a nonce.
+pub(crate) const NONCE: usize = 12;
+/// Bytes of the tag behind a ciphertext.
+pub(crate) const TAG: usize = 16;
 
 /// Bytes of a key made from a secret.
 const KEY: usize = 32;
@@ -44,10 +49,40 @@ impl Keyring {
         self
     }
 
+    /// Keys of 16 or 32 bytes, as memberlist itself takes them; nothing if one has another length. The original used
+    /// 16 bytes of the secret before its version 0.14.
+    #[must_use]
+    pub fn from_keys(keys: &[&[u8]]) -> Option<Self> {
+        keys.iter().map(|bytes| key(bytes)).collect::<Option<_>>().map(|keys| Self { keys })
+    }
+
     /// Whether there is no key.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// Encrypts what stands behind `from` with the first key, and appends the tag; nothing happens without a key.
+    /// Answers whether it was done.
+    pub(crate) fn seal(&self, buffer: &mut Vec<u8>, from: usize, nonce: [u8; NONCE], aad: &[u8]) -> bool {
+        let (Some(key), Some(open)) = (self.keys.first(), buffer.get_mut(from..)) else { return false };
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let Ok(tag) = key.seal_in_place_separate_tag(nonce, Aad::from(aad), open) else { return false };
+        buffer.extend_from_slice(tag.as_ref());
+        true
+    }
+
+    /// Decrypts a ciphertext and its tag with whichever key fits, into `buffer`, whose former content is gone.
+    /// Answers whether one did.
+    pub(crate) fn open(&self, sealed: &[u8], nonce: [u8; NONCE], aad: &[u8], buffer: &mut Vec<u8>) -> bool {
+        self.keys.iter().any(|key| {
+            buffer.clear();
+            buffer.extend_from_slice(sealed);
+            let nonce = Nonce::assume_unique_for_key(nonce);
+            let length = key.open_in_place(nonce, Aad::from(aad), buffer).map(|plain| plain.len());
+            buffer.truncate(length.unwrap_or(0));
+            length.is_ok()
+        })
     }
 }
 

@@ -1,7 +1,9 @@
 //! What members say to each other, apart from how it is written.
 //!
 //! Field for field what memberlist's protocol version 2 has. Addresses are 4 or 16 bytes on the wire; whatever else
-//! stands there makes the message malformed.
+//! stands there makes the message malformed. Each is passed on in the form it came in: the original compares them byte
+//! by byte, and takes an IPv4 address written as IPv6 for another one. Send to, and compare, what [`canonical`] makes of
+//! it. A port of zero means the sender did not say: then it is the receiver's own.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,0 +1,158 @@
+//! Datagrams of others.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Liveness;
+use super::peer::{Fall, Peer};
+use crate::Settings;
+use crate::output::Note;
+use crate::wire::{Body, Claim, Datagram, Evidence, Flags, Verdict};
+
+impl Liveness {
+    /// Believes a datagram, if it is new, for this life of this node, and from a member.
+    pub(super) fn take(&mut self, from: SocketAddr, datagram: &Datagram, now: Duration) {
+        let Datagram { from: sender, to, sequence, body } = datagram;
+        let known = self.peers.get_mut(sender).filter(|_| *to == self.boot);
+        let Some(peer) = known else {
+            self.counters.unknown += 1;
+            return;
+        };
+        if self.keys.is_plain() && from.ip().to_canonical() != peer.address.ip().to_canonical() {
+            self.counters.forged += 1;
+            return;
+        }
+        let last = match body {
+            Body::Heartbeat { .. } => &mut peer.beat,
+            Body::Claim(_) => &mut peer.claim,
+        };
+        if *sequence <= *last {
+            self.counters.replayed += 1;
+            return;
+        }
+        *last = *sequence;
+        self.counters.received += 1;
+        match body {
+            Body::Heartbeat { flags, echo } => self.take_heartbeat(*sender, *flags, *echo, now),
+            Body::Claim(claim) => self.take_claim(*sender, *claim, now),
+        }
+    }
+
+    fn take_heartbeat(&mut self, sender: u64, flags: Flags, echo: u64, now: Duration) {
+        let watched = self.neighbours.contains(&sender) || self.kin.contains(&sender);
+        let Some(peer) = self.peers.get_mut(&sender) else { return };
+        if flags.has(Flags::WANT) {
+            peer.wanted = Some(now);
+            if !watched {
+                self.guests.insert(sender);
+            }
+        }
+        if watched {
+            peer.hear(&self.settings, now);
+        }
+        let fallen_by = peer.fall.as_ref().map(|fall| fall.evidence);
+        peer.refuses_alive |= flags.has(Flags::REFUTE) && fallen_by == Some(Evidence::Refused);
+        if is_back(peer, flags, &self.settings, now) {
+            let beat = peer.beat;
+            // Who does not watch it hears it only when it speaks to everybody.
+            self.rose(sender, beat, watched, now);
+        }
+        if flags.has(Flags::PROMPT) {
+            self.beat_to([sender], Flags::default());
+        }
+        self.take_standing(sender, flags.has(Flags::DOWN), echo, now);
+    }
+
+    fn take_claim(&mut self, sender: u64, claim: Claim, now: Duration) {
+        // What one that does not count says of others does not count either; but it may accuse this node, to be answered.
+        if self.down.contains(&sender) && claim.about != self.boot {
+            return;
+        }
+        match claim.verdict {
+            Verdict::Suspect if claim.about == self.boot => self.answer_accuser(sender),
+            Verdict::Suspect => self.take_suspicion(sender, claim, now),
+            Verdict::Down if claim.about == self.boot => self.refute(now),
+            Verdict::Down => self.take_verdict(sender, claim, now),
+            Verdict::Alive => self.take_vouching(claim, now),
+        }
+    }
+
+    /// Suspected, and alive: those who watch this node hear so at once.
+    fn answer_accuser(&mut self, accuser: u64) {
+        let mut receivers = self.neighbours.clone();
+        if !receivers.contains(&accuser) {
+            receivers.push(accuser);
+        }
+        self.beat_to(receivers, Flags::default());
+    }
+
+    fn take_suspicion(&mut self, witness: u64, claim: Claim, now: Duration) {
+        let Claim { about, beat, evidence, .. } = claim;
+        let Settings { period, silence, .. } = self.settings;
+        let Some(peer) = self.peers.get_mut(&about) else { return };
+        if let Some(fall) = &peer.fall {
+            let claim = Claim { verdict: Verdict::Down, about, beat: fall.beat, evidence };
+            return self.claim_to([witness], claim);
+        }
+        if peer.heard_within(period * 3 / 2, now) && peer.beat >= beat && peer.suspicion.is_none() {
+            let vouch = Claim { verdict: Verdict::Alive, about, beat: peer.beat, evidence: Evidence::Silent };
+            self.claim_to([witness], vouch);
+        }
+        let Some(peer) = self.peers.get_mut(&about) else { return };
+        peer.witnesses.insert(witness, now);
+        if peer.suspicion.is_none() && peer.heard.is_some() {
+            // Is the port closed to this node as well?
+            self.beat_to([about], Flags::PROMPT);
+        }
+        self.suspect_if_silent(about, silence, now);
+        self.judge(about, now);
+    }
+
+    /// Somebody else's verdict, unless this node knows better.
+    fn take_verdict(&mut self, by: u64, claim: Claim, now: Duration) {
+        let Claim { about, beat, .. } = claim;
+        let Some(peer) = self.peers.get(&about) else { return };
+        if beat < peer.beat.max(peer.risen) {
+            if peer.fall.is_none() && peer.heard_within(self.settings.period * 3 / 2, now) {
+                let alive = Claim { verdict: Verdict::Alive, beat: peer.beat, ..claim };
+                self.claim_to([by], alive);
+            }
+            return;
+        }
+        if peer.fall.is_some() {
+            return;
+        }
+        let name = peer.name.clone();
+        let by = self.peers.get(&by).map_or_else(String::new, |peer| peer.name.clone());
+        self.note(Note::Told { name, by });
+        self.fell(about, claim, now);
+    }
+
+    /// Somebody hears the one that is suspected, or down, here.
+    fn take_vouching(&mut self, claim: Claim, now: Duration) {
+        let Some(peer) = self.peers.get_mut(&claim.about) else { return };
+        peer.vouched = Some(now);
+        let contradicts = peer.fall.as_ref().is_some_and(|fall| claim.beat > fall.beat);
+        if contradicts {
+            self.rose(claim.about, claim.beat, false, now);
+        }
+    }
+}
+
+/// Whether a heartbeat makes a fallen member count again.
+fn is_back(peer: &mut Peer, flags: Flags, settings: &Settings, now: Duration) -> bool {
+    let beat = peer.beat;
+    let Some(fall) = peer.fall.as_mut().filter(|fall| beat > fall.beat) else { return false };
+    let Fall { beat, fresh, last, held_until, .. } = fall;
+    // A later life has nothing to contradict.
+    let refuted = flags.has(Flags::REFUTE) && *beat > 0;
+    if now > *last + settings.silence {
+        *fresh = 0;
+    }
+    // One that wakes has many questions to answer at once: that is one sign of life.
+    if *fresh == 0 || now >= *last + settings.period / 2 {
+        *fresh = fresh.saturating_add(1);
+        *last = now;
+    }
+    now >= *held_until && (refuted || *fresh >= settings.fresh)
+}

@@ -1,0 +1,175 @@
+//! Suspicions and verdicts.
+
+use std::time::Duration;
+
+use super::Liveness;
+use super::peer::{Fall, Falls, Suspicion};
+use crate::Settings;
+use crate::output::{Action, Note};
+use crate::wire::{Claim, Evidence, Flags, Verdict};
+
+impl Liveness {
+    /// Looks at everybody this node watches.
+    pub(super) fn judge_all(&mut self, now: Duration) {
+        if self.fence.is_without_carrier() {
+            return;
+        }
+        for boot in self.neighbours.clone() {
+            self.suspect_if_silent(boot, self.patience_with(boot), now);
+            self.judge(boot, now);
+        }
+    }
+
+    fn patience_with(&self, boot: u64) -> Duration {
+        self.peers.get(&boot).map_or(Duration::MAX, |peer| peer.timeout(&self.settings))
+    }
+
+    /// Suspects a member that was silent for that long.
+    pub(super) fn suspect_if_silent(&mut self, boot: u64, patience: Duration, now: Duration) {
+        let Some(peer) = self.peers.get(&boot) else { return };
+        let silent = peer.heard.is_some_and(|heard| now >= heard.saturating_add(patience));
+        let watched = peer.fall.is_none() && peer.suspicion.is_none() && self.neighbours.contains(&boot);
+        if silent && watched && now >= self.lenient_until {
+            self.suspect(boot, Evidence::Silent, now);
+        }
+    }
+
+    /// A closed port: the process is gone, or it is not to be reached by this layer.
+    pub(super) fn take_refusal(&mut self, boot: u64, now: Duration) {
+        let Some(peer) = self.peers.get_mut(&boot) else { return };
+        if peer.heard.is_none() || peer.fall.is_some() || peer.refuses_alive {
+            return;
+        }
+        match &mut peer.suspicion {
+            Some(Suspicion { evidence: Evidence::Refused, .. }) => {}
+            Some(suspicion) => suspicion.evidence = Evidence::Refused,
+            None => self.suspect(boot, Evidence::Refused, now),
+        }
+        self.judge(boot, now);
+    }
+
+    fn suspect(&mut self, boot: u64, evidence: Evidence, now: Duration) {
+        let Some(peer) = self.peers.get_mut(&boot) else { return };
+        peer.suspicion = Some(Suspicion { since: now, evidence });
+        let (name, silent) = (peer.name.clone(), now.saturating_sub(peer.heard.unwrap_or(now)));
+        self.counters.suspicions += 1;
+        self.note(Note::Suspected { name, evidence, silent });
+        self.ask_about(boot);
+    }
+
+    /// Tells the other watchers, and asks the accused itself.
+    fn ask_about(&mut self, boot: u64) {
+        let Some(peer) = self.peers.get(&boot) else { return };
+        let Some(suspicion) = peer.suspicion else { return };
+        let (verdict, evidence) = (Verdict::Suspect, suspicion.evidence);
+        let claim = Claim { verdict, about: boot, beat: peer.beat, evidence };
+        let watchers = self.watchers_of(peer.place, boot);
+        self.claim_to(watchers.into_iter().chain([boot]), claim);
+        self.beat_to([boot], Flags::PROMPT);
+    }
+
+    /// Whether a suspect falls.
+    pub(super) fn judge(&mut self, boot: u64, now: Duration) {
+        let Some(peer) = self.peers.get(&boot).filter(|peer| peer.fall.is_none()) else { return };
+        let Some(suspicion) = peer.suspicion else { return };
+        let since_heard = |at: &Duration| peer.heard.is_none_or(|heard| *at >= heard);
+        let Settings { grace, lone, alone, .. } = self.settings;
+        let agreed = peer.witnesses.values().any(since_heard);
+        let vouched = |time: Duration| peer.vouched.is_some_and(|at| now < at + time);
+        let waited = |time: Duration| now >= suspicion.since + time;
+        let falls = if agreed || self.is_only_watcher(boot) {
+            suspicion.evidence == Evidence::Refused || waited(grace)
+        } else if self.is_isolated(boot, now) {
+            waited(alone) && peer.elsewhere.is_none_or(|at| at < suspicion.since)
+        } else {
+            waited(lone) && !vouched(lone)
+        };
+        if falls {
+            self.counters.verdicts += 1;
+            let (beat, evidence) = (peer.beat, suspicion.evidence);
+            self.fell(boot, Claim { verdict: Verdict::Down, about: boot, beat, evidence }, now);
+        } else if waited(self.settings.period) && self.last_beat == now {
+            self.ask_about(boot);
+        }
+    }
+
+    /// Whether nobody else could bear witness: the other watchers are down, or gone for certain.
+    fn is_only_watcher(&self, boot: u64) -> bool {
+        let Some(peer) = self.peers.get(&boot) else { return false };
+        let gone = |other: u64| {
+            let suspicion = self.peers.get(&other).and_then(|other| other.suspicion);
+            suspicion.is_some_and(|suspicion| suspicion.evidence == Evidence::Refused)
+        };
+        self.watchers_of(peer.place, boot).into_iter().all(|other| other == self.boot || gone(other))
+    }
+
+    /// Whether this node hears nobody but perhaps the accused: then the fault may be its own.
+    fn is_isolated(&self, accused: u64, now: Duration) -> bool {
+        let hears = |boot: &u64| {
+            let peer = self.peers.get(boot);
+            *boot != accused && peer.is_some_and(|peer| peer.heard_within(self.settings.silence, now))
+        };
+        !self.neighbours.iter().any(hears)
+    }
+
+    /// A member does not count any more. Whoever watched it tells everybody, so the word gets through losses.
+    pub(super) fn fell(&mut self, boot: u64, claim: Claim, now: Duration) {
+        let was_watched = self.neighbours.contains(&boot);
+        let Some(peer) = self.peers.get_mut(&boot).filter(|peer| peer.fall.is_none()) else { return };
+        let falls = Falls::add(self.falls.get(&peer.name), &self.settings, now);
+        let hold = falls.hold(&self.settings);
+        self.falls.insert(peer.name.clone(), falls);
+        let beat = claim.beat.max(peer.beat);
+        let (evidence, held_until) = (claim.evidence, now + hold);
+        peer.fall = Some(Fall { beat, since: now, evidence, held_until, fresh: 0, last: now });
+        peer.suspicion = None;
+        let name = peer.name.clone();
+        self.down.insert(boot);
+        self.actions.push_back(Action::Down(name.clone()));
+        if !hold.is_zero() {
+            self.note(Note::Held { name, hold });
+        }
+        if was_watched {
+            let receivers = self.everybody().into_iter().chain([boot]);
+            self.claim_to(receivers, claim);
+        }
+        self.look_around();
+    }
+
+    /// A member counts again.
+    pub(super) fn rose(&mut self, boot: u64, beat: u64, tell: bool, now: Duration) {
+        let Some(peer) = self.peers.get_mut(&boot) else { return };
+        if peer.fall.take().is_none() {
+            return;
+        }
+        peer.risen = beat;
+        peer.witnesses.clear();
+        if !peer.heard_within(self.settings.silence, now) {
+            peer.look_away();
+        }
+        let name = peer.name.clone();
+        self.down.remove(&boot);
+        self.actions.push_back(Action::Up(name));
+        self.look_around();
+        if tell {
+            let claim = Claim { verdict: Verdict::Alive, about: boot, beat, evidence: Evidence::Silent };
+            let receivers = self.everybody();
+            self.claim_to(receivers, claim);
+        }
+    }
+
+    /// Verdicts that memberlist does not share, after all this time, mean that this layer does not reach the member.
+    pub(super) fn review_fallen(&mut self, now: Duration) {
+        for boot in self.down.clone() {
+            let Some(peer) = self.peers.get(&boot) else { continue };
+            let Some(fall) = &peer.fall else { continue };
+            let quiet = now >= fall.last + self.settings.alone;
+            let proof = peer.elsewhere.is_some_and(|at| at > fall.since + self.settings.alone);
+            if quiet && now >= fall.held_until && (proof || now >= fall.since + self.settings.verdict) {
+                let (name, beat) = (peer.name.clone(), peer.beat);
+                self.note(Note::Overruled(name));
+                self.rose(boot, beat, false, now);
+            }
+        }
+    }
+}

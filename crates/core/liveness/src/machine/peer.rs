@@ -1,0 +1,170 @@
+//! What is known about another member.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::Settings;
+use crate::watch::Place;
+use crate::wire::Evidence;
+
+/// Of the longest pause, this part is forgotten with each heartbeat: half of it in about 20 s.
+const FORGET: u32 = 256;
+
+/// A member as this node sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) name: String,
+    pub(super) address: SocketAddr,
+    pub(super) place: Place,
+    /// Its last heartbeat's sequence, against replays.
+    pub(super) beat: u64,
+    /// Its last claim's sequence.
+    pub(super) claim: u64,
+    /// When it was last heard, since this node watches it.
+    pub(super) heard: Option<Duration>,
+    /// The longest pause between heartbeats lately.
+    pause: Duration,
+    /// When it last asked for heartbeats.
+    pub(super) wanted: Option<Duration>,
+    /// When memberlist last heard from it.
+    pub(super) elsewhere: Option<Duration>,
+    pub(super) suspicion: Option<Suspicion>,
+    /// Who suspects it, and since when.
+    pub(super) witnesses: BTreeMap<u64, Duration>,
+    /// When somebody last said that it lives.
+    pub(super) vouched: Option<Duration>,
+    /// Its port was closed to this node while it lived: refusals mean nothing.
+    pub(super) refuses_alive: bool,
+    pub(super) fall: Option<Fall>,
+    /// Its last sequence when it last rose: verdicts from before are void.
+    pub(super) risen: u64,
+}
+
+/// Why and since when a member is suspected here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Suspicion {
+    pub(super) since: Duration,
+    pub(super) evidence: Evidence,
+}
+
+/// A verdict.
+#[derive(Clone, Debug)]
+pub(super) struct Fall {
+    /// What was known of its heartbeats; later ones contradict.
+    pub(super) beat: u64,
+    pub(super) since: Duration,
+    pub(super) evidence: Evidence,
+    /// It does not count before, whatever is heard.
+    pub(super) held_until: Duration,
+    /// Heartbeats heard since.
+    pub(super) fresh: u8,
+    /// When the last of them came.
+    pub(super) last: Duration,
+}
+
+impl Fall {
+    /// The verdict as it stands for the next life of the member.
+    pub(super) fn of_an_earlier_life(&self) -> Self {
+        Self { beat: 0, fresh: 0, evidence: Evidence::Silent, ..self.clone() }
+    }
+}
+
+/// How often a member fell lately.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Falls {
+    count: u32,
+    /// A fall before is one of a series.
+    pub(super) until: Duration,
+}
+
+impl Falls {
+    /// One more.
+    pub(super) fn add(before: Option<&Self>, settings: &Settings, now: Duration) -> Self {
+        let lately = before.filter(|falls| now < falls.until);
+        let count = lately.map_or(0, |falls| falls.count).saturating_add(1);
+        let falls = Self { count, until: now };
+        Self { until: now + falls.hold(settings) + settings.flapping, ..falls }
+    }
+
+    /// How long the member stays down.
+    pub(super) fn hold(&self, settings: &Settings) -> Duration {
+        let Some(doublings) = self.count.checked_sub(3) else { return Duration::ZERO };
+        settings.hold.saturating_mul(1 << doublings.min(16)).min(settings.hold_at_most)
+    }
+}
+
+impl Peer {
+    pub(super) fn new(name: String, boot: u64, beat: u64, claim: u64) -> Self {
+        Self {
+            place: Place::of(&name, boot),
+            name,
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            beat,
+            claim,
+            heard: None,
+            pause: Duration::ZERO,
+            wanted: None,
+            elsewhere: None,
+            suspicion: None,
+            witnesses: BTreeMap::new(),
+            vouched: None,
+            refuses_alive: false,
+            fall: None,
+            risen: 0,
+        }
+    }
+
+    /// It is not watched any more, so its silence means nothing.
+    pub(super) fn look_away(&mut self) {
+        self.heard = None;
+        self.suspicion = None;
+        self.pause = Duration::ZERO;
+    }
+
+    /// It was heard.
+    pub(super) fn hear(&mut self, settings: &Settings, now: Duration) {
+        if let Some(before) = self.heard {
+            let pause = now.saturating_sub(before);
+            self.pause -= self.pause / FORGET;
+            // One that ended in a verdict, or was longer still, was an outage: the next need not be as long.
+            if pause < settings.patience && self.fall.is_none() {
+                self.pause = self.pause.max(pause);
+            }
+        }
+        self.heard = Some(now);
+        let suspected = self.suspicion.map(|suspicion| (suspicion.evidence, suspicion.since));
+        let fallen = self.fall.as_ref().map(|fall| (fall.evidence, fall.since));
+        if let Some((Evidence::Refused, since)) = suspected.or(fallen) {
+            // What was sent before the process went may come after the word that it is gone.
+            if now <= since + settings.period / 5 {
+                return;
+            }
+            self.refuses_alive = true;
+        }
+        self.suspicion = None;
+        self.witnesses.clear();
+    }
+
+    /// Silence that makes it suspect.
+    pub(super) fn timeout(&self, settings: &Settings) -> Duration {
+        let irregular = self.pause.saturating_sub(settings.period);
+        (settings.silence + irregular).min(settings.patience.max(settings.silence))
+    }
+
+    /// Whether it was heard within that time.
+    pub(super) fn heard_within(&self, time: Duration, now: Duration) -> bool {
+        self.heard.is_some_and(|heard| now <= heard + time)
+    }
+
+    /// When it may become suspect, or a suspect may fall.
+    pub(super) fn next_judgement(&self, settings: &Settings, lenient: Duration) -> Option<Duration> {
+        if self.fall.is_some() {
+            return None;
+        }
+        match self.suspicion {
+            Some(suspicion) => Some(suspicion.since + settings.grace),
+            None => Some((self.heard? + self.timeout(settings)).max(lenient)),
+        }
+    }
+}

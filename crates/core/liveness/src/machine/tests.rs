@@ -1,0 +1,7 @@
+//! Small rings on a network without delay, in steps of a millisecond.
+
+mod damping;
+mod fencing;
+mod network;
+mod trust;
+mod verdicts;

@@ -1,0 +1,113 @@
+use std::time::Duration;
+
+use super::network::*;
+use crate::Action;
+
+#[test]
+fn one_that_thaws_answers_nothing_until_the_others_count_it_again() {
+    for (nodes, standing) in [(2, "n0:n1"), (3, "n0:n1 n2:n1"), (4, "n0:n1 n2:n1 n3:n1")] {
+        let mut network = Network::of(nodes);
+        network.freeze("n1", true);
+        network.run(2_000);
+        assert_eq!(network.standing(), standing);
+        network.freeze("n1", false);
+        network.run(1);
+        assert!(network.node("n1").fenced, "{nodes}");
+        let passed = network.until("", 600);
+        assert!(passed >= 150, "{nodes}: {passed} ms");
+        let blamed =
+            network.log.iter().any(|(_, name, action)| name == "n1" && matches!(action, Action::Down(_)));
+        assert!(!blamed, "its own sleep is not theirs");
+    }
+}
+
+#[test]
+fn a_stall_nobody_took_for_death_costs_a_round_trip() {
+    let mut network = Network::of(4);
+    let now = network.now;
+    network.node("n1").machine.stalled(Duration::from_millis(360), now);
+    network.run(1);
+    assert!(network.log.iter().any(|(_, _, action)| *action == Action::Fence(true)));
+    network.until("", 5);
+}
+
+#[test]
+fn one_alone_has_nobody_to_ask() {
+    let mut network = Network::of(1);
+    network.freeze("n0", true);
+    network.run(10_000);
+    network.freeze("n0", false);
+    network.until("", 5);
+}
+
+#[test]
+fn a_survivor_answers_again_after_a_bound() {
+    for nodes in [2, 3, 5] {
+        let mut network = Network::of(nodes);
+        (0..nodes).for_each(|number| network.freeze(&name(number), true));
+        network.run(1_000);
+        network.freeze("n1", false);
+        network.run(1);
+        assert!(network.node("n1").fenced, "{nodes}");
+        for passed in 0..4_000 {
+            network.run(1);
+            if !network.node("n1").fenced {
+                assert!(passed > 2_900, "{nodes}: {passed} ms");
+                break;
+            }
+        }
+        assert!(!network.node("n1").fenced, "{nodes}");
+    }
+}
+
+#[test]
+fn those_who_all_slept_at_once_agree_when_they_wake() {
+    for nodes in [2, 3, 5] {
+        let mut network = Network::of(nodes);
+        (0..nodes).for_each(|number| network.freeze(&name(number), true));
+        network.run(60_000);
+        (0..nodes).for_each(|number| network.freeze(&name(number), false));
+        network.until("", 500);
+        network.run(1_000);
+        assert_eq!(network.standing(), "");
+    }
+}
+
+#[test]
+fn without_carrier_a_node_neither_answers_nor_judges() {
+    let mut network = Network::of(3);
+    let now = network.now;
+    network.node("n1").machine.carrier_lost(now);
+    network.cut("n1", "n0");
+    network.cut("n1", "n2");
+    network.run(8_000);
+    assert_eq!(network.standing(), "n0:n1 n1:fenced n2:n1");
+    network.cut.clear();
+    let now = network.now;
+    network.node("n1").machine.carrier_back(now);
+    network.until("", 600);
+}
+
+#[test]
+fn one_that_is_held_down_although_it_lives_does_not_answer_beside_its_heir() {
+    let mut network = Network::of(3);
+    // Nothing it sends arrives any more.
+    network.cut.extend(["n1", "n2"].map(|other| ("n0".to_owned(), other.to_owned())));
+    network.run(1_500);
+    assert_eq!(network.standing(), "n0:fenced n1:n0 n2:n0");
+    network.cut.clear();
+    network.until("", 600);
+}
+
+#[test]
+fn where_the_layer_reaches_nobody_a_short_stall_is_no_reason_to_be_silent() {
+    let mut network = Network::of(2);
+    network.start("n0", 9);
+    network.set_members();
+    network.cut("n0", "n1");
+    network.freeze("n0", true);
+    network.run(1_000);
+    network.freeze("n0", false);
+    network.run(10);
+    assert!(!network.node("n0").fenced);
+}
