@@ -4,13 +4,18 @@
 //! read the same input, or the result can be written and read again, that is compared as well.
 
 mod admission;
+mod binary;
 mod communities;
 mod conversion;
 mod durations;
 mod legacy;
+mod members;
+mod packets;
 mod ranges;
 mod selectors;
 mod services;
+mod settings;
+mod streams;
 mod text;
 
 pub use admission::admission;
@@ -18,9 +23,12 @@ pub use communities::communities;
 pub use conversion::conversion;
 pub use durations::durations;
 pub use legacy::legacy;
+pub use packets::packets;
 pub use ranges::ranges;
 pub use selectors::selectors;
 pub use services::services;
+pub use settings::settings;
+pub use streams::streams;
 
 /// One fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +48,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "conversion", run: conversion, seeds: conversion::SEEDS },
     Target { name: "durations", run: durations, seeds: durations::SEEDS },
     Target { name: "legacy", run: legacy, seeds: legacy::SEEDS },
+    Target { name: "packets", run: packets, seeds: packets::SEEDS },
     Target { name: "ranges", run: ranges, seeds: ranges::SEEDS },
     Target { name: "selectors", run: selectors, seeds: selectors::SEEDS },
     Target { name: "services", run: services, seeds: services::SEEDS },
+    Target { name: "settings", run: settings, seeds: settings::SEEDS },
+    Target { name: "streams", run: streams, seeds: streams::SEEDS },
 ];
