@@ -1,0 +1,45 @@
+//! Time that neither jumps nor runs backwards.
+
+use std::time::Duration;
+
+/// Counts what the caller's clock shows, as long as it goes on in steps of a bounded length. While a clock is set back
+/// time stands still; a longer step, because the clock was set or the process was frozen, counts for little. So no
+/// deadline passes in a moment in which nobody could have kept it.
+#[derive(Debug)]
+pub(super) struct Clock {
+    outside: Duration,
+    inside: Duration,
+    longest_step: Duration,
+}
+
+/// What came of a look at the clock.
+pub(super) struct Reading {
+    /// The time inside.
+    pub(super) now: Duration,
+    /// Whether nothing was done for longer than there was time.
+    pub(super) was_frozen: bool,
+}
+
+impl Clock {
+    pub(super) fn new(outside: Duration, longest_step: Duration) -> Self {
+        Self { outside, inside: Duration::ZERO, longest_step }
+    }
+
+    /// The time inside when the caller's clock shows `outside`.
+    pub(super) fn read(&mut self, outside: Duration) -> Reading {
+        let step = outside.saturating_sub(self.outside);
+        let was_frozen = step > self.longest_step;
+        // Not nothing: somebody who is always late gets on, too.
+        let counts = if was_frozen { self.longest_step / 10 } else { step };
+        self.outside = outside;
+        self.inside = self.inside.saturating_add(counts);
+        Reading { now: self.inside, was_frozen }
+    }
+
+    /// What the caller's clock will show then. At most half a step ahead, so that the steps of a caller who is a
+    /// little late count in full.
+    pub(super) fn to_outside(&self, inside: Duration) -> Duration {
+        let ahead = inside.saturating_sub(self.inside).min(self.longest_step / 2);
+        self.outside.saturating_add(ahead)
+    }
+}

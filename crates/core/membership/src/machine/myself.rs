@@ -1,0 +1,68 @@
+//! What this member says of itself.
+
+use std::time::Duration;
+
+use crate::wire::message::Message;
+
+use super::action::Note;
+use super::member::Member;
+use super::{MOST_META, Machine};
+
+impl Machine {
+    /// Begins a new life with this metadata.
+    pub(super) fn announce(&mut self, mut meta: Vec<u8>) {
+        if meta.len() > MOST_META {
+            self.note(Note::MetaTooLong { length: meta.len() });
+            meta.clear();
+        }
+        if let Some(record) = self.roster.get_mut(&self.me) {
+            record.member.meta = meta;
+        }
+        self.begin_life_after(0);
+    }
+
+    /// Contradicts somebody who takes us for suspect, dead, or for what we were in an earlier life.
+    pub(super) fn refute(&mut self, accuser: &str, life: u32) {
+        self.health.worsen(1);
+        self.note(Note::Refuted { accuser: accuser.to_owned() });
+        let alive = self.begin_life_after(life);
+        // The others learn of it by gossip; the accuser at once.
+        let accuser = self.roster.get(accuser).filter(|record| record.member.name != self.me);
+        if let Some(accuser) = accuser.map(|record| record.member.contact())
+            && let Some(alive) = alive
+        {
+            self.send_only(accuser.address, accuser.takes_checksums(), &[alive]);
+        }
+    }
+
+    /// Tells everybody of a life later than this one and than all before. After the last number there is comes the
+    /// first: others take a while to forget the old ones, but then believe it.
+    fn begin_life_after(&mut self, life: u32) -> Option<Message> {
+        if self.leaving {
+            return None;
+        }
+        let record = self.roster.get_mut(&self.me)?;
+        let latest = record.member.incarnation.max(life);
+        record.member.incarnation = latest.checked_add(1).unwrap_or(1);
+        let alive = Message::Alive(record.member.alive());
+        let me = self.me.clone();
+        self.spread(&me, &alive);
+        Some(alive)
+    }
+
+    /// Tells everybody at once, not by gossip alone: until they know, they send us what is not answered any more.
+    pub(super) fn say_goodbye(&mut self, now: Duration) {
+        let Some(record) = self.roster.get(&self.me) else { return };
+        if self.leaving {
+            return;
+        }
+        let goodbye = self.accuse(self.me.clone(), record.member.incarnation);
+        self.leaving = true;
+        self.probe = None;
+        self.hear_dead(goodbye.clone(), now);
+        let others = self.members().map(Member::contact).collect::<Vec<_>>();
+        for other in others {
+            self.send_only(other.address, other.takes_checksums(), &[Message::Dead(goodbye.clone())]);
+        }
+    }
+}
