@@ -10,6 +10,8 @@ use super::msgpack::Writer;
 /// LZW's number, the only one there is.
 const LZW: u8 = 0;
 const LITERAL_BITS: u8 = 8;
+/// What is shorter hardly ever gets smaller: the envelope alone takes 14 bytes.
+const SHORTEST: usize = 128;
 /// How much is decompressed before the next look at the limit.
 const STEP: usize = 4096;
 
@@ -55,6 +57,9 @@ pub(super) fn decompress(
 
 /// The envelope with these bytes compressed in it; nothing unless that is smaller.
 pub(super) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
+    if bytes.len() < SHORTEST {
+        return None;
+    }
     let lzw = Encoder::new(BitOrder::Lsb, LITERAL_BITS).encode(bytes).ok()?;
     if lzw.len() >= bytes.len() {
         return None;

@@ -29,6 +29,10 @@ pub const CHECKSUM_PROTOCOL: u8 = 5;
 const MOST_NESTED: usize = 8;
 /// Most bytes one datagram may become by decompression.
 const MOST_DECOMPRESSED: usize = 1 << 16;
+/// Most things to decompress in one datagram, whatever comes of it: each costs some memory. Members send one.
+const MOST_COMPRESSED: usize = 4;
+/// For how many messages there is room at once, before they are read.
+const ROOM: usize = 32;
 
 /// Why a datagram has nothing to say.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -68,7 +72,12 @@ pub fn open(bytes: &[u8], keyring: &Keyring, settings: &Settings) -> Result<Vec<
         return Err(PacketError::Label);
     }
     let plain = decrypt(bytes, keyring, settings)?;
-    let mut opening = Opening { messages: Vec::new(), budget: MOST_DECOMPRESSED, refusal: None };
+    let mut opening = Opening {
+        messages: Vec::new(),
+        budget: MOST_DECOMPRESSED,
+        compressed: MOST_COMPRESSED,
+        refusal: None,
+    };
     opening.read(checked(&plain)?, MOST_NESTED);
     match opening.refusal {
         Some(refusal) if opening.messages.is_empty() => Err(refusal),
@@ -104,6 +113,8 @@ struct Opening {
     messages: Vec<Message>,
     /// How many bytes may still come out of compression.
     budget: usize,
+    /// How many things may still be decompressed.
+    compressed: usize,
     /// The first reason why something was left out.
     refusal: Option<PacketError>,
 }
@@ -131,6 +142,7 @@ impl Opening {
         let (lengths, mut rest) =
             rest.split_at_checked(usize::from(count) * PART_OVERHEAD).ok_or(PacketError::Lengths)?;
         let (lengths, _) = lengths.as_chunks::<PART_OVERHEAD>();
+        self.messages.reserve(lengths.len().min(ROOM));
         for length in lengths {
             let length = usize::from(u16::from_be_bytes(*length));
             let (part, behind) = rest.split_at_checked(length).ok_or(PacketError::Parts)?;
@@ -141,14 +153,16 @@ impl Opening {
     }
 
     fn read_compressed(&mut self, envelope: &[u8], depth: usize) -> Result<(), PacketError> {
+        self.compressed = nested(self.compressed)?;
         let plain = decompress(envelope, &mut self.budget)?;
         self.read(&plain, depth);
         Ok(())
     }
 }
 
-fn nested(depth: usize) -> Result<usize, PacketError> {
-    depth.checked_sub(1).ok_or(PacketError::Nested)
+/// One wrap less to go.
+fn nested(left: usize) -> Result<usize, PacketError> {
+    left.checked_sub(1).ok_or(PacketError::Nested)
 }
 
 fn decompress(envelope: &[u8], budget: &mut usize) -> Result<Vec<u8>, PacketError> {

@@ -192,6 +192,16 @@ fn decompression_is_bounded_for_the_whole_datagram() {
 }
 
 #[test]
+fn only_a_few_things_are_decompressed_in_one_datagram() {
+    // Thousands of envelopes have room in a datagram, and each costs the memory of a decoder.
+    let envelope = compressed(&encode(&suspect("a")));
+    let nothing = vec![b"\x09\x82\xa4Algo\x00\xa3Buf\xa0".as_slice(); 250];
+    assert_eq!(open_plain(&compound(&[envelope.as_slice(); 10])), Ok(vec![suspect("a"); 4]));
+    let hidden = compound(&[nothing.clone(), vec![envelope.as_slice(), &encode(&suspect("b"))]].concat());
+    assert_eq!(open_plain(&hidden), Ok(vec![suspect("b")]));
+}
+
+#[test]
 fn lzw_that_ends_early_or_goes_on_forever_is_refused() {
     let message = encode(&suspect("a"));
     let lzw = weezl::encode::Encoder::new(BitOrder::Lsb, 8).encode(&message).unwrap();
