@@ -1,12 +1,16 @@
 //! The command line and environment (contract 02 §1.1), and the settings they amount to.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
 use metallb_serve::{TlsError, TlsSettings};
 use metallb_telemetry::logs::{Level, UnknownLevel};
 use thiserror::Error;
+
+use crate::membership::Heartbeats;
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +51,13 @@ pub struct Flags {
     /// Whether members are far apart.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     pub ml_wan_config: bool,
+    /// UDP port of the heartbeats between speakers, by default the one after memberlist's; 0 sends none, and memberlist
+    /// alone notices deaths.
+    #[arg(long, env = "METALLB_LIVENESS_PORT", default_value = "")]
+    pub liveness_port: String,
+    /// Milliseconds between two heartbeats.
+    #[arg(long, env = "METALLB_LIVENESS_PERIOD", default_value_t = 100, value_parser = clap::value_parser!(u64).range(20..=10_000))]
+    pub liveness_period: u64,
     /// Port of the metrics over HTTPS; 0 serves none.
     #[arg(long, default_value_t = 9120)]
     pub port: u16,
@@ -129,9 +140,15 @@ pub struct MemberSettings {
     /// Labels of the speakers' pods.
     pub labels: String,
     /// Where members talk to this one.
-    pub address: String,
+    pub address: IpAddr,
     /// On which port.
     pub port: u16,
+    /// The file of the shared secret, if there is one.
+    pub secret: Option<PathBuf>,
+    /// Whether members are far apart.
+    pub is_wan: bool,
+    /// Heartbeats, if they are sent.
+    pub heartbeats: Option<Heartbeats>,
 }
 
 /// The BGP implementations of the original. One engine serves them all.
@@ -154,6 +171,15 @@ pub enum FlagError {
     /// Not a port.
     #[error("invalid --ml-bindport (METALLB_ML_BIND_PORT) {0:?}: give a number from 1 to 65535")]
     MemberPort(String),
+    /// The heartbeats' port is none, or memberlist's.
+    #[error(
+        "invalid --liveness-port (METALLB_LIVENESS_PORT) {0:?}: give a number from 1 to 65535 other than \
+         memberlist's, or 0 for no heartbeats"
+    )]
+    LivenessPort(String),
+    /// The members' address is none.
+    #[error("invalid --ml-bindaddr (METALLB_ML_BIND_ADDR) {0:?}: give an IP address of this node")]
+    MemberAddress(String),
     /// The shared key is missing.
     #[error("reading the members' key {path} (--ml-secret-key-path)")]
     MemberKey {
@@ -237,11 +263,30 @@ impl Flags {
         if self.ml_labels.is_empty() || self.ml_bindaddr.is_empty() {
             return Ok(None);
         }
-        if !self.ml_secret_key_path.is_empty() {
-            check_key(&Path::new(&self.ml_secret_key_path).join(SECRET_KEY_FILE))?;
-        }
-        Ok(Some(MemberSettings { labels: self.ml_labels.clone(), address: self.ml_bindaddr.clone(), port }))
+        let address = self.ml_bindaddr.parse();
+        let address = address.map_err(|_| FlagError::MemberAddress(self.ml_bindaddr.clone()))?;
+        let folder = Some(self.ml_secret_key_path.as_str()).filter(|folder| !folder.is_empty());
+        let secret = folder.map(|folder| Path::new(folder).join(SECRET_KEY_FILE));
+        secret.as_deref().map(check_key).transpose()?;
+        let heartbeats = self.parse_heartbeats(port)?;
+        let (labels, is_wan) = (self.ml_labels.clone(), self.ml_wan_config);
+        Ok(Some(MemberSettings { labels, address, port, secret, is_wan, heartbeats }))
     }
+
+    fn parse_heartbeats(&self, members: u16) -> Result<Option<Heartbeats>, FlagError> {
+        let invalid = || FlagError::LivenessPort(self.liveness_port.clone());
+        let port = match self.liveness_port.as_str() {
+            "" => port_after(members),
+            text => text.parse().ok().filter(|port| *port != members).ok_or_else(invalid)?,
+        };
+        let period = Duration::from_millis(self.liveness_period);
+        Ok((port != 0).then_some(Heartbeats { port, period }))
+    }
+}
+
+/// The port after memberlist's, which the operator gives as well.
+fn port_after(port: u16) -> u16 {
+    port.checked_add(1).unwrap_or(port - 1)
 }
 
 fn parse_port(text: &str) -> Result<u16, FlagError> {

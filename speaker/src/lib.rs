@@ -9,6 +9,7 @@ mod executor;
 pub mod flags;
 pub mod interfaces;
 pub mod layer2;
+pub mod membership;
 mod owner;
 mod run;
 mod status;

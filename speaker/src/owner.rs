@@ -1,12 +1,13 @@
 //! The owner of the speaker's state: one task that looks at what changed, decides, and has effects carried out.
 
+mod ring;
 #[cfg(test)]
 mod tests;
 mod view;
 
 use std::time::Duration;
 
-use metallb_announce::{Installed, Snapshot, Verdict};
+use metallb_announce::{Effect, Installed, Snapshot, Speakers, Verdict};
 use metallb_cluster::ConfigurationReporter;
 use metallb_config::ServiceKey;
 use metallb_process::Shutdown;
@@ -19,6 +20,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::executor::Executor;
 use crate::interfaces::Interfaces;
 use crate::stores::Stores;
+pub(crate) use ring::Ring;
 pub(crate) use view::{View, ViewSettings};
 
 /// The loop turns at least this often, to show that it does.
@@ -35,6 +37,9 @@ pub enum Lost {
     /// Nobody follows the interfaces any more.
     #[error("the watch of interfaces ended by itself")]
     Interfaces,
+    /// Nobody follows the other speakers any more.
+    #[error("the membership thread ended by itself")]
+    Membership,
 }
 
 /// Owns the state and everything it acts through.
@@ -42,6 +47,8 @@ pub enum Lost {
 pub(crate) struct Owner {
     pub(crate) stores: Stores,
     pub(crate) interfaces: watch::Receiver<Interfaces>,
+    /// None when every node counts.
+    pub(crate) ring: Option<Ring>,
     pub(crate) executor: Executor,
     pub(crate) reporter: ConfigurationReporter,
     pub(crate) metrics: ClientMetrics,
@@ -65,15 +72,21 @@ impl Owner {
                 () = shutdown.requested() => break Ok(()),
                 () = self.stores.watches.changed() => {}
                 changed = self.interfaces.changed() => if changed.is_err() { break Err(Lost::Interfaces) },
+                changed = ring_changed(self.ring.as_mut()) => if let Err(lost) = changed { break Err(lost) },
                 _ = beat.tick() => {}
             }
             self.heartbeat.beat();
             if !self.stores.watches.all_synced() {
                 self.ready.close(self.stores.why_waiting());
+            } else if !self.ring.as_mut().is_none_or(|ring| ring.refresh(&self.stores)) {
+                self.ready.close("the other speakers not heard yet".to_owned());
             } else if !self.pass().await {
                 break Err(Lost::Layer2);
             }
         };
+        if let Some(ring) = self.ring {
+            ring.leave().await;
+        }
         self.executor.stop();
         outcome
     }
@@ -81,7 +94,8 @@ impl Owner {
     /// Looks at what changed since the last time and makes it true. False when nothing can be made true any more.
     async fn pass(&mut self) -> bool {
         let interfaces = self.interfaces.borrow_and_update().clone();
-        let seen = self.view.refresh(&self.stores, &interfaces);
+        let speakers = self.ring.as_ref().map_or(Speakers::EveryNode, Ring::speakers);
+        let seen = self.view.refresh(&self.stores, &interfaces, speakers);
         if let Some(refusals) = seen.refusals {
             self.report(refusals);
         }
@@ -91,7 +105,11 @@ impl Owner {
         let verdicts =
             self.view.snapshot().map(|snapshot| verdicts(snapshot, seen.touched)).unwrap_or_default();
         let effects = self.installed.advance(verdicts.iter().map(|(key, verdict)| (key, verdict)));
+        let has_announced = effects.iter().any(|effect| matches!(effect, Effect::Announce { .. }));
         let is_running = self.executor.execute(effects).await;
+        if let Some(ring) = self.ring.as_mut() {
+            ring.passed(has_announced);
+        }
         if !self.is_complete {
             self.is_complete = true;
             self.executor.statuses.complete();
@@ -110,6 +128,13 @@ impl Owner {
         self.metrics.config_loaded.set(1);
         self.metrics.config_stale.set(i64::from(!refusals.is_empty()));
         self.reporter.report(refusals);
+    }
+}
+
+async fn ring_changed(ring: Option<&mut Ring>) -> Result<(), Lost> {
+    match ring {
+        Some(ring) => ring.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -14,7 +14,7 @@ use metallb_process::{NamespaceError, Shutdown};
 use metallb_serve::{Probe, TlsSettings, Verdict};
 use metallb_telemetry::health::Health;
 use metallb_telemetry::logs;
-use metallb_telemetry::metrics::{Metrics, RegisterError};
+use metallb_telemetry::metrics::{MemberMetrics, Metrics, RegisterError};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -24,8 +24,9 @@ use crate::exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
 use crate::executor::Executor;
 use crate::flags::Settings;
 use crate::interfaces::{InterfaceWatch, Interfaces};
-use crate::layer2::{self, Layer2};
-use crate::owner::{LONGEST_SILENCE, Lost, Owner, View, ViewSettings};
+use crate::layer2::{self, Fence, FenceOwner, Layer2};
+use crate::membership::{self, CONFIG_FILE, ConfigError, Membership, RingSettings};
+use crate::owner::{LONGEST_SILENCE, Lost, Owner, Ring, View, ViewSettings};
 use crate::status::{StatusSettings, StatusWriter};
 use crate::stores::Stores;
 
@@ -38,6 +39,12 @@ pub enum RunError {
     /// The layer 2 thread does not start.
     #[error("starting the layer 2 thread")]
     Thread(#[source] io::Error),
+    /// The thread that follows the other speakers does not start.
+    #[error("joining the other speakers")]
+    Membership(#[source] io::Error),
+    /// The configuration of memberlist can't be used.
+    #[error(transparent)]
+    MemberConfig(#[from] ConfigError),
     /// The namespace is unknown.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
@@ -69,7 +76,12 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let (interface_watch, interfaces) = InterfaceWatch::new(Exclusion::read(Path::new(EXCLUSION_FILE))?)?;
     let (health, metrics) = (Health::default(), Metrics::default());
     log_start(&settings, &namespace);
-    let owner = build_owner(&client, &settings, &namespace, interfaces, (&health, &metrics))?;
+    let members = metrics.members()?;
+    let membership = ring_settings(&settings, Path::new(CONFIG_FILE))?;
+    let membership = membership.map(|ring| Membership::start(ring, members.clone()));
+    let membership = membership.transpose().map_err(RunError::Membership)?;
+    let ring = membership.map(|membership| (membership, members));
+    let owner = build_owner(&client, &settings, &namespace, (interfaces, ring), (&health, &metrics))?;
 
     // All of these live as long as the process: they are aborted when the set is dropped.
     let mut helpers = JoinSet::new();
@@ -85,10 +97,11 @@ pub(crate) fn build_owner(
     client: &Client,
     settings: &Settings,
     namespace: &str,
-    interfaces: watch::Receiver<Interfaces>,
+    (interfaces, membership): (watch::Receiver<Interfaces>, Option<(Membership, MemberMetrics)>),
     (health, metrics): (&Health, &Metrics),
 ) -> Result<Owner, RunError> {
     let counters = metrics.speaker()?;
+    let (fence, fence_owner) = fence(settings);
     let stores = Stores::follow(client, namespace, settings.members.as_ref());
     let statuses = StatusSettings {
         namespace: namespace.to_owned(),
@@ -99,7 +112,7 @@ pub(crate) fn build_owner(
     let (told, found) = mpsc::channel(conflicts::WAITING);
     // Ends with the layer 2 thread.
     tokio::spawn(conflicts::tell(found, stores.services.clone(), events.clone()));
-    let options = layer2::Options { conflicts: Some(told), ..layer2::Options::default() };
+    let options = layer2::Options { fence, conflicts: Some(told), ..layer2::Options::default() };
     let executor = Executor {
         node: settings.node.clone(),
         layer2: Layer2::start(interfaces.clone(), counters.clone(), options).map_err(RunError::Thread)?,
@@ -117,10 +130,35 @@ pub(crate) fn build_owner(
         view: View::new(view_settings(settings)),
         installed: Installed::default(),
         is_complete: false,
+        ring: membership.map(|(membership, metrics)| Ring::new(membership, fence_owner, metrics)),
         stores,
         interfaces,
         executor,
     })
+}
+
+/// How to take part in the ring; nothing if every node counts.
+fn ring_settings(settings: &Settings, file: &Path) -> Result<Option<RingSettings>, ConfigError> {
+    let Some(members) = &settings.members else { return Ok(None) };
+    Ok(Some(RingSettings {
+        name: settings.node.clone(),
+        address: members.address,
+        port: members.port,
+        secret: members.secret.clone(),
+        profile: membership::profile(file, members.is_wan)?,
+        heartbeats: members.heartbeats,
+    }))
+}
+
+/// A stall closes the fence if others may take over meanwhile, and only heartbeats make them that fast.
+fn fence(settings: &Settings) -> (Fence, Option<FenceOwner>) {
+    match settings.members.as_ref().and_then(|members| members.heartbeats) {
+        Some(heartbeats) => {
+            let (fence, owner) = Fence::attended(heartbeats.longest_stall());
+            (fence, Some(owner))
+        }
+        None => (Fence::unattended(), None),
+    }
 }
 
 fn view_settings(settings: &Settings) -> ViewSettings {

@@ -1,5 +1,8 @@
 //! What the speaker follows in the cluster.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::watcher;
@@ -18,7 +21,7 @@ pub(crate) struct Stores {
     pub(crate) nodes: Store<Node>,
     pub(crate) pools: Store<IPAddressPool>,
     pub(crate) advertisements: Store<L2Advertisement>,
-    /// The speakers' pods; none when every node counts as a member.
+    /// The speakers' pods, to find the other members; none when every node counts as one.
     pub(crate) pods: Option<Store<Pod>>,
 }
 
@@ -50,14 +53,21 @@ impl Stores {
         waiting.collect::<Vec<_>>().join("; ")
     }
 
-    /// Whether anything a configuration is made of, or a member, may have changed since the last call.
+    /// Where speakers may be, if that may have changed since the last call: the addresses of their pods, whatever state
+    /// those are in (contract 02 §1.3).
+    pub(crate) fn take_pod_addresses(&self) -> Option<BTreeSet<IpAddr>> {
+        let pods = self.pods.as_ref()?;
+        if pods.take_changes() == Changes::default() {
+            return None;
+        }
+        let address = |pod: &Pod| pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok();
+        Some(pods.all().iter().filter_map(|pod| address(pod)).collect())
+    }
+
+    /// Whether anything a configuration is made of may have changed since the last call.
     pub(crate) fn take_shared_changes(&self) -> bool {
-        let changes = [
-            self.nodes.take_changes(),
-            self.pools.take_changes(),
-            self.advertisements.take_changes(),
-            self.pods.as_ref().map(Store::take_changes).unwrap_or_default(),
-        ];
+        let changes =
+            [self.nodes.take_changes(), self.pools.take_changes(), self.advertisements.take_changes()];
         changes.iter().any(|changes| *changes != Changes::default())
     }
 }

@@ -34,6 +34,8 @@ fn every_flag_of_the_contract_is_taken_with_one_dash_or_two() {
         "ml-labels=app=metallb,component=speaker",
         &key,
         "ml-wan-config",
+        "liveness-port=7001",
+        "liveness-period=250",
         "port=0",
         "health-probe-port=7473",
         "pprof-bind-address=127.0.0.1:6060",
@@ -57,6 +59,9 @@ fn every_flag_of_the_contract_is_taken_with_one_dash_or_two() {
         assert!(settings.ignore_exclude_label);
         let members = settings.members.unwrap();
         assert_eq!((members.port, members.labels.as_str()), (7000, "app=metallb,component=speaker"));
+        assert!(members.is_wan && members.secret == Some(folder.join("secretkey")));
+        let period = Duration::from_millis(250);
+        assert_eq!(members.heartbeats, Some(Heartbeats { port: 7001, period }));
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }
@@ -66,6 +71,21 @@ fn without_labels_or_address_every_node_is_a_member() {
     for args in [&["--ml-labels=app=metallb"][..], &["--ml-bindaddr=172.30.0.11"], &[]] {
         let args = [&["--node-name=n1"], args].concat();
         assert_eq!(parse(&args).unwrap().members, None);
+    }
+}
+
+#[test]
+fn heartbeats_have_a_port_beside_memberlist_s_and_can_be_switched_off() {
+    let with = |more: &[&str]| {
+        let args = [&["--node-name=n1", "--ml-labels=a=b", "--ml-bindaddr=::1"], more].concat();
+        parse(&args).unwrap().members.unwrap()
+    };
+    let period = Duration::from_millis(100);
+    assert_eq!((with(&[]).port, with(&[]).heartbeats), (7946, Some(Heartbeats { port: 7947, period })));
+    assert_eq!(with(&["--liveness-port=0"]).heartbeats, None);
+    for (members, beside) in [("7947", 7948), ("65535", 65534)] {
+        let flag = format!("--ml-bindport={members}");
+        assert_eq!(with(&[&flag]).heartbeats, Some(Heartbeats { port: beside, period }));
     }
 }
 
@@ -94,6 +114,12 @@ fn what_can_not_be_used_is_named() {
             &["--node-name=n1", "--ml-labels=a=b", "--ml-bindaddr=::1", "--ml-secret-key-path=/none"],
             "/none/secretkey",
         ),
+        (&["--node-name=n1", "--ml-labels=a=b", "--ml-bindaddr=n1"], "--ml-bindaddr"),
+        (
+            &["--node-name=n1", "--ml-labels=a=b", "--ml-bindaddr=::1", "--liveness-port=7946"],
+            "--liveness-port",
+        ),
+        (&["--node-name=n1", "--liveness-period=1"], "--liveness-period"),
         (&["--node-name=n1", "--surprise"], "--surprise"),
     ] {
         let error = parse(args).unwrap_err();

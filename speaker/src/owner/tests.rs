@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Event, Node, Pod, Service};
+use k8s_openapi::api::core::v1::{Event, Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use metallb_announce::plan;
 use metallb_api::{ConfigurationResult, ConfigurationState, IPAddressPool, L2Advertisement};
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::*;
 use crate::flags::{Flags, Settings};
+use crate::membership::{Members, Membership};
 use crate::testing::{NAMESPACE, advertisement, node, object, pod, pool, service, slice, statuses, until};
 
 const ADDRESS: &str = "192.0.2.200";
@@ -50,21 +51,31 @@ fn cluster() -> ApiServer {
 }
 
 impl Speaker {
-    fn build(server: &ApiServer, more: &[&str]) -> (Self, Owner) {
+    fn build(server: &ApiServer, more: &[&str], membership: Option<Membership>) -> (Self, Owner) {
         let (interfaces, receiver) = watch::channel(Arc::new(vec![interface("eth0")]));
         let (health, metrics) = (Health::default(), Metrics::default());
         let client = server.client(NAMESPACE);
+        let membership = membership.map(|membership| (membership, metrics.members().unwrap()));
+        let (settings, reports) = (settings(more), (&health, &metrics));
         let owner =
-            crate::run::build_owner(&client, &settings(more), NAMESPACE, receiver, (&health, &metrics))
-                .unwrap();
+            crate::run::build_owner(&client, &settings, NAMESPACE, (receiver, membership), reports).unwrap();
         let shutdown = Shutdown::default();
         (Self { server: server.clone(), health, metrics, interfaces, shutdown, task: None }, owner)
     }
 
     fn start(server: &ApiServer, more: &[&str]) -> Self {
-        let (mut speaker, owner) = Self::build(server, more);
+        let (mut speaker, owner) = Self::build(server, more, None);
         speaker.task = Some(tokio::spawn(owner.run(speaker.shutdown.clone())));
         speaker
+    }
+
+    /// One that is told who the members are.
+    fn start_in_ring(server: &ApiServer) -> (Self, watch::Sender<Members>) {
+        let (membership, members) = Membership::scripted();
+        let flags = ["--ml-labels=component=speaker", "--ml-bindaddr=::1"];
+        let (mut speaker, owner) = Self::build(server, &flags, Some(membership));
+        speaker.task = Some(tokio::spawn(owner.run(speaker.shutdown.clone())));
+        (speaker, members)
     }
 
     fn announces(&self, name: &str, address: &str) -> bool {
@@ -248,19 +259,81 @@ async fn an_advertisement_for_interfaces_this_node_lacks_is_complained_about() {
     until("the status object", || statuses(&server), |seen| *seen == [named.clone()]).await;
 }
 
-#[tokio::test]
-async fn a_speaker_counts_while_its_pod_is_ready() {
+/// A settled list of members.
+fn members(alive: &[&str]) -> Members {
+    let alive = alive.iter().map(|name| (*name).to_owned()).collect();
+    Members { alive, is_settled: true, ..Members::default() }
+}
+
+/// Of the two nodes, `n2` is first in line for this address, by contract 02 §2.2.
+const OF_N2: &str = "192.0.2.3";
+
+fn two_nodes() -> ApiServer {
     let server = cluster();
-    server.put(&pod("n1", false));
-    server.put(&service("web", ADDRESS));
+    server.put(&node("n2"));
+    server.put(&service("web", OF_N2));
     server.put(&slice("web", "n1", true));
-    let speaker = Speaker::start(&server, &["--ml-labels=component=speaker", "--ml-bindaddr=::1"]);
+    server
+}
+
+#[tokio::test]
+async fn nothing_is_announced_before_the_other_speakers_had_time_to_answer() {
+    let (speaker, told) = Speaker::start_in_ring(&two_nodes());
+    told.send_replace(Members { is_settled: false, ..members(&["n1"]) });
+    let ready = || speaker.health.readyz();
+    until("the reason", ready, |seen| seen.text.contains("other speakers not heard")).await;
+    assert!(!speaker.announces("web", OF_N2));
+    told.send_replace(members(&["n1"]));
+    speaker.until_announced("web", OF_N2).await;
+}
+
+#[tokio::test]
+async fn an_address_moves_here_with_the_loss_of_its_owner_and_back_when_it_returns() {
+    let server = two_nodes();
+    let (speaker, told) = Speaker::start_in_ring(&server);
+    told.send_replace(members(&["n1", "n2"]));
     until("readiness", || speaker.health.readyz().ok, |ok| *ok).await;
-    assert!(!speaker.announces("web", ADDRESS));
-    server.put(&pod("n1", true));
-    speaker.until_announced("web", ADDRESS).await;
-    server.set_status::<Pod>(Some(NAMESPACE), "speaker-n1", &json!({ "conditions": [] }));
-    speaker.until_silent("web", ADDRESS).await;
+    assert!(!speaker.announces("web", OF_N2));
+    // Neither the API server nor its watches have a say in it.
+    server.fail_all(Some(Failure::Unreachable));
+    told.send_replace(members(&["n1"]));
+    speaker.until_announced("web", OF_N2).await;
+    assert!(speaker.metrics.encode().contains("metallb_speaker_takeover_seconds_count 1"));
+    told.send_replace(members(&["n1", "n2"]));
+    speaker.until_silent("web", OF_N2).await;
+}
+
+#[tokio::test]
+async fn the_pods_of_speakers_are_where_others_are_looked_for_whatever_their_state() {
+    let server = two_nodes();
+    let with_address = |node: &str, address: &str| {
+        let mut pod = pod(node, false);
+        pod.status.get_or_insert_default().pod_ip = Some(address.to_owned());
+        pod
+    };
+    server.put(&with_address("n1", "192.0.2.11"));
+    server.put(&with_address("n2", "2001:db8::12"));
+    server.put(&pod("n3", true));
+    let (membership, told) = Membership::scripted();
+    let candidates = membership.candidates();
+    let (mut speaker, owner) =
+        Speaker::build(&server, &["--ml-labels=component=speaker", "--ml-bindaddr=::1"], Some(membership));
+    speaker.task = Some(tokio::spawn(owner.run(speaker.shutdown.clone())));
+    told.send_replace(members(&["n1"]));
+    let known = || candidates.borrow().clone().unwrap_or_default();
+    let of = |addresses: &[&str]| addresses.iter().map(|address| address.parse().unwrap()).collect();
+    until("both", known, |seen| *seen == of(&["192.0.2.11", "2001:db8::12"])).await;
+    server.put(&with_address("n3", "192.0.2.13"));
+    until("the third", known, |seen| *seen == of(&["192.0.2.11", "192.0.2.13", "2001:db8::12"])).await;
+}
+
+#[tokio::test]
+async fn a_membership_thread_that_ended_ends_the_speaker() {
+    let (mut speaker, told) = Speaker::start_in_ring(&two_nodes());
+    drop(told);
+    let task = speaker.task.take().unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(2), task).await.expect("still running").unwrap();
+    assert_eq!(ended, Err(Lost::Membership));
 }
 
 #[tokio::test]
@@ -287,7 +360,7 @@ async fn a_speaker_that_lost_a_part_of_itself_ends_with_the_reason() {
 async fn partial_looks_add_up_to_the_whole_plan() {
     let server = cluster();
     server.put(&node("n2"));
-    let (speaker, mut owner) = Speaker::build(&server, &[]);
+    let (speaker, mut owner) = Speaker::build(&server, &[], None);
     let count = |owner: &Owner| owner.view.snapshot().map_or(0, |snapshot| snapshot.services.len());
     let changes: [&dyn Fn(); 8] = [
         &|| (1..40).for_each(|n| server.put(&service(&format!("s{n}"), &format!("192.0.2.{n}")))),

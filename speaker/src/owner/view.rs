@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use metallb_announce::{
-    EndpointIndex, Inputs, NodeView, OwnInterfaces, SliceKey, SliceView, Snapshot, SpeakerPod, Speakers,
-    World,
+    EndpointIndex, Inputs, NodeView, OwnInterfaces, SliceKey, SliceView, Snapshot, Speakers, World,
 };
 use metallb_cluster::{Changes, ObjectKey};
 use metallb_config::{Config, Node, RawConfig, ServiceKey, service};
@@ -51,9 +50,10 @@ impl View {
     }
 
     /// Takes in what changed. Everything must have been listed once.
-    pub(crate) fn refresh(&mut self, stores: &Stores, interfaces: &Interfaces) -> Seen {
+    pub(crate) fn refresh(&mut self, stores: &Stores, interfaces: &Interfaces, speakers: Speakers) -> Seen {
         let mut seen = Seen::default();
-        let inputs = self.shared_inputs(stores, interfaces, &mut seen);
+        let own = own_interfaces(interfaces);
+        let inputs = self.shared_inputs(stores, own, speakers, &mut seen);
         let mut snapshot = match (self.snapshot.take(), inputs) {
             (Some(snapshot), None) => snapshot,
             (Some(snapshot), Some(inputs)) => {
@@ -61,9 +61,7 @@ impl View {
                 Snapshot { world: World::new(inputs), ..snapshot }
             }
             (None, inputs) => Snapshot {
-                world: World::new(
-                    inputs.unwrap_or_else(|| self.inputs(Config::default(), stores, interfaces)),
-                ),
+                world: World::new(inputs.unwrap_or_else(|| self.unknown())),
                 services: BTreeMap::new(),
                 endpoints: EndpointIndex::default(),
             },
@@ -74,48 +72,58 @@ impl View {
         seen
     }
 
-    /// What all Services have in common, if it changed.
-    fn shared_inputs(&mut self, stores: &Stores, interfaces: &Interfaces, seen: &mut Seen) -> Option<Inputs> {
+    /// What all Services have in common, if it changed. The configuration is parsed again only if its objects did: a
+    /// member that is lost must not wait for that.
+    fn shared_inputs(
+        &mut self,
+        stores: &Stores,
+        interfaces: OwnInterfaces,
+        speakers: Speakers,
+        seen: &mut Seen,
+    ) -> Option<Inputs> {
         let current = self.snapshot.as_ref().map(|snapshot| snapshot.world.inputs());
-        let own = own_interfaces(interfaces);
         let has_changes = stores.take_shared_changes();
-        if current.is_some_and(|inputs| !has_changes && inputs.interfaces == own) {
-            return None;
-        }
-        let previous = current.map(|inputs| inputs.config.clone()).unwrap_or_default();
-        let parsed = metallb_config::parse(&raw_config(stores), &previous);
-        let refusals = parsed.refusals.iter().map(ToString::to_string).collect();
-        if self.refusals.as_ref() != Some(&refusals) {
-            seen.refusals = Some(refusals.clone());
-            self.refusals = Some(refusals);
-        }
-        let inputs = self.inputs(parsed.config, stores, interfaces);
+        let inputs = match current {
+            Some(current) if !has_changes => {
+                if current.interfaces == interfaces && current.speakers == speakers {
+                    return None;
+                }
+                Inputs { speakers, interfaces, ..current.clone() }
+            }
+            current => {
+                let previous = current.map(|inputs| inputs.config.clone()).unwrap_or_default();
+                let parsed = metallb_config::parse(&raw_config(stores), &previous);
+                let refusals = parsed.refusals.iter().map(ToString::to_string).collect();
+                if self.refusals.as_ref() != Some(&refusals) {
+                    seen.refusals = Some(refusals.clone());
+                    self.refusals = Some(refusals);
+                }
+                let nodes = stores.nodes.all().into_iter().map(|node| NodeView::parse(&node));
+                let nodes = nodes.map(|node| (node.name.clone(), node)).collect();
+                Inputs { config: parsed.config, nodes, speakers, interfaces, ..self.unknown() }
+            }
+        };
+        let current = self.snapshot.as_ref().map(|snapshot| snapshot.world.inputs());
         log_changes(current, &inputs);
-        (self.snapshot.as_ref().map(|snapshot| snapshot.world.inputs()) != Some(&inputs)).then_some(inputs)
+        (current != Some(&inputs)).then_some(inputs)
     }
 
-    fn inputs(&self, config: Config, stores: &Stores, interfaces: &Interfaces) -> Inputs {
-        let nodes = stores.nodes.all().into_iter().map(|node| NodeView::parse(&node));
+    /// A world of which nothing is known but this speaker's own settings.
+    fn unknown(&self) -> Inputs {
         Inputs {
             me: self.settings.node.clone(),
             class: self.settings.class.clone(),
             ignore_exclude_label: self.settings.ignore_exclude_label,
-            config,
-            nodes: nodes.map(|node| (node.name.clone(), node)).collect(),
-            speakers: speakers(stores),
-            interfaces: own_interfaces(interfaces),
+            config: Config::default(),
+            nodes: BTreeMap::new(),
+            speakers: Speakers::On(BTreeSet::new()),
+            interfaces: OwnInterfaces::new(),
         }
     }
 }
 
 /// Tells of what an admin would look for when nothing is announced.
 fn log_changes(before: Option<&Inputs>, now: &Inputs) {
-    if before.map(|before| &before.speakers) != Some(&now.speakers) {
-        match &now.speakers {
-            Speakers::EveryNode => {}
-            Speakers::On(nodes) => tracing::info!(?nodes, "node event - forcing sync"),
-        }
-    }
     let is_known = |inputs: &Inputs| inputs.nodes.contains_key(&inputs.me);
     if !is_known(now) && before.is_none_or(is_known) {
         let node = now.me.as_str();
@@ -133,12 +141,6 @@ fn raw_config(stores: &Stores) -> RawConfig {
         nodes: stores.nodes.all().iter().map(|node| Node::from(node.as_ref())).collect(),
         ..RawConfig::default()
     }
-}
-
-fn speakers(stores: &Stores) -> Speakers {
-    let Some(pods) = &stores.pods else { return Speakers::EveryNode };
-    let pods = pods.all().into_iter().map(|pod| SpeakerPod::parse(&pod));
-    Speakers::On(pods.filter(|pod| pod.is_live).map(|pod| pod.node).collect())
 }
 
 fn own_interfaces(interfaces: &Interfaces) -> OwnInterfaces {

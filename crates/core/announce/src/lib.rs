@@ -10,7 +10,6 @@ mod installed;
 mod node;
 mod plan;
 mod reason;
-mod speaker;
 mod world;
 
 #[cfg(test)]
@@ -24,5 +23,4 @@ pub use installed::Installed;
 pub use node::NodeView;
 pub use plan::{Plan, Snapshot, plan};
 pub use reason::SkipReason;
-pub use speaker::SpeakerPod;
 pub use world::{Inputs, OwnInterfaces, Speakers, World};

@@ -53,6 +53,15 @@ pub struct Ports {
     pub probes: NonZeroU16,
 }
 
+impl Ports {
+    /// The speakers' heartbeats, UDP: the port after memberlist's.
+    #[must_use]
+    pub fn liveness(&self) -> NonZeroU16 {
+        let before = || NonZeroU16::new(self.memberlist.get() - 1).unwrap_or(self.memberlist);
+        self.memberlist.checked_add(1).unwrap_or_else(before)
+    }
+}
+
 /// TLS settings, handed on to the workloads word for word; absent means the flag is left out.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tls {

@@ -80,6 +80,7 @@ fn container(settings: &Settings, environment: &Environment) -> Container {
             pod::port("metricshttps", ports.metrics.get(), "TCP"),
             pod::port("memberlist-tcp", ports.memberlist.get(), "TCP"),
             pod::port("memberlist-udp", ports.memberlist.get(), "UDP"),
+            pod::port("liveness-udp", ports.liveness().get(), "UDP"),
         ]),
         security_context: Some(pod::locked_down(&["NET_RAW"])),
         volume_mounts: Some(mounts()),
@@ -109,6 +110,7 @@ fn variables(settings: &Settings, environment: &Environment) -> Vec<EnvVar> {
         pod::env("METALLB_ML_LABELS", "app=metallb,component=speaker"),
         pod::env("METALLB_ML_BIND_PORT", environment.ports.memberlist.to_string()),
         pod::env("METALLB_ML_SECRET_KEY_PATH", SECRET_KEY_PATH),
+        pod::env("METALLB_LIVENESS_PORT", environment.ports.liveness().to_string()),
     ];
     variables.extend(settings.backend.bgp_type().map(|name| pod::env("METALLB_BGP_TYPE", name)));
     variables.push(pod::env_from_field("METALLB_POD_NAME", "metadata.name"));

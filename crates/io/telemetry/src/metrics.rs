@@ -6,10 +6,12 @@ mod allocator;
 mod client;
 #[cfg(test)]
 mod document;
+mod membership;
 mod speaker;
 
 pub use allocator::{AllocatorMetrics, PoolCounts};
 pub use client::ClientMetrics;
+pub use membership::{HeartbeatCounts, MemberMetrics};
 pub use speaker::SpeakerMetrics;
 
 use prometheus::{Encoder, Registry, TextEncoder};
@@ -50,6 +52,14 @@ impl Metrics {
     /// When called twice on one registry.
     pub fn speaker(&self) -> Result<SpeakerMetrics, RegisterError> {
         SpeakerMetrics::register(&self.registry)
+    }
+
+    /// What a speaker counts of the other speakers.
+    ///
+    /// # Errors
+    /// When called twice on one registry.
+    pub fn members(&self) -> Result<MemberMetrics, RegisterError> {
+        MemberMetrics::register(&self.registry)
     }
 
     /// All metrics in Prometheus' text format 0.0.4.

@@ -43,6 +43,9 @@ fn each_variable_has_its_effect() {
     assert_eq!(environment.images.frr.as_deref(), Some("example/frr:10"));
     let Ports { memberlist, metrics, probes } = environment.ports;
     assert_eq!((memberlist.get(), metrics.get(), probes.get()), (7947, 9999, 17473));
+    assert_eq!(environment.ports.liveness().get(), 7948);
+    let last = parse(&[("MEMBER_LIST_BIND_PORT", "65535")]).unwrap();
+    assert_eq!(last.ports.liveness().get(), 65534);
     assert_eq!(environment.tls.min_version.as_deref(), Some("VersionTLS12"));
     assert_eq!(environment.monitors, Monitors::Services);
     assert!(!environment.network_policies);

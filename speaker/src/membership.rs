@@ -1,0 +1,115 @@
+//! Who the other speakers are, and which of them are alive: memberlist's protocol, and heartbeats between those that
+//! speak them (contract 02 §1.3, ADR 10).
+//!
+//! Runs on a thread of its own with a runtime of its own: a heartbeat must not wait behind the API server's answers.
+
+mod beats;
+mod codec;
+mod datagrams;
+mod driver;
+mod exchanges;
+mod joins;
+mod members;
+mod ports;
+mod secret;
+mod settings;
+mod streams;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+use std::thread;
+use std::time::Duration;
+
+use metallb_telemetry::metrics::MemberMetrics;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+use driver::{Driver, Inputs};
+pub use members::Members;
+pub use settings::{CONFIG_FILE, ConfigError, Heartbeats, RingSettings, profile};
+
+/// How long a goodbye may take (contract 02 §1.3), and what the thread needs to end.
+const GOODBYE: Duration = Duration::from_millis(1200);
+
+/// The thread. Dropping this ends it without a goodbye.
+#[derive(Debug)]
+pub struct Membership {
+    candidates: watch::Sender<Option<BTreeSet<IpAddr>>>,
+    members: watch::Receiver<Members>,
+    asked: watch::Sender<u64>,
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Membership {
+    /// Starts to take part in the ring.
+    ///
+    /// # Errors
+    /// When the secret can't be read or no thread can be started. Ports that are taken are no such case: they are
+    /// tried for as long as it takes.
+    pub fn start(settings: RingSettings, metrics: MemberMetrics) -> io::Result<Self> {
+        let (candidates, candidates_seen) = watch::channel(None);
+        let (published, members) = watch::channel(Members::default());
+        let (asked, asked_seen) = watch::channel(0);
+        let (stop, stopped) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let inputs = Inputs { candidates: candidates_seen, asked: asked_seen, published, stop: stopped };
+        let driver = Driver::new(settings, metrics)?;
+        let run = move || {
+            runtime.block_on(driver.run(inputs));
+            // Whoever waits for the end may be gone.
+            let _ = end.send(());
+        };
+        thread::Builder::new().name("membership".to_owned()).spawn(run)?;
+        Ok(Self { candidates, members, asked, stop, ended })
+    }
+
+    /// Who counts. The channel closes when the thread has ended.
+    #[must_use]
+    pub fn members(&self) -> watch::Receiver<Members> {
+        self.members.clone()
+    }
+
+    /// The addresses where other speakers may be.
+    pub fn set_candidates(&self, addresses: BTreeSet<IpAddr>) {
+        self.candidates.send_if_modified(|known| {
+            let is_new = known.as_ref() != Some(&addresses);
+            *known = Some(addresses);
+            is_new
+        });
+    }
+
+    /// Asks for a list that is younger than this call; [`Members::asked`] says when it is there.
+    #[must_use]
+    pub fn ask(&self) -> u64 {
+        self.asked.send_modify(|asked| *asked += 1);
+        *self.asked.borrow()
+    }
+
+    /// Where it looks for others.
+    #[cfg(test)]
+    pub(crate) fn candidates(&self) -> watch::Receiver<Option<BTreeSet<IpAddr>>> {
+        self.candidates.subscribe()
+    }
+
+    /// One whose members a test tells.
+    #[cfg(test)]
+    pub(crate) fn scripted() -> (Self, watch::Sender<Members>) {
+        let (published, members) = watch::channel(Members::default());
+        let (stop, ended) = (oneshot::channel().0, oneshot::channel().1);
+        let (candidates, asked) = (watch::Sender::new(None), watch::Sender::new(0));
+        (Self { candidates, members, asked, stop, ended }, published)
+    }
+
+    /// Says goodbye to the others and ends.
+    pub async fn leave(self) {
+        let Self { stop, ended, .. } = self;
+        // A thread that has ended has nothing to say any more.
+        let _ = stop.send(());
+        if timeout(GOODBYE, ended).await.is_err() {
+            tracing::warn!("the other speakers may not have heard the goodbye of this one");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Heartbeats: the liveness machine and its socket.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use metallb_liveness::{Action, Keys, Liveness, Member, Note, Settings, meta};
+use metallb_telemetry::logs;
+use metallb_telemetry::metrics::{HeartbeatCounts, MemberMetrics};
+
+use super::datagrams::{Arrival, Datagrams};
+use super::settings::Heartbeats;
+
+/// More than any heartbeat has.
+const LONGEST: usize = 2048;
+/// Taken at a time, so that a flood does not keep us from everything else.
+const AT_ONCE: usize = 256;
+/// Between two attempts to get the port.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What changed for the rest.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct News {
+    /// Who counts.
+    pub(super) verdicts: bool,
+    /// What is announced in the metadata.
+    pub(super) meta: bool,
+}
+
+/// The heartbeat side of a member.
+#[derive(Debug)]
+pub(super) struct Beats {
+    liveness: Liveness,
+    boot: u64,
+    address: SocketAddr,
+    socket: Option<Datagrams>,
+    next_bind: Duration,
+    has_failed: bool,
+    peers: Vec<Member>,
+    metrics: MemberMetrics,
+}
+
+impl Beats {
+    pub(super) fn new(
+        name: &str,
+        address: IpAddr,
+        beats: Heartbeats,
+        keys: Keys,
+        metrics: MemberMetrics,
+    ) -> Self {
+        let boot = rand::random();
+        let now = metallb_linux::since_boot();
+        Self {
+            liveness: Liveness::new(name, boot, keys, Settings::every(beats.period), now),
+            boot,
+            address: SocketAddr::new(address, beats.port),
+            socket: None,
+            next_bind: now,
+            has_failed: false,
+            peers: Vec::new(),
+            metrics,
+        }
+    }
+
+    /// What the member says of itself: nothing while heartbeats would not arrive.
+    pub(super) fn meta(&self) -> Vec<u8> {
+        self.socket.as_ref().map(|_| meta::encode(self.address.port(), self.boot)).unwrap_or_default()
+    }
+
+    /// Resolves when something has arrived. Safe to cancel.
+    pub(super) async fn ready(&self) -> io::Result<()> {
+        match &self.socket {
+            Some(socket) => socket.ready().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn set_keys(&mut self, keys: Keys) {
+        self.liveness.set_keys(keys);
+    }
+
+    /// The members that memberlist counts: address and metadata of each.
+    pub(super) fn set_members<'a>(
+        &mut self,
+        members: impl Iterator<Item = (&'a str, SocketAddr, &'a [u8])>,
+        now: Duration,
+    ) {
+        let speaks = |(name, address, meta): (&str, SocketAddr, &[u8])| {
+            let announced = meta::decode(meta)?;
+            let address = SocketAddr::new(address.ip(), announced.port);
+            Some(Member { name: name.to_owned(), address, boot: announced.boot })
+        };
+        let peers: Vec<Member> =
+            if self.socket.is_some() { members.filter_map(speaks).collect() } else { Vec::new() };
+        if self.peers != peers {
+            self.peers.clone_from(&peers);
+            self.liveness.peers(peers, now);
+        }
+    }
+
+    pub(super) fn heard_elsewhere(&mut self, name: &str, now: Duration) {
+        self.liveness.heard_elsewhere(name, now);
+    }
+
+    pub(super) fn is_down(&self, name: &str) -> bool {
+        self.liveness.down().any(|down| down == name)
+    }
+
+    pub(super) fn is_fenced(&self) -> bool {
+        self.liveness.is_fenced()
+    }
+
+    pub(super) fn next_deadline(&self) -> Duration {
+        if self.socket.is_some() { self.liveness.next_deadline() } else { self.next_bind }
+    }
+
+    /// Takes what arrived, does what is due, and sends.
+    pub(super) fn turn(&mut self, now: Duration) -> News {
+        let mut news = News { meta: self.bind_if_due(now), verdicts: false };
+        if let Err(error) = self.drain(now) {
+            tracing::error!(error = logs::chain(&error), "heartbeats: the socket fails, opening another one");
+            self.socket = None;
+            self.next_bind = now + PAUSE;
+            news.meta = true;
+        }
+        self.liveness.tick(now);
+        while let Some(action) = self.liveness.poll() {
+            news.verdicts |= self.carry_out(action);
+        }
+        news
+    }
+
+    fn bind_if_due(&mut self, now: Duration) -> bool {
+        if self.socket.is_some() || now < self.next_bind {
+            return false;
+        }
+        match Datagrams::bind(self.address) {
+            Ok(socket) => {
+                tracing::info!(address = %self.address, "heartbeats: listening");
+                self.socket = Some(socket);
+                self.has_failed = false;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.has_failed, true) {
+                    let (address, error) = (self.address, logs::chain(&error));
+                    tracing::warn!(
+                        %address, error,
+                        "heartbeats: the port can't be had, memberlist alone notices deaths meanwhile"
+                    );
+                }
+                self.next_bind = now + PAUSE;
+            }
+        }
+        self.socket.is_some()
+    }
+
+    fn drain(&mut self, now: Duration) -> io::Result<()> {
+        let Some(socket) = &self.socket else { return Ok(()) };
+        let mut buffer = [0; LONGEST];
+        for _ in 0..AT_ONCE {
+            match socket.receive(&mut buffer)? {
+                None => break,
+                Some(Arrival::Refused(to)) => self.liveness.refused(to, now),
+                Some(Arrival::Datagram { from, length }) => {
+                    self.liveness.datagram(from, buffer.get(..length).unwrap_or_default(), now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// True if it changes who counts, or whether this node may answer.
+    fn carry_out(&mut self, action: Action) -> bool {
+        match action {
+            Action::Send { to, bytes } => {
+                let sent = self.socket.as_ref().map(|socket| socket.send(to, &bytes));
+                if let Some(Err(error)) = sent {
+                    tracing::debug!(%to, error = logs::chain(&error), "heartbeat not sent");
+                }
+                return false;
+            }
+            Action::Note(note) => {
+                log(&note);
+                return false;
+            }
+            Action::Down(node) => {
+                tracing::warn!(node, "the speaker of this node does not answer, it counts no more")
+            }
+            Action::Up(node) => tracing::info!(node, "the speaker of this node counts again"),
+            Action::Fence(true) => tracing::warn!("answering nothing until the other speakers are heard"),
+            Action::Fence(false) => tracing::info!("the other speakers are heard, answering again"),
+        }
+        true
+    }
+
+    /// Brings the metrics up to date.
+    pub(super) fn count(&self) {
+        let counters = self.liveness.counters();
+        self.metrics.set_heartbeats(&HeartbeatCounts {
+            sent: counters.sent,
+            received: counters.received,
+            rejected: counters.malformed + counters.forged + counters.replayed + counters.unknown,
+            refused: counters.refused,
+            missed: counters.suspicions,
+            verdicts: counters.verdicts,
+        });
+        self.metrics.fenced.set(i64::from(self.liveness.is_fenced()));
+    }
+}
+
+fn log(note: &Note) {
+    match note {
+        Note::Suspected { name, evidence, silent } => {
+            let milliseconds = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(node = name, ?evidence, milliseconds, "heartbeats missed");
+        }
+        Note::Told { name, by } => tracing::info!(node = name, by, "told that the speaker of a node is down"),
+        Note::Refuted => tracing::warn!("the others took this speaker for dead, contradicted"),
+        Note::Held { name, hold } => {
+            let seconds = hold.as_secs();
+            tracing::warn!(
+                node = name,
+                seconds,
+                "the speaker of this node comes and goes, it stays out for a while"
+            );
+        }
+        Note::Stalled(gap) => {
+            let milliseconds = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(milliseconds, "this process did not run for a while");
+        }
+        Note::Overruled(name) => {
+            tracing::warn!(
+                node = name,
+                "memberlist hears a node whose heartbeats are missing: is their port blocked?"
+            );
+        }
+    }
+}

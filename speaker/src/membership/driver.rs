@@ -1,0 +1,410 @@
+//! Carries the two machines: sockets, timers, connections.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metallb_linux::since_boot;
+use metallb_membership::machine::{Action, Event, Identity, Machine, Member};
+use metallb_membership::wire::message::StreamMessage;
+use metallb_telemetry::logs;
+use metallb_telemetry::metrics::MemberMetrics;
+use tokio::net::TcpStream;
+use tokio::sync::{oneshot, watch};
+use tokio::time::sleep;
+
+use super::beats::{Beats, News};
+use super::codec::Codec;
+use super::datagrams::Arrival;
+use super::exchanges::{Exchanges, Next, Outcome};
+use super::joins::Joins;
+use super::members::Members;
+use super::ports::{Ports, own_address};
+use super::secret::Secret;
+use super::settings::RingSettings;
+use super::streams::Question;
+
+/// The longest datagram there can be.
+const LONGEST: usize = 65_535;
+/// Datagrams taken at a time, so that a flood does not keep us from everything else.
+const AT_ONCE: usize = 64;
+/// Between two looks at the file of the secret, and at the metrics.
+const REVIEW: Duration = Duration::from_secs(2);
+/// How long a goodbye may take (contract 02 §1.3).
+const GOODBYE: Duration = Duration::from_secs(1);
+/// A deadline that has passed already is looked at again after this: no mistake may turn into a busy loop.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+
+/// What the rest of the speaker tells and hears.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    pub(super) candidates: watch::Receiver<Option<BTreeSet<IpAddr>>>,
+    pub(super) asked: watch::Receiver<u64>,
+    pub(super) published: watch::Sender<Members>,
+    pub(super) stop: oneshot::Receiver<()>,
+}
+
+/// Everything the thread has.
+#[derive(Debug)]
+pub(super) struct Driver {
+    settings: RingSettings,
+    secret: Secret,
+    codec: Arc<Codec>,
+    machine: Machine,
+    beats: Option<Beats>,
+    joins: Joins,
+    exchanges: Exchanges,
+    metrics: MemberMetrics,
+    /// The members that count: names and addresses.
+    names: BTreeMap<SocketAddr, String>,
+    addresses: BTreeSet<IpAddr>,
+    next_review: Duration,
+    /// Whether the list may be another one than was published last.
+    is_stale: bool,
+    /// When the goodbye ends.
+    leaving: Option<Duration>,
+    buffer: Vec<u8>,
+}
+
+/// Why the loop turns.
+enum Wake {
+    Stop,
+    /// Nobody is left who could ask to stop.
+    Abandoned,
+    Datagrams(io::Result<()>),
+    Connection(TcpStream, SocketAddr),
+    Exchange(Next),
+    Other,
+}
+
+impl Driver {
+    pub(super) fn new(settings: RingSettings, metrics: MemberMetrics) -> io::Result<Self> {
+        let secret = Secret::read(settings.secret.as_deref())?;
+        if secret.is_none() {
+            tracing::warn!(
+                "no memberlist secret: the speakers' gossip is neither encrypted nor authenticated"
+            );
+        }
+        let address = own_address(settings.address);
+        let identity = Identity {
+            name: settings.name.clone(),
+            address: SocketAddr::new(address, settings.port),
+            meta: Vec::new(),
+        };
+        let now = since_boot();
+        let (keyring, keys) = (secret.keyring(), secret.keys());
+        let beats = settings
+            .heartbeats
+            .map(|beats| Beats::new(&settings.name, address, beats, keys, metrics.clone()));
+        Ok(Self {
+            codec: Arc::new(Codec { settings: settings.profile.clone(), keyring }),
+            machine: Machine::new(identity, settings.profile.clone(), rand::random(), now),
+            settings,
+            secret,
+            beats,
+            joins: Joins::default(),
+            exchanges: Exchanges::new(),
+            metrics,
+            names: BTreeMap::new(),
+            addresses: BTreeSet::new(),
+            next_review: now,
+            is_stale: true,
+            leaving: None,
+            buffer: vec![0; LONGEST],
+        })
+    }
+
+    /// Works until it is asked to stop, then says goodbye. Whoever holds `inputs.stop`'s other end and drops it ends
+    /// it without one.
+    pub(super) async fn run(mut self, mut inputs: Inputs) {
+        let bind = SocketAddr::new(self.settings.address, self.settings.port);
+        let mut ports = tokio::select! {
+            ports = Ports::get(bind) => ports,
+            _ = &mut inputs.stop => return,
+        };
+        while !self.has_left() {
+            self.turn(&ports, &mut inputs);
+            let wake = self.wait(&ports, &mut inputs).await;
+            if matches!(wake, Wake::Abandoned) {
+                return;
+            }
+            if let Err(error) = self.take(wake, &ports) {
+                tracing::error!(
+                    error = logs::chain(&error),
+                    "memberlist's socket fails, opening another one"
+                );
+                drop(ports);
+                ports = tokio::select! {
+                    ports = Ports::get(bind) => ports,
+                    _ = &mut inputs.stop, if self.leaving.is_none() => return,
+                };
+            }
+        }
+    }
+
+    /// Waits for something to do. Safe to cancel.
+    async fn wait(&mut self, ports: &Ports, inputs: &mut Inputs) -> Wake {
+        let beats = self.beats.as_ref();
+        let beats_ready = async {
+            match beats {
+                Some(beats) => beats.ready().await,
+                None => std::future::pending().await,
+            }
+        };
+        let pause = self.next_deadline().saturating_sub(since_boot()).max(SHORTEST_SLEEP);
+        tokio::select! {
+            asked = &mut inputs.stop, if self.leaving.is_none() => asked.map_or(Wake::Abandoned, |()| Wake::Stop),
+            ready = ports.datagrams.ready() => Wake::Datagrams(ready),
+            // A failure shows when the socket is read.
+            _ = beats_ready => Wake::Other,
+            (stream, from) = ports.accept() => Wake::Connection(stream, from),
+            next = self.exchanges.next() => Wake::Exchange(next),
+            Ok(()) = inputs.candidates.changed() => Wake::Other,
+            Ok(()) = inputs.asked.changed() => Wake::Other,
+            () = sleep(pause) => Wake::Other,
+        }
+    }
+
+    fn next_deadline(&self) -> Duration {
+        let beats = self.beats.as_ref().map(Beats::next_deadline);
+        let others = [self.machine.next_deadline(), beats, self.joins.next(), self.leaving];
+        others.into_iter().flatten().chain([self.next_review]).min().unwrap_or(self.next_review)
+    }
+
+    fn has_left(&self) -> bool {
+        self.leaving.is_some_and(|until| since_boot() >= until || self.machine.has_left())
+    }
+
+    /// Takes in why the loop turns. Fails when the socket does.
+    fn take(&mut self, wake: Wake, ports: &Ports) -> io::Result<()> {
+        let now = since_boot();
+        match wake {
+            Wake::Stop => {
+                self.leaving = Some(now + GOODBYE);
+                self.machine.leave(now);
+            }
+            Wake::Datagrams(ready) => {
+                ready?;
+                self.take_datagrams(ports, now)?;
+            }
+            Wake::Connection(stream, from) => self.exchanges.serve(stream, from, self.codec.clone()),
+            Wake::Exchange(Next::Question(question)) => self.answer(question, now),
+            Wake::Exchange(Next::Outcome(outcome)) => self.take_outcome(outcome, now),
+            Wake::Abandoned | Wake::Other => {}
+        }
+        Ok(())
+    }
+
+    fn take_datagrams(&mut self, ports: &Ports, now: Duration) -> io::Result<()> {
+        for _ in 0..AT_ONCE {
+            match ports.datagrams.receive(&mut self.buffer)? {
+                None => break,
+                Some(Arrival::Refused(to)) => self.machine.unreachable(to, now),
+                Some(Arrival::Datagram { from, length }) => self.take_datagram(from, length, now),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_datagram(&mut self, from: SocketAddr, length: usize, now: Duration) {
+        let messages = match self.codec.open(self.buffer.get(..length).unwrap_or_default()) {
+            Ok(messages) => messages,
+            Err(error) => {
+                self.metrics.packets_refused.inc();
+                tracing::debug!(%from, error = logs::chain(&error), "memberlist: a datagram is refused");
+                return;
+            }
+        };
+        if let (Some(beats), Some(name)) = (self.beats.as_mut(), self.names.get(&from)) {
+            beats.heard_elsewhere(name, now);
+        }
+        for message in messages {
+            self.machine.datagram(from, message, now);
+        }
+    }
+
+    fn answer(&mut self, question: Question, now: Duration) {
+        let answer = match question.message {
+            StreamMessage::Ping(ping) => self.machine.stream_ping(&ping, question.from),
+            StreamMessage::PushPull(theirs) => {
+                Some(StreamMessage::PushPull(self.machine.push_pull(theirs, now)))
+            }
+            StreamMessage::Ack { .. } | StreamMessage::Error(_) => None,
+        };
+        // The connection may have ended meanwhile.
+        let _ = question.answer.send(answer);
+    }
+
+    fn take_outcome(&mut self, outcome: Outcome, now: Duration) {
+        match outcome {
+            Outcome::Joined { address, answer } => {
+                let is_joined = answer.is_ok();
+                match answer {
+                    Ok(theirs) => self.machine.merge(theirs, now),
+                    Err(error) => {
+                        tracing::warn!(%address, error = logs::chain(&error), "memberlist: joining failed");
+                    }
+                }
+                self.is_stale = true;
+                self.log_round(address, is_joined, now);
+            }
+            Outcome::Synced { node, answer } => match answer {
+                Ok(theirs) => self.machine.merge(theirs, now),
+                Err(error) => {
+                    tracing::warn!(node, error = logs::chain(&error), "memberlist: push/pull failed")
+                }
+            },
+            Outcome::Pinged { sequence } => self.machine.stream_ack(sequence),
+            Outcome::Nothing => {}
+        }
+    }
+
+    fn log_round(&mut self, address: IpAddr, is_joined: bool, now: Duration) {
+        let Some(round) = self.joins.ended(address, is_joined, now) else { return };
+        if round.joined == round.expected {
+            tracing::info!(joined = round.joined, "memberlist join successfully");
+        } else {
+            tracing::warn!(joined = round.joined, expected = round.expected, "partial join");
+        }
+    }
+
+    /// Does everything that is due and tells what came of it.
+    fn turn(&mut self, ports: &Ports, inputs: &mut Inputs) {
+        let now = since_boot();
+        let asked = *inputs.asked.borrow_and_update();
+        let news = self.beats.as_mut().map(|beats| beats.turn(now)).unwrap_or_default();
+        self.take_news(news, now);
+        self.machine.tick(now);
+        self.review(now);
+        self.carry_out(ports, now);
+        if self.leaving.is_some() {
+            return;
+        }
+        let candidates = inputs.candidates.borrow_and_update();
+        if let Some(candidates) = candidates.as_ref() {
+            self.join(candidates, now);
+        }
+        self.publish(&inputs.published, candidates.as_ref(), (asked, now));
+    }
+
+    /// Looks at what only changes now and then.
+    fn review(&mut self, now: Duration) {
+        if now < self.next_review {
+            return;
+        }
+        self.next_review = now + REVIEW;
+        if let Some(beats) = &self.beats {
+            beats.count();
+        }
+        if self.secret.review(now) {
+            tracing::info!("memberlist: the secret has changed, accepting the old one and the new one");
+            let settings = self.codec.settings.clone();
+            self.codec = Arc::new(Codec { settings, keyring: self.secret.keyring() });
+            if let Some(beats) = self.beats.as_mut() {
+                beats.set_keys(self.secret.keys());
+            }
+        }
+    }
+
+    fn take_news(&mut self, news: News, now: Duration) {
+        self.is_stale |= news.verdicts;
+        if news.meta
+            && let Some(beats) = &self.beats
+        {
+            self.machine.set_meta(beats.meta(), now);
+            self.is_stale = true;
+        }
+    }
+
+    fn carry_out(&mut self, ports: &Ports, now: Duration) {
+        while let Some(action) = self.machine.poll() {
+            match action {
+                Action::Send { to, with_checksum, bodies } => {
+                    if let Err(error) = ports.datagrams.send(to, &self.codec.seal(&bodies, with_checksum)) {
+                        tracing::debug!(%to, error = logs::chain(&error), "memberlist: a datagram is not sent");
+                    }
+                }
+                Action::PushPull { to, node } => {
+                    self.exchanges.sync(to, node, self.machine.local_state(false), self.codec.clone());
+                }
+                Action::StreamPing { to, ping, within } => {
+                    self.exchanges.ping(to, ping, within, self.codec.clone());
+                }
+                Action::Event(event) => {
+                    self.is_stale = true;
+                    self.tell(&event);
+                }
+                Action::Note(note) => tracing::warn!(%note, "memberlist"),
+            }
+        }
+        if self.is_stale {
+            self.meet(now);
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        let (what, member) = match event {
+            Event::Joined(member) => ("NodeJoin", member),
+            Event::Left(member) | Event::Failed(member) => ("NodeLeave", member),
+            Event::Updated(member) => ("NodeUpdate", member),
+        };
+        let Member { name: node, address, .. } = member;
+        tracing::info!(node, %address, event = what, "node event - forcing sync");
+        self.metrics.events.with_label_values(&[what]).inc();
+    }
+
+    /// Tells the heartbeats who is there.
+    fn meet(&mut self, now: Duration) {
+        self.names = self.machine.members().map(|member| (member.address, member.name.clone())).collect();
+        self.addresses = self.names.keys().map(SocketAddr::ip).collect();
+        if let Some(beats) = self.beats.as_mut() {
+            let members = self.machine.members();
+            let members =
+                members.map(|member| (member.name.as_str(), member.address, member.meta.as_slice()));
+            beats.set_members(members, now);
+        }
+    }
+
+    fn join(&mut self, candidates: &BTreeSet<IpAddr>, now: Duration) {
+        for address in self.joins.due(candidates, &self.addresses, now) {
+            let to = SocketAddr::new(address, self.settings.port);
+            self.exchanges.join(to, self.machine.local_state(true), self.codec.clone());
+        }
+    }
+
+    /// Tells the rest of the speaker who counts, if that has changed.
+    fn publish(
+        &mut self,
+        published: &watch::Sender<Members>,
+        candidates: Option<&BTreeSet<IpAddr>>,
+        (asked, now): (u64, Duration),
+    ) {
+        let settles = || candidates.is_some_and(|known| self.joins.is_settled(known, &self.addresses, now));
+        let (was_settled, was_asked) = (published.borrow().is_settled, published.borrow().asked);
+        let is_settled = was_settled || settles();
+        if !self.is_stale && is_settled == was_settled && asked == was_asked {
+            return;
+        }
+        let is_fenced = self.beats.as_ref().is_some_and(Beats::is_fenced);
+        // While the others are not heard there is no news to give.
+        let asked = if is_fenced { was_asked } else { asked };
+        let alive: BTreeSet<String> = self.alive();
+        self.metrics.members.set(i64::try_from(alive.len()).unwrap_or(i64::MAX));
+        published.send_if_modified(|last| {
+            let since = if last.alive == alive { last.since } else { now };
+            let members = Members { alive, since, is_settled, is_fenced, asked };
+            let is_new = *last != members;
+            *last = members;
+            is_new
+        });
+        self.is_stale = false;
+    }
+
+    fn alive(&self) -> BTreeSet<String> {
+        let members = self.machine.members().map(|member| member.name.as_str());
+        let counts = |name: &&str| !self.beats.as_ref().is_some_and(|beats| beats.is_down(name));
+        members.filter(counts).map(str::to_owned).collect()
+    }
+}

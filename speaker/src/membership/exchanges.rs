@@ -1,0 +1,114 @@
+//! What goes over connections at the moment, in both directions: bounded in number and in time.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metallb_membership::wire::message::{Ping, PushPull, StreamMessage};
+use metallb_telemetry::logs;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::codec::Codec;
+use super::streams::{self, ExchangeError, Question};
+
+/// Connections of others at a time, as many as the original takes.
+const MOST_SERVED: usize = 128;
+/// Questions that wait for the driver: one for each connection.
+const MOST_QUESTIONS: usize = MOST_SERVED;
+
+/// How an exchange ended that matters to the machine.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// We asked to join.
+    Joined { address: IpAddr, answer: Result<PushPull, ExchangeError> },
+    /// We asked for all state.
+    Synced { node: String, answer: Result<PushPull, ExchangeError> },
+    /// Our ping was answered.
+    Pinged { sequence: u32 },
+    /// Nothing came of it, or nothing that matters.
+    Nothing,
+}
+
+/// The tasks. Dropping this ends them all.
+#[derive(Debug)]
+pub(super) struct Exchanges {
+    tasks: JoinSet<Outcome>,
+    served: Arc<()>,
+    ask: mpsc::Sender<Question>,
+    asked: mpsc::Receiver<Question>,
+}
+
+impl Exchanges {
+    pub(super) fn new() -> Self {
+        let (ask, asked) = mpsc::channel(MOST_QUESTIONS);
+        Self { tasks: JoinSet::new(), served: Arc::new(()), ask, asked }
+    }
+
+    /// The next question or outcome. Safe to cancel.
+    pub(super) async fn next(&mut self) -> Next {
+        tokio::select! {
+            Some(question) = self.asked.recv() => Next::Question(question),
+            Some(ended) = self.tasks.join_next() => Next::Outcome(ended.unwrap_or(Outcome::Nothing)),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Answers a connection; one too many is closed at once.
+    pub(super) fn serve(&mut self, stream: TcpStream, from: SocketAddr, codec: Arc<Codec>) {
+        if Arc::strong_count(&self.served) > MOST_SERVED {
+            tracing::warn!(%from, "too many connections at a time, this one is closed");
+            return;
+        }
+        let (slot, driver) = (self.served.clone(), self.ask.clone());
+        self.tasks.spawn(async move {
+            if let Err(error) = streams::serve(stream, from, codec, driver).await {
+                tracing::warn!(%from, error = logs::chain(&error), "memberlist: a connection failed");
+            }
+            drop(slot);
+            Outcome::Nothing
+        });
+    }
+
+    pub(super) fn join(&mut self, to: SocketAddr, state: PushPull, codec: Arc<Codec>) {
+        self.tasks.spawn(async move {
+            Outcome::Joined { address: to.ip(), answer: push_pull(to, state, codec).await }
+        });
+    }
+
+    pub(super) fn sync(&mut self, to: SocketAddr, node: String, state: PushPull, codec: Arc<Codec>) {
+        self.tasks.spawn(async move { Outcome::Synced { node, answer: push_pull(to, state, codec).await } });
+    }
+
+    pub(super) fn ping(&mut self, to: SocketAddr, ping: Ping, within: Duration, codec: Arc<Codec>) {
+        self.tasks.spawn(async move {
+            let sequence = ping.sequence;
+            match streams::ask(to, &StreamMessage::Ping(ping), codec, within).await {
+                Ok(StreamMessage::Ack { sequence: acked, .. }) if acked == sequence => {
+                    Outcome::Pinged { sequence }
+                }
+                Ok(_) => Outcome::Nothing,
+                Err(error) => {
+                    tracing::debug!(%to, error = logs::chain(&error), "ping over a connection failed");
+                    Outcome::Nothing
+                }
+            }
+        });
+    }
+}
+
+/// What [`Exchanges::next`] brings.
+#[derive(Debug)]
+pub(super) enum Next {
+    Question(Question),
+    Outcome(Outcome),
+}
+
+async fn push_pull(to: SocketAddr, state: PushPull, codec: Arc<Codec>) -> Result<PushPull, ExchangeError> {
+    let within = codec.settings.tcp_timeout;
+    match streams::ask(to, &StreamMessage::PushPull(state), codec, within).await? {
+        StreamMessage::PushPull(theirs) => Ok(theirs),
+        _ => Err(ExchangeError::Unexpected),
+    }
+}

@@ -1,0 +1,176 @@
+//! Whom to join, and when: the labelled pods that are not members (contract 02 §1.3).
+//!
+//! The original tries all of them once a minute and when its node changes. Here a new address is tried at once, and
+//! again after ever longer pauses: whoever appears in the API server is heard of within moments.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Joins under way at a time. One that succeeds names all members, so most of the others need no attempt of their own.
+const AT_ONCE: usize = 4;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// As often as the original tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Those who can be reached answer within this time.
+const SETTLING: Duration = Duration::from_secs(3);
+
+/// The attempts made so far.
+#[derive(Debug, Default)]
+pub(super) struct Joins {
+    attempts: BTreeMap<IpAddr, Attempt>,
+    under_way: BTreeSet<IpAddr>,
+    /// When candidates were first known.
+    began: Option<Duration>,
+    has_joined: bool,
+    /// Joined and attempted since the last summary.
+    round: (usize, usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    next: Duration,
+    pause: Duration,
+}
+
+/// How a round of attempts ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Round {
+    /// How many could be joined.
+    pub(super) joined: usize,
+    /// How many were tried.
+    pub(super) expected: usize,
+}
+
+impl Joins {
+    /// Whom to try to join now. Each must be [reported](Self::ended).
+    pub(super) fn due(
+        &mut self,
+        candidates: &BTreeSet<IpAddr>,
+        members: &BTreeSet<IpAddr>,
+        now: Duration,
+    ) -> Vec<IpAddr> {
+        self.began.get_or_insert(now);
+        self.attempts.retain(|address, _| candidates.contains(address) && !members.contains(address));
+        let wanted = candidates.difference(members).filter(|address| !self.under_way.contains(*address));
+        let is_due =
+            |address: &&IpAddr| self.attempts.get(*address).is_none_or(|attempt| attempt.next <= now);
+        let free = AT_ONCE.saturating_sub(self.under_way.len());
+        let due: Vec<IpAddr> = wanted.filter(is_due).take(free).copied().collect();
+        self.under_way.extend(due.iter().copied());
+        due
+    }
+
+    /// An attempt is over. Returns how the round went once no attempt is under way any more.
+    pub(super) fn ended(&mut self, address: IpAddr, is_joined: bool, now: Duration) -> Option<Round> {
+        self.under_way.remove(&address);
+        let before = self.attempts.get(&address).map(|attempt| attempt.pause * 2);
+        let pause = before.unwrap_or(FIRST_PAUSE).min(LONGEST_PAUSE);
+        self.attempts.insert(address, Attempt { next: now + pause, pause });
+        self.has_joined |= is_joined;
+        self.round.0 += usize::from(is_joined);
+        self.round.1 += 1;
+        if !self.under_way.is_empty() {
+            return None;
+        }
+        let (joined, expected) = std::mem::take(&mut self.round);
+        Some(Round { joined, expected })
+    }
+
+    /// When somebody is due again.
+    pub(super) fn next(&self) -> Option<Duration> {
+        let idle = |(address, attempt): (&IpAddr, &Attempt)| {
+            (!self.under_way.contains(address)).then_some(attempt.next)
+        };
+        let settling = self.began.map(|began| began + SETTLING);
+        self.attempts.iter().filter_map(idle).min().into_iter().chain(settling).min()
+    }
+
+    /// Whether the others have been heard, there are none, or they had time enough.
+    pub(super) fn is_settled(
+        &self,
+        candidates: &BTreeSet<IpAddr>,
+        members: &BTreeSet<IpAddr>,
+        now: Duration,
+    ) -> bool {
+        let Some(began) = self.began else { return false };
+        let is_alone = || candidates.difference(members).all(|address| self.attempts.contains_key(address));
+        self.has_joined || now >= began + SETTLING || self.under_way.is_empty() && is_alone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(last: &[u8]) -> BTreeSet<IpAddr> {
+        last.iter().map(|last| IpAddr::from([192, 0, 2, *last])).collect()
+    }
+
+    fn at(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn a_new_address_is_tried_at_once_and_a_member_never() {
+        let mut joins = Joins::default();
+        assert_eq!(joins.due(&set(&[1, 2, 3]), &set(&[1]), at(0)).len(), 2);
+        assert!(joins.due(&set(&[1, 2, 3]), &set(&[1]), at(0)).is_empty());
+        assert_eq!(joins.due(&set(&[1, 2, 3, 4]), &set(&[1]), at(1)).len(), 1);
+    }
+
+    #[test]
+    fn few_attempts_are_under_way_at_a_time() {
+        let mut joins = Joins::default();
+        let many: Vec<u8> = (1..=100).collect();
+        assert_eq!(joins.due(&set(&many), &set(&[]), at(0)).len(), AT_ONCE);
+        assert_eq!(joins.due(&set(&many), &set(&[]), at(0)).len(), 0);
+        joins.ended([192, 0, 2, 1].into(), true, at(5));
+        // The one that answered named everybody.
+        assert!(joins.due(&set(&many), &set(&many), at(5)).is_empty());
+    }
+
+    #[test]
+    fn an_address_that_does_not_answer_is_tried_again_after_ever_longer_pauses() {
+        let mut joins = Joins::default();
+        let (mut now, mut pauses) = (at(0), Vec::new());
+        for _ in 0..9 {
+            assert_eq!(joins.due(&set(&[2]), &set(&[]), now).len(), 1);
+            joins.ended([192, 0, 2, 2].into(), false, now);
+            assert!(joins.due(&set(&[2]), &set(&[]), now).is_empty());
+            let next = joins.attempts.values().next().unwrap().next;
+            pauses.push((next - now).as_secs());
+            now = next;
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        // One that was a member and is lost is new again.
+        assert!(joins.due(&set(&[2]), &set(&[2]), now).is_empty());
+        assert_eq!(joins.due(&set(&[2]), &set(&[]), now).len(), 1);
+    }
+
+    #[test]
+    fn a_round_is_summed_up_when_its_last_attempt_is_over() {
+        let mut joins = Joins::default();
+        joins.due(&set(&[1, 2]), &set(&[]), at(0));
+        assert_eq!(joins.ended([192, 0, 2, 1].into(), true, at(1)), None);
+        let round = joins.ended([192, 0, 2, 2].into(), false, at(2));
+        assert_eq!(round, Some(Round { joined: 1, expected: 2 }));
+    }
+
+    #[test]
+    fn the_list_is_settled_when_others_were_heard_or_had_their_time() {
+        let (nobody, two) = (set(&[]), set(&[1, 2]));
+        let mut joins = Joins::default();
+        assert!(!joins.is_settled(&nobody, &nobody, at(0)), "nothing is known yet");
+        joins.due(&set(&[1]), &set(&[1]), at(0));
+        assert!(joins.is_settled(&set(&[1]), &set(&[1]), at(0)), "there is nobody else");
+        let mut joins = Joins::default();
+        joins.due(&two, &nobody, at(0));
+        assert!(!joins.is_settled(&two, &nobody, at(1)));
+        joins.ended([192, 0, 2, 1].into(), false, at(2));
+        assert!(!joins.is_settled(&two, &nobody, at(2)), "one may still answer");
+        assert!(joins.is_settled(&two, &nobody, at(3000)), "too late");
+        joins.ended([192, 0, 2, 2].into(), true, at(4));
+        assert!(joins.is_settled(&two, &nobody, at(4)), "one has answered");
+    }
+}

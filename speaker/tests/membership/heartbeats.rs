@@ -1,0 +1,71 @@
+//! Heartbeats between members of ours.
+
+use std::time::{Duration, Instant};
+
+use crate::ours::{Net, Ours, heartbeats, secret_file};
+
+/// Three of ours, which know each other.
+async fn three(net: Net, secret: &str) -> [Ours; 3] {
+    let all = [net.ip(1), net.ip(2), net.ip(3)];
+    let mut ours = [1, 2, 3].map(|host| {
+        let mut settings = net.ours(host);
+        // As slow as usual: only heartbeats are fast enough for what is asked here.
+        settings.profile = metallb_membership::Settings::lan();
+        settings.heartbeats = heartbeats();
+        settings.secret = (!secret.is_empty()).then(|| secret_file("heartbeats", secret));
+        Ours::start(settings, &all)
+    });
+    for member in &mut ours {
+        member.until(&["rs-1", "rs-2", "rs-3"]).await;
+    }
+    ours
+}
+
+/// How many heartbeats a member has believed.
+fn received(member: &Ours) -> u64 {
+    let text = member.metrics.encode();
+    let line = text.lines().find_map(|line| line.strip_prefix("metallb_speaker_heartbeats_received_total "));
+    line.unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_gone_is_missed_within_a_quarter_of_a_second() {
+    for secret in ["", "secret"] {
+        let [mut first, mut second, third] = three(Net::new(), secret).await;
+        // Heartbeats flow: only who was heard can be missed.
+        first.quiet(Duration::from_secs(3)).await;
+        assert!(received(&first) > 10, "{}", received(&first));
+        let killed = Instant::now();
+        drop(third);
+        first.until(&["rs-1", "rs-2"]).await;
+        second.until(&["rs-1", "rs-2"]).await;
+        let took = killed.elapsed();
+        assert!(took < Duration::from_millis(600), "it took {took:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_back_counts_again() {
+    let net = Net::new();
+    let [mut first, _second, third] = three(net, "").await;
+    first.quiet(Duration::from_secs(1)).await;
+    drop(third);
+    first.until(&["rs-1", "rs-2"]).await;
+    let mut settings = net.ours(3);
+    settings.heartbeats = heartbeats();
+    let mut third = Ours::start(settings, &[net.ip(1), net.ip(2), net.ip(3)]);
+    first.until(&["rs-1", "rs-2", "rs-3"]).await;
+    third.until(&["rs-1", "rs-2", "rs-3"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken_leaves_the_ring_to_memberlist_until_it_is_free() {
+    let net = Net::new();
+    let taken = std::net::UdpSocket::bind((net.ip(1), 7947)).unwrap();
+    let [first, mut second, _third] = three(net, "").await;
+    second.quiet(Duration::from_secs(3)).await;
+    assert_eq!(received(&first), 0);
+    drop(taken);
+    second.quiet(Duration::from_secs(5)).await;
+    assert!(received(&first) > 5, "{}", received(&first));
+}

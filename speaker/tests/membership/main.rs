@@ -1,0 +1,11 @@
+//! Rings over real sockets on the loopback interface: of ours, and of ours with HashiCorp's memberlist, which the
+//! original speaker uses (contract 02 §1.3).
+
+#[cfg(test)]
+mod heartbeats;
+#[cfg(test)]
+mod mixed;
+#[cfg(test)]
+mod ours;
+#[cfg(test)]
+mod secrets;

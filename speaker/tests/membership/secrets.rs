@@ -1,0 +1,54 @@
+//! Who does not know the secret stays outside; a new secret takes over without a gap.
+
+use std::time::Duration;
+
+use metallb_interop::Peer;
+
+use crate::ours::{Net, Ours, heartbeats, secret_file};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_secret_or_none_keeps_both_sides_apart() {
+    for (ours, theirs) in [("one", "other"), ("one", ""), ("", "other")] {
+        let net = Net::new();
+        let mut settings = net.ours(2);
+        settings.secret = (!ours.is_empty()).then(|| secret_file("apart", ours));
+        let mut options = net.theirs(1);
+        options.secret = theirs.into();
+        let mut them = Peer::start(&options).unwrap();
+        let mut us = Ours::start(settings, &[net.ip(1)]);
+        us.until(&["rs-2"]).await;
+        let joined = them.command("join", &net.socket(2).to_string());
+        assert!(joined.is_err(), "{ours:?} {theirs:?}: {joined:?}");
+        us.quiet(Duration::from_millis(500)).await;
+        assert_eq!(them.members().unwrap(), ["go-1"], "{ours:?} {theirs:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_is_accepted_before_anybody_sends_with_it() {
+    let net = Net::new();
+    let hex = |secret: &str| secret.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let (old, new) = ("the old secret", "the new secret");
+    let file = secret_file("rotation", old);
+    let settings = |host| {
+        let mut settings = net.ours(host);
+        settings.secret = Some(file.clone());
+        settings.heartbeats = heartbeats();
+        settings
+    };
+    let mut options = net.theirs(1);
+    options.secret = old.into();
+    let mut them = Peer::start(&options).unwrap();
+    let mut us = Ours::start(settings(2), &[net.ip(1)]);
+    let mut more = Ours::start(settings(3), &[net.ip(1)]);
+    us.until(&["go-1", "rs-2", "rs-3"]).await;
+    more.until(&["go-1", "rs-2", "rs-3"]).await;
+    std::fs::write(&file, new).unwrap();
+    // Each looks at the file every two seconds; a member that starts now knows only the new one.
+    us.quiet(Duration::from_secs(5)).await;
+    them.command("add-secret", &hex(new)).unwrap();
+    them.command("use-secret", &hex(new)).unwrap();
+    us.quiet(Duration::from_secs(5)).await;
+    more.quiet(Duration::from_millis(1)).await;
+    assert_eq!(them.members().unwrap(), ["go-1", "rs-2", "rs-3"]);
+}
