@@ -3,19 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metallb_linux::{Interface, LinkError, LinkMonitor};
+use metallb_linux::{Interface, LinkError, LinkMonitor, News};
 use metallb_telemetry::logs;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::exclusion::Exclusion;
 
 /// The interfaces that may be announced on, ordered by index.
 pub type Interfaces = Arc<Vec<Interface>>;
 
-/// Changes are told by the kernel; this often we look anyway, so that nothing missed stays missed and what failed
-/// is tried again.
-const RESCAN: Duration = Duration::from_secs(10);
+/// Changes are told by the kernel, and lost ones made up for; this often everything is listed anyway.
+const RESCAN: Duration = Duration::from_mins(5);
+/// After a change was looked at, those that follow within this are looked at together: a node on which thousands of
+/// pods start has a storm of them. The first one is published at once.
+const CALM: Duration = Duration::from_millis(20);
+/// A failure is tried again after this.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Keeps the published list true. Ends when nobody follows it any more.
 #[derive(Debug)]
@@ -34,32 +38,53 @@ impl InterfaceWatch {
         let monitor = LinkMonitor::new()?;
         let (published, interfaces) = watch::channel(Interfaces::default());
         let watch = Self { monitor, exclusion, published };
-        watch.scan()?;
+        watch.publish();
         Ok((watch, interfaces))
     }
 
-    /// Publishes a list on every change, and every now and then. Safe to cancel.
-    pub async fn run(self) {
+    /// Publishes a list on every change. Safe to cancel.
+    pub async fn run(mut self) {
         let mut pace = interval(RESCAN);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The list is fresh.
+        pace.reset();
         loop {
-            let waited = tokio::select! {
-                waited = self.monitor.changed() => waited,
-                _ = pace.tick() => Ok(()),
+            let outcome = tokio::select! {
+                waited = self.monitor.changed() => waited.and_then(|()| self.follow()),
+                _ = pace.tick() => self.monitor.resync(),
                 () = self.published.closed() => return,
             };
-            if let Err(error) = waited.and_then(|()| self.scan()) {
-                tracing::error!(error = logs::chain(&error), "interfaces not listed, trying again");
-                // A broken socket must not turn this loop into a busy one: wait for the next tick.
-                pace.tick().await;
-            }
+            let pause = match outcome {
+                Ok(()) => {
+                    self.publish();
+                    CALM
+                }
+                Err(error) => {
+                    tracing::error!(error = logs::chain(&error), "interfaces not followed, trying again");
+                    // What failed may have lost news.
+                    pace.reset_after(RETRY);
+                    RETRY
+                }
+            };
+            sleep(pause).await;
         }
     }
 
-    fn scan(&self) -> Result<(), LinkError> {
-        let mut interfaces = self.monitor.list()?;
-        interfaces.retain(|interface| !self.exclusion.excludes(&interface.name));
-        self.published.send_replace(Arc::new(interfaces));
+    fn follow(&mut self) -> Result<(), LinkError> {
+        if self.monitor.take_news()? == News::Resynced {
+            tracing::info!("too much changed at once, listed all interfaces anew");
+        }
         Ok(())
+    }
+
+    fn publish(&self) {
+        let interfaces = self.monitor.interfaces(|name| !self.exclusion.excludes(name));
+        self.published.send_if_modified(|published| {
+            let is_changed = **published != interfaces;
+            if is_changed {
+                *published = Arc::new(interfaces);
+            }
+            is_changed
+        });
     }
 }

@@ -6,6 +6,7 @@ mod flood;
 mod netns;
 mod process;
 mod stall;
+mod storm;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};

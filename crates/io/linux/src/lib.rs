@@ -17,6 +17,6 @@ mod reactor;
 pub use clock::since_boot;
 pub use filter::Targets;
 pub use interface::{Ineligible, Interface, Protocols};
-pub use links::{LinkError, LinkMonitor};
+pub use links::{LinkError, LinkMonitor, News};
 pub use multicast::Memberships;
 pub use packet::{LONGEST_FRAME, PacketSocket, Protocol, SocketError};

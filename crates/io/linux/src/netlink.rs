@@ -2,13 +2,13 @@
 //!
 //! All numbers are in the byte order of the machine. Lengths in received bytes are never trusted.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 
 use metallb_net::MacAddr;
 
 use crate::interface::Interface;
+use crate::links::state::{Address, LinkTable};
 
 #[cfg(test)]
 mod tests;
@@ -55,18 +55,15 @@ pub(crate) struct Progress {
     pub(crate) is_interrupted: bool,
 }
 
-/// Takes in one received datagram of a dump. The error is the kernel's.
-pub(crate) fn take_datagram(
-    mut datagram: &[u8],
-    interfaces: &mut BTreeMap<u32, Interface>,
-) -> io::Result<Progress> {
+/// Takes in one received datagram of a dump, or of news. The error is the kernel's.
+pub(crate) fn take_datagram(mut datagram: &[u8], table: &mut LinkTable) -> io::Result<Progress> {
     let mut progress = Progress::default();
     while let Some((header, body, rest)) = split_message(datagram) {
         progress.is_interrupted |= header.flags & libc::NLM_F_DUMP_INTR != 0;
         match i32::from(header.kind) {
             libc::NLMSG_DONE => progress.is_done = true,
             libc::NLMSG_ERROR => return Err(parse_error(body)),
-            _ => take_message(header.kind, body, interfaces),
+            _ => take_message(header.kind, body, table),
         }
         datagram = rest;
     }
@@ -78,16 +75,25 @@ fn parse_error(body: &[u8]) -> io::Error {
     io::Error::from_raw_os_error(read_i32(body, 0).unwrap_or(-libc::EPROTO).saturating_neg())
 }
 
-fn take_message(kind: u16, body: &[u8], interfaces: &mut BTreeMap<u32, Interface>) {
+fn take_message(kind: u16, body: &[u8], table: &mut LinkTable) {
     match kind {
-        libc::RTM_NEWLINK => {
-            if let Some(interface) = parse_link(body) {
-                interfaces.insert(interface.index, interface);
-            }
+        // The kernel tells of ports of a bridge in the same words, without all that a link has.
+        libc::RTM_NEWLINK | libc::RTM_DELLINK if !is_of_link(body) => {}
+        libc::RTM_NEWLINK => parse_link(body).into_iter().for_each(|link| table.set_link(link)),
+        libc::RTM_DELLINK => parse_link(body).into_iter().for_each(|link| table.remove_link(link.index)),
+        libc::RTM_NEWADDR => {
+            parse_address(body).into_iter().for_each(|(index, it)| table.set_address(index, it))
         }
-        libc::RTM_NEWADDR => take_address(body, interfaces),
+        libc::RTM_DELADDR => {
+            parse_address(body).into_iter().for_each(|(index, it)| table.remove_address(index, it));
+        }
         _ => {}
     }
+}
+
+/// Other families speak of a link's role for them.
+fn is_of_link(body: &[u8]) -> bool {
+    read(body, 0).is_some_and(|[family]: [u8; 1]| i32::from(family) == libc::AF_UNSPEC)
 }
 
 struct MessageHeader {
@@ -128,14 +134,7 @@ fn parse_link(body: &[u8]) -> Option<Interface> {
     Some(interface)
 }
 
-fn take_address(body: &[u8], interfaces: &mut BTreeMap<u32, Interface>) {
-    let Some((index, address, length, is_usable)) = parse_address(body) else { return };
-    if let Some(interface) = interfaces.get_mut(&index) {
-        interface.add_address(address, length, is_usable);
-    }
-}
-
-fn parse_address(body: &[u8]) -> Option<(u32, IpAddr, u8, bool)> {
+fn parse_address(body: &[u8]) -> Option<(u32, Address)> {
     let [family, length, short_flags, _]: [u8; 4] = read(body, 0)?;
     let index = read_u32(body, 4)?;
     let (mut local, mut remote, mut flags) = (None, None, u32::from(short_flags));
@@ -150,7 +149,7 @@ fn parse_address(body: &[u8]) -> Option<(u32, IpAddr, u8, bool)> {
     // On a point-to-point link `remote` is the peer's. IPv4 subnets are around that one; IPv6 is spoken from our own.
     let address = if i32::from(family) == libc::AF_INET6 { local.or(remote)? } else { remote.or(local)? };
     let is_usable = flags & (libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED) == 0;
-    Some((index, address, length, is_usable))
+    Some((index, Address { ip: address, length, is_usable }))
 }
 
 fn parse_ip(family: u8, value: &[u8]) -> Option<IpAddr> {

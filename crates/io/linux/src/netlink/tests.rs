@@ -1,4 +1,5 @@
 use super::*;
+use std::collections::BTreeMap;
 
 /// A message with these attributes behind its fixed part.
 fn message(kind: u16, fixed: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
@@ -37,9 +38,9 @@ fn done() -> Vec<u8> {
 }
 
 fn take(messages: &[Vec<u8>]) -> BTreeMap<u32, Interface> {
-    let mut interfaces = BTreeMap::new();
-    take_datagram(&messages.concat(), &mut interfaces).unwrap();
-    interfaces
+    let mut table = LinkTable::default();
+    take_datagram(&messages.concat(), &mut table).unwrap();
+    table.interfaces(|_| true).into_iter().map(|interface| (interface.index, interface)).collect()
 }
 
 const ETH0: &[(u16, &[u8])] = &[(libc::IFLA_IFNAME, b"eth0\0"), (libc::IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1])];
@@ -93,7 +94,7 @@ fn addresses_are_added_to_their_link_and_unusable_ones_give_no_source() {
 
 #[test]
 fn the_end_of_a_dump_interruptions_and_refusals_are_seen() {
-    let mut interfaces = BTreeMap::new();
+    let mut interfaces = LinkTable::default();
     let more = take_datagram(&link(2, 0, ETH0), &mut interfaces).unwrap();
     assert_eq!(more, Progress::default());
     let end = take_datagram(&done(), &mut interfaces).unwrap();
@@ -114,13 +115,36 @@ fn truncated_and_lying_messages_are_read_without_panic() {
     ];
     let whole = whole.concat();
     for length in 0..whole.len() {
-        let _ = take_datagram(&whole[..length], &mut BTreeMap::new());
+        let _ = take_datagram(&whole[..length], &mut LinkTable::default());
     }
     for position in 0..whole.len() {
         for value in [0, 1, 3, 0x7f, 0xff] {
             let mut bytes = whole.clone();
             bytes[position] = value;
-            let _ = take_datagram(&bytes, &mut BTreeMap::new());
+            let _ = take_datagram(&bytes, &mut LinkTable::default());
         }
     }
+}
+
+#[test]
+fn news_change_what_a_dump_said() {
+    let mac = ETH0[1].1;
+    let ours = [(libc::IFA_ADDRESS, &[10, 0, 0, 1][..])];
+    let later = |more: &[Vec<u8>]| {
+        let dump = [link(2, libc::IFF_UP, ETH0), address(libc::AF_INET, 24, 0, 2, &ours)];
+        take(&[&dump, more].concat())
+    };
+    let renamed = [(libc::IFLA_IFNAME, &b"lan0\0"[..]), (libc::IFLA_ADDRESS, mac)];
+    let lan0 = &later(&[link(2, 0, &renamed)])[&2];
+    assert_eq!((lan0.name.as_str(), lan0.is_up, lan0.subnets.len()), ("lan0", false, 1), "addresses stay");
+    let gone = |mut message: Vec<u8>, kind: u16| {
+        message[4..6].copy_from_slice(&kind.to_ne_bytes());
+        message
+    };
+    let without = later(&[gone(address(libc::AF_INET, 24, 0, 2, &ours), libc::RTM_DELADDR)]);
+    assert!(without[&2].subnets.is_empty());
+    assert!(later(&[gone(link(2, 0, ETH0), libc::RTM_DELLINK)]).is_empty());
+    let mut port = gone(link(2, 0, ETH0), libc::RTM_DELLINK);
+    port[MESSAGE_HEADER] = u8::try_from(libc::AF_BRIDGE).unwrap();
+    assert_eq!(later(&[port]).len(), 1, "it left a bridge");
 }

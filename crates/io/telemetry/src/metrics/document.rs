@@ -23,7 +23,8 @@ fn speaker() -> Metrics {
     metrics.members().unwrap().events.with_label_values(&["e"]).inc();
     let speaker = metrics.speaker().unwrap();
     speaker.announced.with_label_values(&["s", "p", "n", "i"]).set(1);
-    for counter in [&speaker.requests_received, &speaker.responses_sent, &speaker.gratuitous_sent] {
+    let counters = [&speaker.requests_received, &speaker.responses_sent, &speaker.gratuitous_sent];
+    for counter in counters.into_iter().chain([&speaker.conflicts]) {
         counter.with_label_values(&["i"]).inc();
     }
     metrics

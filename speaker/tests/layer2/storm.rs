@@ -1,0 +1,66 @@
+//! A thousand interfaces that come and go.
+
+use std::io::Write as _;
+
+use metallb_speaker::interfaces::Interfaces;
+use tokio::sync::watch;
+
+use super::*;
+
+const PAIRS: usize = 500;
+
+/// Has `ip` carry out one command for each pair of interfaces.
+fn for_each_pair(node: &Namespace, command: impl Fn(usize) -> String) {
+    let mut batch = std::process::Command::new("ip");
+    batch.args(["-force", "-batch", "-"]).stdin(std::process::Stdio::piped());
+    let mut child = node.run(move || batch.spawn()).unwrap();
+    let text: String = (0..PAIRS).map(|number| command(number) + "\n").collect();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+fn names(interfaces: &watch::Receiver<Interfaces>) -> BTreeSet<String> {
+    interfaces.borrow().iter().map(|interface| interface.name.clone()).collect()
+}
+
+#[test]
+fn news_that_got_lost_in_a_storm_are_made_up_for_and_later_ones_are_heard() {
+    let node = Namespace::new();
+    let exclusion = Exclusion::read(std::path::Path::new("/does/not/exist")).unwrap();
+    let (runtime, watch, interfaces) = node.run(move || {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (watch, interfaces) = runtime.block_on(async { InterfaceWatch::new(exclusion).unwrap() });
+        (runtime, watch, interfaces)
+    });
+    let before = names(&interfaces).len();
+    // Nobody reads the news of these: the kernel drops what does not fit into the socket.
+    for_each_pair(&node, |number| format!("link add a{number} type veth peer name b{number}"));
+    assert_eq!(names(&interfaces).len(), before);
+    runtime.spawn(watch.run());
+    let until_all = |expected: usize| {
+        until("all interfaces are listed", DEADLINE, || {
+            let count = names(&interfaces).len();
+            Ok(seen(count == expected, count))
+        })
+        .unwrap();
+    };
+    until_all(before + 2 * PAIRS);
+    for_each_pair(&node, |number| format!("link del a{number}"));
+    until_all(before);
+    runtime.shutdown_background();
+}
+
+#[test]
+fn addresses_are_answered_and_changes_heard_in_a_storm_of_interfaces() {
+    let wire = Wire::new();
+    wire.announce(V4);
+    wire.until_answered(V4);
+    for_each_pair(&wire.node, |number| format!("link add a{number} type veth peer name b{number}"));
+    wire.node.sh("ip link set eth0 address 02:00:00:00:00:77");
+    until("the new hardware address is in the answers", DEADLINE, || {
+        let (_, text) = wire.client.try_sh(&question(V4));
+        Ok(seen(text.to_lowercase().contains("02:00:00:00:00:77"), text))
+    })
+    .unwrap();
+}
