@@ -38,7 +38,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::Settings;
-use crate::wire::message::{Message, PeerState, Ping, PushPull, State, StreamMessage, Versions};
+use crate::wire::message::{Message, PeerState, Ping, PushPull, State, StreamMessage, Versions, canonical};
 
 pub use action::{Action, Event, Note};
 pub use member::Member;
@@ -193,9 +193,9 @@ impl Machine {
     /// [merged](Self::merge).
     #[must_use]
     pub fn local_state(&self, is_join: bool) -> PushPull {
-        let peers = self.roster.members();
-        let peers = peers.map(|member| PeerState { state: member.state, alive: member.alive() }).collect();
-        PushPull { is_join, peers, user_state: Vec::new() }
+        let known = self.roster.records();
+        let peers = known.map(|record| PeerState { state: record.member.state, alive: record.alive() });
+        PushPull { is_join, peers: peers.collect(), user_state: Vec::new() }
     }
 
     /// Everything a member knows, who asks for the same: what was known before.
@@ -271,7 +271,7 @@ impl Machine {
 
     /// All members known, also those who are gone.
     pub fn known(&self) -> impl Iterator<Item = &Member> {
-        self.roster.members()
+        self.roster.records().map(|record| &record.member)
     }
 
     /// What is known about this member.
@@ -295,13 +295,13 @@ impl Machine {
     fn begin(&mut self, meta: Vec<u8>) {
         let member = Member {
             name: self.me.clone(),
-            address: self.address,
+            address: self.reach(self.address),
             meta: Vec::new(),
             state: State::Alive,
             versions: Versions::OURS,
             incarnation: 0,
         };
-        let record = Record { member, changed: Duration::ZERO, rival: None };
+        let record = Record { member, written: self.address, changed: Duration::ZERO, rival: None };
         self.roster.insert(record, &mut self.dice);
         self.announce(meta);
     }
@@ -313,6 +313,12 @@ impl Machine {
             self.probe = None;
         }
         now
+    }
+
+    /// Where to send what is for that address. Whoever leaves its port out listens where we do.
+    fn reach(&self, written: SocketAddr) -> SocketAddr {
+        let port = if written.port() == 0 { self.address.port() } else { written.port() };
+        canonical(written.ip(), port)
     }
 
     fn note(&mut self, note: Note) {

@@ -29,17 +29,6 @@ impl Member {
         matches!(self.state, State::Alive | State::Suspect)
     }
 
-    /// What it would say of itself.
-    pub(super) fn alive(&self) -> Alive {
-        Alive {
-            incarnation: self.incarnation,
-            node: self.name.clone(),
-            address: self.address,
-            meta: self.meta.clone(),
-            versions: self.versions,
-        }
-    }
-
     pub(super) fn contact(&self) -> Contact {
         Contact { name: self.name.clone(), address: self.address, versions: self.versions }
     }
@@ -49,10 +38,25 @@ impl Member {
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) member: Member,
+    /// Its address as it writes it: the original takes another form for another address.
+    pub(super) written: SocketAddr,
     /// When its state was last another one.
     pub(super) changed: Duration,
     /// Who last claimed its name from elsewhere, so that this is noted once.
     pub(super) rival: Option<SocketAddr>,
+}
+
+impl Record {
+    /// What the member would say of itself.
+    pub(super) fn alive(&self) -> Alive {
+        Alive {
+            incarnation: self.member.incarnation,
+            node: self.member.name.clone(),
+            address: self.written,
+            meta: self.member.meta.clone(),
+            versions: self.member.versions,
+        }
+    }
 }
 
 /// Whom to write to.

@@ -1,5 +1,6 @@
 //! What others say about members, and which of it counts: the later life, and within one life the worse news.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::wire::message::{Accusation, Alive, Message, PeerState, State, Versions};
@@ -11,17 +12,20 @@ use super::{MOST_MEMBERS, Machine, versions};
 
 impl Machine {
     /// Somebody is said to be alive.
-    pub(super) fn hear_alive(&mut self, alive: Alive, now: Duration) {
+    pub(super) fn hear_alive(&mut self, mut alive: Alive, now: Duration) {
+        let address = self.reach(alive.address);
+        // Passed on, it must not depend on who reads it.
+        alive.address.set_port(address.port());
         if !versions::are_possible(alive.versions) {
             self.note(Note::Incompatible { name: alive.node });
         } else if alive.node == self.me {
-            self.hear_of_myself(&alive);
+            self.hear_of_myself(&alive, address);
         } else if let Some(record) = self.roster.get_mut(&alive.node) {
-            let is_elsewhere = record.member.address != alive.address;
+            let is_elsewhere = record.member.address != address;
             if is_elsewhere && record.member.state != State::Left {
                 let known = record.member.address;
-                if record.rival.replace(alive.address) != Some(alive.address) {
-                    self.note(Note::Conflict { name: alive.node, known, claimed: alive.address });
+                if record.rival.replace(address) != Some(address) {
+                    self.note(Note::Conflict { name: alive.node, known, claimed: address });
                 }
             } else if is_elsewhere || alive.incarnation > record.member.incarnation {
                 self.believe(alive, now);
@@ -32,12 +36,12 @@ impl Machine {
     }
 
     /// Somebody speaks in our name: another process that has it, or an echo of an earlier life.
-    fn hear_of_myself(&mut self, alive: &Alive) {
+    fn hear_of_myself(&mut self, alive: &Alive, address: SocketAddr) {
         let Some(record) = self.roster.get_mut(&self.me).filter(|_| !self.leaving) else { return };
-        if alive.address != self.address {
-            if record.rival.replace(alive.address) != Some(alive.address) {
-                let (known, claimed) = (self.address, alive.address);
-                self.note(Note::Conflict { name: alive.node.clone(), known, claimed });
+        let known = record.member.address;
+        if address != known {
+            if record.rival.replace(address) != Some(address) {
+                self.note(Note::Conflict { name: alive.node.clone(), known, claimed: address });
             }
             return;
         }
@@ -56,19 +60,21 @@ impl Machine {
         }
         let member = Member {
             name: alive.node.clone(),
-            address: alive.address,
+            address: self.reach(alive.address),
             meta: Vec::new(),
             state: State::Dead,
             versions: alive.versions,
             incarnation: 0,
         };
-        self.roster.insert(Record { member, changed: now, rival: None }, &mut self.dice);
+        let record = Record { member, written: alive.address, changed: now, rival: None };
+        self.roster.insert(record, &mut self.dice);
         self.believe(alive, now);
     }
 
     fn believe(&mut self, alive: Alive, now: Duration) {
         self.suspicions.remove(&alive.node);
         self.spread(&alive.node.clone(), &Message::Alive(alive.clone()));
+        let address = self.reach(alive.address);
         let Some(record) = self.roster.get_mut(&alive.node) else { return };
         let was_there = record.member.is_there();
         let says_something_else = record.member.meta != alive.meta;
@@ -76,9 +82,10 @@ impl Machine {
             record.changed = now;
         }
         record.rival = None;
+        record.written = alive.address;
         record.member = Member {
             name: alive.node,
-            address: alive.address,
+            address,
             meta: alive.meta,
             state: State::Alive,
             versions: alive.versions,

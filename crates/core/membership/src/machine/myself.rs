@@ -44,7 +44,7 @@ impl Machine {
         let record = self.roster.get_mut(&self.me)?;
         let latest = record.member.incarnation.max(life);
         record.member.incarnation = latest.checked_add(1).unwrap_or(1);
-        let alive = Message::Alive(record.member.alive());
+        let alive = Message::Alive(record.alive());
         let me = self.me.clone();
         self.spread(&me, &alive);
         Some(alive)

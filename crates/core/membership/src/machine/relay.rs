@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::wire::message::{IndirectPing, Message, Ping};
+use crate::wire::message::{IndirectPing, Message, Ping, canonical};
 
 use super::Machine;
 use super::action::Note;
@@ -47,8 +47,14 @@ impl Machine {
     pub(super) fn answer(&mut self, from: SocketAddr, ping: &Ping) {
         if self.is_for_me(&ping.node, from) {
             let ack = Message::Ack { sequence: ping.sequence, payload: Vec::new() };
-            self.send(ping.source.unwrap_or(from), &ack);
+            self.send(self.listens(ping.source, from), &ack);
         }
+    }
+
+    /// Where whoever asks wants the answer.
+    fn listens(&self, source: Option<SocketAddr>, from: SocketAddr) -> SocketAddr {
+        let source = source.filter(|source| source.port() > 0).unwrap_or(from);
+        canonical(source.ip(), source.port())
     }
 
     pub(super) fn is_for_me(&mut self, node: &str, from: SocketAddr) -> bool {
@@ -68,12 +74,12 @@ impl Machine {
         self.relays.0.push_back(Relay {
             sequence,
             theirs: request.sequence,
-            asker: request.source.unwrap_or(from),
+            asker: self.listens(request.source, from),
             wants_nack: request.wants_nack,
             ends: now.saturating_add(self.settings.probe_timeout),
         });
         let ping = self.ping(sequence, request.node.clone());
-        self.send(request.target, &Message::Ping(ping));
+        self.send(self.reach(request.target), &Message::Ping(ping));
     }
 
     /// The answer to a ping on behalf of somebody, if it is one.

@@ -28,8 +28,8 @@ impl Roster {
         self.records.get_mut(name)
     }
 
-    pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
-        self.records.values().map(|record| &record.member)
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
     }
 
     /// A new one, at a random place: at the end it might wait for a whole round.

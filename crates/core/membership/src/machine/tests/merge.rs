@@ -158,6 +158,30 @@ fn a_name_stays_with_its_address_until_its_member_left() {
 }
 
 #[test]
+fn an_address_is_the_same_in_either_form_and_passed_on_as_it_came() {
+    let mapped = std::net::SocketAddr::from(([0, 0, 0, 0, 0, 0xffff, 0x0a00, 5], 7946));
+    let mut machine = member_of(3, Settings::lan());
+    hear(&mut machine, &[Message::Alive(Alive { address: mapped, ..alive(5, 1) }), is_alive(5, 2)]);
+    assert_eq!(notes(&drain(&mut machine)), []);
+    assert_eq!(
+        machine.member(&name(5)).map(|member| (member.address, member.incarnation)),
+        Some((address(5), 2))
+    );
+    hear(&mut machine, &[Message::Alive(Alive { address: mapped, ..alive(6, 1) })]);
+    let told = machine.local_state(false).peers.into_iter().find(|peer| peer.alive.node == name(6));
+    assert_eq!(told.map(|peer| peer.alive.address), Some(mapped));
+}
+
+#[test]
+fn whoever_leaves_its_port_out_listens_where_we_do() {
+    let mut machine = member_of(3, Settings::lan());
+    let without = std::net::SocketAddr::new(address(5).ip(), 0);
+    hear(&mut machine, &[Message::Alive(Alive { address: without, ..alive(5, 1) })]);
+    assert_eq!(machine.member(&name(5)).map(|member| member.address), Some(address(5)));
+    assert!(machine.local_state(false).peers.iter().all(|peer| peer.alive.address.port() == 7946));
+}
+
+#[test]
 fn who_died_may_come_back_elsewhere_once_it_is_forgotten() {
     let mut machine = member_of(3, Settings::lan());
     hear(&mut machine, &[Dead(accusation(1, 5, 2))]);

@@ -213,6 +213,7 @@ fn a_ping_is_answered_by_whom_it_means() {
         ("ours", ping("node-0", Some(address(1))), Some(address(1))),
         ("an old member's, without a source", ping("node-0", None), Some(from)),
         ("without a name", ping("", None), Some(from)),
+        ("without a port", ping("node-0", Some(SocketAddr::new(address(1).ip(), 0))), Some(from)),
         ("somebody else's", ping("node-7", Some(address(1))), None),
     ];
     for (what, ping, answered_to) in cases {
