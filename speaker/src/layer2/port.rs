@@ -144,12 +144,14 @@ impl Port {
         }
     }
 
-    /// Brings all memberships in line with the table; false when some could not be joined.
-    pub(super) fn sync_groups(&mut self, table: &AnnouncedTable) -> bool {
+    /// Brings all memberships in line with the table; false when some could not be joined. Thousands take a while:
+    /// `breathe` is called between them.
+    pub(super) fn sync_groups(&mut self, table: &AnnouncedTable, mut breathe: impl FnMut()) -> bool {
         let mut is_done = true;
         if self.spec.speaks(Protocol::Ndp) {
             for change in group_changes(table, &self.spec.link.name, &self.joined) {
                 is_done &= self.change_group(change);
+                breathe();
             }
         }
         is_done

@@ -3,6 +3,7 @@
 
 mod conflict;
 mod flood;
+mod many;
 mod netns;
 mod process;
 mod stall;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use metallb_l2::Interfaces as Scope;
 use metallb_speaker::Exclusion;
-use metallb_speaker::interfaces::InterfaceWatch;
+use metallb_speaker::interfaces::{InterfaceWatch, Interfaces};
 use metallb_speaker::layer2::{Command, Conflict, Layer2, Options};
 use metallb_telemetry::metrics::Metrics;
 use metallb_testbed::wait::{Seen, seen, until};
@@ -35,34 +36,44 @@ struct Wire {
     layer2: Option<Layer2>,
     metrics: Metrics,
     conflicts: tokio::sync::mpsc::Receiver<Conflict>,
+    interfaces: tokio::sync::watch::Receiver<Interfaces>,
 }
 
 impl Wire {
     /// The speaker's part runs; nothing is announced yet. The node has an address of its own in neither subnet.
     fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Options)) -> Self {
         let (node, client) = (Namespace::new(), Namespace::new());
         connect(&node, &client);
         let metrics = Metrics::default();
         let counters = metrics.speaker().unwrap();
         let (told, conflicts) = tokio::sync::mpsc::channel(8);
-        let options = Options { conflicts: Some(told), ..Options::default() };
-        let (runtime, layer2) = node.run(move || {
+        let mut options = Options { conflicts: Some(told), ..Options::default() };
+        change(&mut options);
+        let (runtime, layer2, interfaces) = node.run(move || {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             let entered = runtime.enter();
             let exclusion = Exclusion::read(std::path::Path::new("/does/not/exist")).unwrap();
             let (watch, interfaces) = InterfaceWatch::new(exclusion).unwrap();
             runtime.spawn(watch.run());
-            let layer2 = Layer2::start(interfaces, counters, options).unwrap();
+            let layer2 = Layer2::start(interfaces.clone(), counters, options).unwrap();
             drop(entered);
-            (runtime, layer2)
+            (runtime, layer2, interfaces)
         });
-        Self { node, client, runtime: Some(runtime), layer2: Some(layer2), metrics, conflicts }
+        Self { node, client, runtime: Some(runtime), layer2: Some(layer2), metrics, conflicts, interfaces }
     }
 
     fn send(&self, command: Command) {
+        self.send_all(vec![command]);
+    }
+
+    fn send_all(&self, commands: Vec<Command>) {
         let (runtime, layer2) = (self.runtime.as_ref().unwrap(), self.layer2.as_ref().unwrap());
-        assert!(runtime.block_on(layer2.send(vec![command])));
+        assert!(runtime.block_on(layer2.send(commands)));
     }
 
     fn announce(&self, address: &str) {
@@ -337,6 +348,36 @@ fn a_part_of_a_bridge_is_silent_and_the_bridge_answers() {
         Ok(seen(text.contains("02:00:00:00:00:55") && !text.contains(NODE_MAC), text))
     })
     .unwrap();
+}
+
+#[test]
+fn an_address_is_made_known_again_long_after_its_burst() {
+    let wire = Wire::with(|options| options.refresh = Some(Duration::from_secs(3)));
+    wire.announce(V4);
+    let started = std::time::Instant::now();
+    // A burst is five rounds within five seconds, and nothing after that.
+    until("the burst is over", DEADLINE, || Ok(seen(started.elapsed() > Duration::from_millis(5500), "")))
+        .unwrap();
+    let sent = || {
+        let text = wire.metrics.encode();
+        let name = format!("metallb_layer2_gratuitous_sent{{ip=\"{V4}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok()).unwrap()
+    };
+    let before = sent();
+    until("it is made known again, twice", DEADLINE, || Ok(seen(sent() >= before + 4, sent()))).unwrap();
+}
+
+#[test]
+fn the_loss_of_the_carrier_is_published() {
+    let wire = Wire::new();
+    let has_carrier = || wire.interfaces.borrow().iter().any(|it| it.name == "eth0" && it.has_carrier);
+    assert!(has_carrier());
+    let started = std::time::Instant::now();
+    wire.client.sh("ip link set eth0 down");
+    until("the loss is published", DEADLINE, || Ok(seen(!has_carrier(), started.elapsed().as_millis())))
+        .unwrap();
+    wire.client.sh("ip link set eth0 up");
+    until("the return is published", DEADLINE, || Ok(seen(has_carrier(), ""))).unwrap();
 }
 
 #[test]

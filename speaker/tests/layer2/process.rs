@@ -94,6 +94,18 @@ impl Process {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
+    /// Stops every thread. The signal alone takes effect when the kernel gets to it.
+    pub fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+        until("every thread is stopped", DEADLINE, || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
+            let stats = tasks.map(|task| std::fs::read_to_string(task?.path().join("stat")));
+            let stats = stats.collect::<Result<Vec<String>, std::io::Error>>()?;
+            Ok(seen(stats.iter().all(|stat| stat.contains(") T ")), stats.join("")))
+        })
+        .unwrap();
+    }
+
     /// The time the process had on any core.
     pub fn cpu_time(&self) -> Duration {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();

@@ -18,7 +18,7 @@ fn a_process_that_was_stopped_answers_nothing_until_the_fence_is_opened() {
     for address in [V4, V6] {
         until("answered before", DEADLINE, || Ok(seen(is_answered(&client, address), address))).unwrap();
     }
-    process.signal(Signal::SIGSTOP);
+    process.stop();
     // Each asks for a second, so the stop is longer than the bound; the questions wait in the sockets.
     for address in [V4, V6] {
         assert!(!is_answered(&client, address), "{address} is answered by a stopped process");

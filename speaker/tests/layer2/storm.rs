@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 
-use metallb_speaker::interfaces::Interfaces;
 use tokio::sync::watch;
 
 use super::*;

@@ -8,13 +8,21 @@ use socket2::{Domain, Socket, Type};
 
 /// Groups joined on one interface. Dropping it leaves them all.
 ///
-/// The memory of a socket holds some two thousand memberships; further ones go to another socket.
+/// The memory of a socket (`net.core.optmem_max`) holds some two thousand memberships. How many is found out by
+/// trying: what one socket has no room for goes to another.
 #[derive(Debug)]
 pub struct Memberships {
     index: u32,
-    shards: Vec<Socket>,
+    shards: Vec<Shard>,
     /// Which shard joined a group.
     joined: BTreeMap<Ipv6Addr, usize>,
+}
+
+#[derive(Debug)]
+struct Shard {
+    socket: Socket,
+    /// It had no room the last time, and nothing was left since.
+    is_full: bool,
 }
 
 impl Memberships {
@@ -32,8 +40,8 @@ impl Memberships {
         if self.joined.contains_key(&group) {
             return Ok(());
         }
-        let shard = match self.join_on_last(group) {
-            Some(result) => result?,
+        let shard = match self.join_on_open(group)? {
+            Some(shard) => shard,
             None => self.join_on_new(group)?,
         };
         self.joined.insert(group, shard);
@@ -45,24 +53,32 @@ impl Memberships {
     /// # Errors
     /// When the kernel refuses; the interface is then gone, and the membership with it.
     pub fn leave(&mut self, group: Ipv6Addr) -> io::Result<()> {
-        let shard = self.joined.remove(&group).and_then(|shard| self.shards.get(shard));
-        shard.map_or(Ok(()), |socket| socket.leave_multicast_v6(&group, self.index))
+        let shard = self.joined.remove(&group).and_then(|shard| self.shards.get_mut(shard));
+        let Some(shard) = shard else { return Ok(()) };
+        shard.is_full = false;
+        shard.socket.leave_multicast_v6(&group, self.index)
     }
 
-    /// Nothing when there is no socket yet or the last one is full.
-    fn join_on_last(&self, group: Ipv6Addr) -> Option<io::Result<usize>> {
-        let socket = self.shards.last()?;
-        match socket.join_multicast_v6(&group, self.index) {
-            Ok(()) => Some(Ok(self.shards.len().saturating_sub(1))),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::ENOBUFS)) => None,
-            Err(error) => Some(Err(error)),
+    /// Joins on the first socket that has room; none when there is none.
+    fn join_on_open(&mut self, group: Ipv6Addr) -> io::Result<Option<usize>> {
+        for (number, shard) in self.shards.iter_mut().enumerate().filter(|(_, shard)| !shard.is_full) {
+            match shard.socket.join_multicast_v6(&group, self.index) {
+                Ok(()) => return Ok(Some(number)),
+                Err(error) if is_full(&error) => shard.is_full = true,
+                Err(error) => return Err(error),
+            }
         }
+        Ok(None)
     }
 
     fn join_on_new(&mut self, group: Ipv6Addr) -> io::Result<usize> {
         let socket = Socket::new(Domain::IPV6, Type::DGRAM, None)?;
         socket.join_multicast_v6(&group, self.index)?;
-        self.shards.push(socket);
+        self.shards.push(Shard { socket, is_full: false });
         Ok(self.shards.len().saturating_sub(1))
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::ENOBUFS))
 }

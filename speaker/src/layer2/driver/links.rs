@@ -34,8 +34,9 @@ impl Driver {
         }
         for port in self.ports.values_mut() {
             // Thousands of groups take a while, which is no stall.
-            self.gate.permits();
-            is_broken |= !port.sync_groups(&self.table);
+            is_broken |= !port.sync_groups(&self.table, || {
+                self.gate.permits();
+            });
         }
         if is_broken {
             let pause = was_broken.map_or(FIRST_RETRY, |(_, pause)| (pause * 2).min(LAST_RETRY));
