@@ -164,8 +164,8 @@ impl Machine {
             Message::Ack { sequence, .. } => self.acknowledged(sequence),
             Message::Nack { sequence } => self.not_acknowledged(sequence),
             Message::Alive(alive) => self.hear_alive(alive, now),
-            Message::Suspect(accusation) => self.hear_suspect(accusation, now),
-            Message::Dead(accusation) => self.hear_dead(accusation, now),
+            Message::Suspect(accusation) => self.hear_suspect(accusation, Some(from), now),
+            Message::Dead(accusation) => self.hear_dead(accusation, Some(from), now),
             Message::User(_) => {}
         }
     }

@@ -49,7 +49,7 @@ impl Machine {
         let is_echo =
             alive.incarnation == me.incarnation && alive.meta == me.meta && alive.versions == me.versions;
         if alive.incarnation >= me.incarnation && !is_echo {
-            self.refute("", alive.incarnation);
+            self.refute("", alive.incarnation, None);
         }
     }
 
@@ -93,6 +93,7 @@ impl Machine {
         };
         let member = record.member.clone();
         if !was_there {
+            self.introduce_myself(&member.contact());
             self.actions.push_back(Action::Event(Event::Joined(member)));
         } else if says_something_else {
             self.actions.push_back(Action::Event(Event::Updated(member)));
@@ -100,8 +101,12 @@ impl Machine {
     }
 
     /// Somebody is said not to answer.
-    pub(super) fn hear_suspect(&mut self, accusation: Accusation, now: Duration) {
-        let members = self.roster.len();
+    pub(super) fn hear_suspect(
+        &mut self,
+        accusation: Accusation,
+        heard_from: Option<SocketAddr>,
+        now: Duration,
+    ) {
         let Some(record) = self.roster.get_mut(&accusation.node) else { return };
         if accusation.incarnation < record.member.incarnation {
             return;
@@ -113,11 +118,13 @@ impl Machine {
         } else if record.member.state != State::Alive {
             // Dead, or gone: nothing worse can be said.
         } else if accusation.node == self.me {
-            self.refute(&accusation.from, accusation.incarnation);
+            self.refute(&accusation.from, accusation.incarnation, heard_from);
         } else {
             record.member.incarnation = accusation.incarnation;
             record.member.state = State::Suspect;
             record.changed = now;
+            // The original counts those who are gone, too, and then waits for them to confirm.
+            let members = self.members().count();
             let suspicion = Suspicion::new(accusation.from.clone(), members, &self.settings, now);
             self.suspicions.insert(accusation.node.clone(), suspicion);
             self.spread(&accusation.node.clone(), &Message::Suspect(accusation));
@@ -125,7 +132,12 @@ impl Machine {
     }
 
     /// Somebody is said to be dead, or says goodbye.
-    pub(super) fn hear_dead(&mut self, accusation: Accusation, now: Duration) {
+    pub(super) fn hear_dead(
+        &mut self,
+        accusation: Accusation,
+        heard_from: Option<SocketAddr>,
+        now: Duration,
+    ) {
         let Some(record) = self.roster.get_mut(&accusation.node) else { return };
         if accusation.incarnation < record.member.incarnation {
             return;
@@ -136,7 +148,7 @@ impl Machine {
         }
         let is_me = accusation.node == self.me;
         if is_me && !self.leaving {
-            self.refute(&accusation.from, accusation.incarnation);
+            self.refute(&accusation.from, accusation.incarnation, heard_from);
             return;
         }
         let by_itself = accusation.node == accusation.from;
@@ -161,12 +173,12 @@ impl Machine {
             State::Alive => self.note(Note::Incompatible { name: peer.alive.node }),
             State::Left => {
                 let (incarnation, node) = (*incarnation, node.clone());
-                self.hear_dead(Accusation { incarnation, from: node.clone(), node }, now);
+                self.hear_dead(Accusation { incarnation, from: node.clone(), node }, None, now);
             }
             // Dead for others is suspect for us: it may still contradict.
             State::Dead | State::Suspect => {
                 let accusation = self.accuse(node.clone(), *incarnation);
-                self.hear_suspect(accusation, now);
+                self.hear_suspect(accusation, None, now);
             }
         }
     }
@@ -178,7 +190,7 @@ impl Machine {
         for name in over {
             let Some(record) = self.roster.get(&name) else { continue };
             let accusation = self.accuse(name, record.member.incarnation);
-            self.hear_dead(accusation, now);
+            self.hear_dead(accusation, None, now);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What this member says of itself.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::wire::message::Message;
 
 use super::action::Note;
-use super::member::Member;
+use super::member::{Contact, Member};
 use super::{MOST_META, Machine};
 
 impl Machine {
@@ -22,32 +23,43 @@ impl Machine {
     }
 
     /// Contradicts somebody who takes us for suspect, dead, or for what we were in an earlier life.
-    pub(super) fn refute(&mut self, accuser: &str, life: u32) {
+    pub(super) fn refute(&mut self, accuser: &str, life: u32, heard_from: Option<SocketAddr>) {
         self.health.worsen(1);
         self.note(Note::Refuted { accuser: accuser.to_owned() });
-        let alive = self.begin_life_after(life);
-        // The others learn of it by gossip; the accuser at once.
+        self.begin_life_after(life);
+        // The others learn of it by gossip; the accuser at once. After a restart nobody is known yet.
         let accuser = self.roster.get(accuser).filter(|record| record.member.name != self.me);
-        if let Some(accuser) = accuser.map(|record| record.member.contact())
-            && let Some(alive) = alive
-        {
-            self.send_only(accuser.address, accuser.takes_checksums(), &[alive]);
+        match accuser.map(|record| record.member.contact()) {
+            Some(accuser) => self.introduce_myself(&accuser),
+            None => {
+                if let Some(to) = heard_from {
+                    self.tell_of_myself(to, false);
+                }
+            }
+        }
+    }
+
+    /// Tells one member that we are alive: gossip reaches everybody, but not for sure.
+    pub(super) fn introduce_myself(&mut self, to: &Contact) {
+        self.tell_of_myself(to.address, to.takes_checksums());
+    }
+
+    fn tell_of_myself(&mut self, to: SocketAddr, with_checksum: bool) {
+        if let Some(me) = self.roster.get(&self.me).filter(|_| !self.leaving) {
+            let alive = Message::Alive(me.alive());
+            self.send_only(to, with_checksum, &[alive]);
         }
     }
 
     /// Tells everybody of a life later than this one and than all before. After the last number there is comes the
     /// first: others take a while to forget the old ones, but then believe it.
-    fn begin_life_after(&mut self, life: u32) -> Option<Message> {
-        if self.leaving {
-            return None;
-        }
-        let record = self.roster.get_mut(&self.me)?;
+    fn begin_life_after(&mut self, life: u32) {
+        let Some(record) = self.roster.get_mut(&self.me).filter(|_| !self.leaving) else { return };
         let latest = record.member.incarnation.max(life);
         record.member.incarnation = latest.checked_add(1).unwrap_or(1);
         let alive = Message::Alive(record.alive());
         let me = self.me.clone();
         self.spread(&me, &alive);
-        Some(alive)
     }
 
     /// Tells everybody at once, not by gossip alone: until they know, they send us what is not answered any more.
@@ -59,7 +71,7 @@ impl Machine {
         let goodbye = self.accuse(self.me.clone(), record.member.incarnation);
         self.leaving = true;
         self.probe = None;
-        self.hear_dead(goodbye.clone(), now);
+        self.hear_dead(goodbye.clone(), None, now);
         let others = self.members().map(Member::contact).collect::<Vec<_>>();
         for other in others {
             self.send_only(other.address, other.takes_checksums(), &[Message::Dead(goodbye.clone())]);

@@ -166,9 +166,11 @@ impl Machine {
         }
         // Those who were to help and did not even say that they failed are a sign that we are the one cut off.
         self.health.worsen(if nacks_expected == 0 { 1 } else { nacks_expected - nacks });
-        self.note(Note::Suspected { name: name.clone() });
+        if self.member(&name).is_some_and(|member| member.state == State::Alive) {
+            self.note(Note::Suspected { name: name.clone() });
+        }
         let accusation = self.accuse(name, probe.incarnation);
-        self.hear_suspect(accusation, now);
+        self.hear_suspect(accusation, None, now);
     }
 
     pub(super) fn accuse(&self, node: String, incarnation: u32) -> Accusation {

@@ -43,7 +43,7 @@ impl Roster {
         }
     }
 
-    /// Up to `count` of those that qualify, each as likely as any other.
+    /// Up to `count` of those that qualify, each as likely as any other, in any order.
     pub(super) fn choose(
         &self,
         count: u32,
@@ -59,6 +59,8 @@ impl Roster {
                 *place = &record.member;
             }
         }
+        // Or else the first by name would always hear first, and more.
+        dice.shuffle(&mut chosen);
         chosen.into_iter().map(Member::contact).collect()
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Suspicion {
 }
 
 impl Suspicion {
-    /// Accused by `accuser` among so many members, the dead that are still known included.
+    /// Accused by `accuser` among so many members, itself and the suspect included.
     pub(super) fn new(accuser: String, members: usize, settings: &Settings, now: Duration) -> Self {
         let mult = settings.suspicion_mult;
         let shortest = scale::suspicion_timeout(mult, members, settings.probe_interval);

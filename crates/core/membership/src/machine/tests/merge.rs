@@ -243,6 +243,40 @@ fn the_accuser_learns_the_truth_at_once() {
 }
 
 #[test]
+fn an_accuser_that_is_unknown_is_answered_where_it_spoke_from() {
+    let mut machine = Machine::new(identity(0), Settings::lan(), 7, START);
+    for (message, life) in [(Suspect(accusation(0, 1, 9)), 2), (Dead(accusation(0, 4, 9)), 5)] {
+        machine.datagram(address(9), message, START);
+        assert_eq!(sent(&drain(&mut machine)), [(address(9), vec![is_alive(0, life)])]);
+    }
+}
+
+#[test]
+fn whoever_is_new_or_back_is_told_of_us_at_once() {
+    let cases = [
+        ("new", vec![is_alive(5, 1)], 1),
+        ("known", vec![is_alive(1, 6)], 0),
+        ("back", vec![Dead(accusation(1, 5, 1)), is_alive(1, 6)], 1),
+    ];
+    for (what, messages, times) in cases {
+        let mut machine = member_of(3, Settings::lan());
+        hear(&mut machine, &messages);
+        let told =
+            sent(&drain(&mut machine)).into_iter().filter(|(_, told)| told[..] == [is_alive(0, 1)]).count();
+        assert_eq!(told, times, "{what}");
+    }
+}
+
+#[test]
+fn those_who_left_are_not_waited_for_to_confirm() {
+    let mut machine = member_of(9, Settings::lan());
+    let goodbyes: Vec<_> = (3..=9).map(|number| Dead(accusation(number, 5, number))).collect();
+    hear(&mut machine, &goodbyes);
+    hear(&mut machine, &[Suspect(accusation(1, 5, 2))]);
+    assert_eq!(machine.suspicions[&name(1)].ends(), seconds(4.0), "three are a small cluster");
+}
+
+#[test]
 fn other_metadata_in_our_name_is_of_an_earlier_life() {
     let mut machine = member_of(3, Settings::lan());
     hear(&mut machine, &[Message::Alive(Alive { meta: vec![9], ..alive(0, 1) })]);

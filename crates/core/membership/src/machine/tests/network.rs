@@ -85,7 +85,8 @@ impl Network {
         network
     }
 
-    fn of_strangers(members: usize, seed: u64) -> Self {
+    /// A cluster in which nobody knows anybody.
+    pub(super) fn of_strangers(members: usize, seed: u64) -> Self {
         let mut network = Self {
             nodes: Vec::new(),
             now: Duration::ZERO,

@@ -82,6 +82,13 @@ fn whoever_does_not_answer_is_asked_for_and_then_suspected() {
     assert_eq!(events(&after), [], "suspects still count");
 }
 
+#[test]
+fn whoever_goes_on_being_silent_is_noted_once() {
+    let mut machine = member_of(1, Settings::lan());
+    let actions = run(&mut machine, START, START + seconds(4.5));
+    assert_eq!(notes(&actions), [Note::Suspected { name: name(1) }]);
+}
+
 /// What happens to a probe: what arrives at which time, whether the member is suspected, and how unwell we are then.
 #[test]
 fn an_answer_by_whatever_way_clears() {

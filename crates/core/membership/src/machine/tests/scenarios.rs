@@ -12,6 +12,19 @@ fn members_find_each_other() {
     }
 }
 
+/// Gossip alone would leave somebody out now and then, until the next exchange.
+#[test]
+fn whoever_joins_at_the_same_time_is_not_left_out() {
+    for seed in 0..200 {
+        let mut network = Network::of_strangers(5, seed);
+        for (number, through) in [(1, 0), (2, 1), (3, 1), (4, 2)] {
+            network.join(number, through);
+        }
+        let took = network.run_until(seconds(1.0), |network| network.agrees(5));
+        assert!(took.is_some(), "seed {seed}");
+    }
+}
+
 /// Contract 02 §1.3: crash detection, 5–7 s for N ≤ 10, ≈9 s at 50, ≈10–11 s at 100, at worst ≈26 s.
 #[test]
 fn a_death_is_noticed_within_the_bounds() {
