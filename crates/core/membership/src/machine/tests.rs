@@ -9,6 +9,7 @@ use crate::{Keyring, Settings};
 
 use super::{Action, Event, Identity, Machine, Note};
 
+mod arbitrary;
 mod gossip;
 mod merge;
 mod network;
