@@ -13,7 +13,7 @@ use super::packet::encrypts;
 use super::push_pull::{self, Partial};
 
 /// Most bytes of one message, before and after decompression. Ten thousand members with all the metadata there may
-/// be are less; the original would take 20 MiB.
+/// be, and names of 200 bytes, are less; the original would take 20 MiB.
 pub const MOST_BYTES: usize = 8 << 20;
 
 /// Longest reason of a refusal that is kept.

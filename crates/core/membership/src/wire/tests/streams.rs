@@ -1,6 +1,8 @@
 //! Streams there and back, in pieces, damaged, forged and oversized.
 
-use crate::wire::message::{PushPull, StreamMessage, Versions};
+use std::net::Ipv6Addr;
+
+use crate::wire::message::{Alive, PeerState, PushPull, State, StreamMessage, Versions};
 use crate::wire::stream::{MOST_BYTES, Reader, StreamError, encode};
 use crate::wire::{BodyError, CompressionError, EncryptionError};
 use crate::{Keyring, Settings};
@@ -160,6 +162,26 @@ fn claims_of_too_much_are_refused_before_it_comes() {
         outcome = reader.next_message();
     }
     assert_eq!(outcome, too_large);
+}
+
+#[test]
+fn ten_thousand_members_fit() {
+    let peer = |number: u32| PeerState {
+        state: State::Alive,
+        alive: Alive {
+            incarnation: u32::MAX,
+            node: format!("{number:0>200}"),
+            address: (Ipv6Addr::from_bits(number.into()), 7946).into(),
+            meta: vec![0xa5; 512],
+            versions: Versions::OURS,
+        },
+    };
+    let peers = (0..10_000).map(peer).collect();
+    let all = StreamMessage::PushPull(PushPull { is_join: false, peers, user_state: vec![] });
+    let written =
+        encode(&all, &keyring(), &Settings { enable_compression: false, ..Settings::lan() }, [3; 12]);
+    let outcome = read_pieces(written.chunks(16_384), &keyring(), &Settings::lan());
+    assert!(outcome == Ok(Some(all)), "{} bytes", written.len());
 }
 
 #[test]
