@@ -14,6 +14,15 @@
 //! ```
 //!
 //! Each member counts its lives (incarnations). Only it may begin a new one, and does so to refute an accusation.
+//!
+//! What is not as in the original, and why it goes together with it:
+//! * A goodbye, a refutation and, to a new member, that we are there are said directly, too: gossip is random, and
+//!   leaves somebody out now and then.
+//! * Members that are gone don't count when a suspicion waits for others to confirm it.
+//! * Time during which nothing was done does not count.
+//! * One member whose versions don't fit is left out; the original refuses all it hears of in the same exchange.
+//! * There are bounds: of members, and of pings for others under way.
+//!
 //! Feed what arrives, call [`tick`](Machine::tick) at [`next_deadline`](Machine::next_deadline), and carry out what
 //! [`poll`](Machine::poll) returns. Clocks may jump: see `clock`.
 

@@ -24,12 +24,13 @@ impl Machine {
 
     /// Contradicts somebody who takes us for suspect, dead, or for what we were in an earlier life.
     pub(super) fn refute(&mut self, accuser: &str, life: u32, heard_from: Option<SocketAddr>) {
+        // From an exchange, or said in our name: nobody says who it was.
+        let accuser = if accuser == self.me { "" } else { accuser };
         self.health.worsen(1);
         self.note(Note::Refuted { accuser: accuser.to_owned() });
         self.begin_life_after(life);
         // The others learn of it by gossip; the accuser at once. After a restart nobody is known yet.
-        let accuser = self.roster.get(accuser).filter(|record| record.member.name != self.me);
-        match accuser.map(|record| record.member.contact()) {
+        match self.member(accuser).map(Member::contact) {
             Some(accuser) => self.introduce_myself(&accuser),
             None => {
                 if let Some(to) = heard_from {

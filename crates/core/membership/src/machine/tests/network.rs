@@ -51,11 +51,13 @@ pub(super) struct Network {
     pub(super) loss: usize,
     /// Of a thousand datagrams so many arrive twice.
     pub(super) twice: usize,
+    /// A member with a bad link, which loses three datagrams of four.
+    pub(super) ill: Option<usize>,
     /// Two members that don't reach each other.
     pub(super) cut: Option<(usize, usize)>,
     /// Whether datagrams get through at all.
     pub(super) udp_works: bool,
-    settings: Settings,
+    pub(super) settings: Settings,
     dice: Dice,
     arrivals: BTreeMap<(Duration, u64), Arrival>,
     number: u64,
@@ -94,6 +96,7 @@ impl Network {
             datagrams: 0,
             loss: 0,
             twice: 0,
+            ill: None,
             cut: None,
             udp_works: true,
             settings: Settings::lan(),
@@ -286,7 +289,9 @@ impl Network {
     fn send(&mut self, from: usize, to: SocketAddr, bodies: &[Vec<u8>]) {
         self.datagrams += 1;
         let to = self.number_of(to);
-        if !self.udp_works || !self.are_linked(from, to) || self.dice.below(1000) < self.loss {
+        let is_ill = [from, to].into_iter().any(|end| Some(end) == self.ill);
+        let loss = if is_ill { 750 } else { self.loss };
+        if !self.udp_works || !self.are_linked(from, to) || self.dice.below(1000) < loss {
             return;
         }
         let copies = if self.dice.below(1000) < self.twice { 2 } else { 1 };

@@ -110,6 +110,22 @@ fn without_datagrams_the_ping_over_a_stream_saves_everybody() {
     assert_eq!(network.noticed, []);
 }
 
+/// Lifeguard: whoever gets no answers from anybody doubts itself first.
+#[test]
+fn a_member_with_a_bad_link_is_the_only_one_taken_for_dead() {
+    for seed in 0..5 {
+        let mut network = Network::settled(10, seed);
+        for node in &mut network.nodes {
+            node.machine.settings.disable_tcp_pings = true;
+        }
+        network.ill = Some(3);
+        network.run(seconds(300.0));
+        let others =
+            (0..10).filter(|number| *number != 3).map(|number| network.times("failed", number).len());
+        assert_eq!(others.sum::<usize>(), 0, "seed {seed}: {:?}", network.noticed);
+    }
+}
+
 #[test]
 fn whoever_comes_back_refutes_its_death() {
     for (what, pause) in
