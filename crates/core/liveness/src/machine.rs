@@ -74,7 +74,7 @@ pub struct Liveness {
 }
 
 impl Liveness {
-    /// The machine of the node with that name. The boot is random and new with each process.
+    /// The machine of the node with that name. The boot is random and new with each process. Its fence is closed.
     #[must_use]
     pub fn new(me: &str, boot: u64, keys: Keys, settings: Settings, now: Duration) -> Self {
         Self {
@@ -90,14 +90,14 @@ impl Liveness {
             down: BTreeSet::new(),
             gone: BTreeMap::new(),
             falls: BTreeMap::new(),
-            fence: Fence::default(),
+            fence: Fence::at_birth(now),
             beat: 0,
             claims: 0,
             last_beat: now,
             next_beat: now,
             judged: now,
             lenient_until: now,
-            actions: VecDeque::new(),
+            actions: VecDeque::from([Action::Fence(true)]),
             counters: Counters::default(),
         }
     }

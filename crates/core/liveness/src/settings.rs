@@ -19,6 +19,8 @@ pub struct Settings {
     pub lone: Duration,
     /// The same for one that hears nobody at all; and how long a fence waits for those who do not answer.
     pub alone: Duration,
+    /// How long a new process waits for somebody to join before it answers alone.
+    pub joining: Duration,
     /// A gap of the own clock that may have been taken for death.
     pub stall: Duration,
     /// Heartbeats after which a member that was down counts again.
@@ -46,6 +48,7 @@ impl Settings {
             grace: period * 2 / 5,
             lone: period * 5,
             alone: period * 30,
+            joining: period * 10,
             stall: silence,
             fresh: 3,
             flapping: Duration::from_secs(60),

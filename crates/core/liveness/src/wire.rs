@@ -3,7 +3,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 1 | version: 1 |
-//! | 1 | kind: 0 heartbeat, 1 suspect, 2 down, 3 alive |
+//! | 1 | kind: 0 heartbeat, 1 suspect, 2 down, 3 alive, 4 ask |
 //! | 8 | boot of the sender |
 //! | 8 | boot of the receiver: a datagram for somebody else, or for an earlier life, is void |
 //! | 8 | sequence: of heartbeats, or of claims |
@@ -99,6 +99,8 @@ pub enum Verdict {
     Down,
     /// It counts: the sender hears it.
     Alive,
+    /// The sender holds it to be down and does not watch it: is it still?
+    Ask,
 }
 
 /// What speaks against a member.
@@ -150,6 +152,7 @@ fn kind(body: &Body) -> u8 {
             Verdict::Suspect => 1,
             Verdict::Down => 2,
             Verdict::Alive => 3,
+            Verdict::Ask => 4,
         },
     }
 }
@@ -176,6 +179,7 @@ fn read(bytes: &[u8]) -> Option<Datagram> {
         1 => claim(Verdict::Suspect, rest)?,
         2 => claim(Verdict::Down, rest)?,
         3 => claim(Verdict::Alive, rest)?,
+        4 => claim(Verdict::Ask, rest)?,
         _ => return None,
     };
     rest.is_empty().then_some(Datagram { from, to, sequence, body })

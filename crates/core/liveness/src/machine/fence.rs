@@ -1,7 +1,7 @@
 //! Whether this node may answer (ADR 11).
 //!
 //! ```text
-//!          stall, lost carrier, or most watchers say "down"
+//!          stall, lost carrier, or most watchers say "down"; closed at the start
 //!   open ───────────────────────────────────────────────────► closed
 //!     ▲                                                          │
 //!     └── most watchers heard of it since and say "up",  ────────┘
@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Liveness;
+use super::peer::Peer;
 use crate::output::{Action, Note};
 use crate::wire::Flags;
 
@@ -46,15 +47,24 @@ struct Closed {
     beat: u64,
     /// Who says that this node counts.
     confirmed: BTreeSet<u64>,
+    /// The process was just started: others may have taken over from the one before.
+    at_birth: bool,
 }
 
 impl Fence {
+    /// The fence of a process that was just started: others may answer in the name of the one before.
+    pub(super) fn at_birth(now: Duration) -> Self {
+        let closed = Closed { since: now, beat: 1, confirmed: BTreeSet::new(), at_birth: true };
+        Self { closed: Some(closed), ..Self::default() }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_some()
     }
 
-    pub(super) fn is_without_carrier(&self) -> bool {
-        self.without_carrier
+    /// Whether a heartbeat with that echo was sent to this node as it is now, not to the one before a gap.
+    pub(super) fn trusts(&self, echo: u64) -> bool {
+        self.closed.as_ref().is_none_or(|closed| echo >= closed.beat)
     }
 }
 
@@ -62,9 +72,13 @@ impl Liveness {
     /// Somebody saw this node's clock jump: it stood still for that long.
     pub fn stalled(&mut self, gap: Duration, now: Duration) {
         self.note(Note::Stalled(gap));
-        self.lenient_until = self.lenient_until.max(now + self.settings.silence);
         self.next_beat = self.next_beat.min(now);
         self.last_beat = now;
+        self.begin_anew(now);
+        // Memberlist may have told others of this node's death: they will be silent until it told them better.
+        if gap >= self.settings.alone {
+            self.peers.values_mut().for_each(Peer::look_away);
+        }
         // Where nobody ever heard this layer, only memberlist can have moved the addresses, and it takes longer.
         let heard = self.peers.values().any(|peer| peer.beat > 0);
         if heard || gap >= self.settings.alone {
@@ -81,7 +95,6 @@ impl Liveness {
     /// The carrier is back.
     pub fn carrier_back(&mut self, now: Duration) {
         if std::mem::take(&mut self.fence.without_carrier) {
-            self.lenient_until = self.lenient_until.max(now + self.settings.silence);
             self.close(now);
         }
     }
@@ -98,8 +111,10 @@ impl Liveness {
         if self.fence.closed.is_none() {
             self.actions.push_back(Action::Fence(true));
         }
-        self.fence.closed = Some(Closed { since: now, beat: self.beat + 1, confirmed: BTreeSet::new() });
+        self.fence.closed =
+            Some(Closed { since: now, beat: self.beat + 1, confirmed: BTreeSet::new(), at_birth: false });
         self.next_beat = self.next_beat.min(now);
+        self.begin_anew(now);
         if self.peers.is_empty() {
             self.review_fence(now);
         }
@@ -158,11 +173,16 @@ impl Liveness {
             }
             return;
         };
-        let waited = now >= closed.since + self.settings.alone;
-        let unopposed = count(denied) == 0;
-        let opens = self.peers.is_empty() || count(&closed.confirmed) >= most || waited && unopposed;
+        let bound = match (self.peers.is_empty(), closed.at_birth) {
+            (false, _) => self.settings.alone,
+            (true, true) => self.settings.joining,
+            (true, false) => Duration::ZERO,
+        };
+        let unopposed = now >= closed.since + bound && count(denied) == 0;
+        let opens = count(&closed.confirmed) >= most || unopposed;
         if opens && !without_carrier {
             self.fence.closed = None;
+            self.begin_anew(now);
             self.fence.denied.clear();
             self.fence.refuted = None;
             self.actions.push_back(Action::Fence(false));

@@ -40,6 +40,7 @@ impl Liveness {
 
     fn take_heartbeat(&mut self, sender: u64, flags: Flags, echo: u64, now: Duration) {
         let watched = self.neighbours.contains(&sender) || self.kin.contains(&sender);
+        let hears = watched && self.fence.trusts(echo);
         let Some(peer) = self.peers.get_mut(&sender) else { return };
         if flags.has(Flags::WANT) {
             peer.wanted = Some(now);
@@ -47,7 +48,11 @@ impl Liveness {
                 self.guests.insert(sender);
             }
         }
-        if watched {
+        if hears && self.is_isolated(None, now) {
+            self.begin_anew(now);
+        }
+        let Some(peer) = self.peers.get_mut(&sender) else { return };
+        if hears {
             peer.hear(&self.settings, now);
         }
         let fallen_by = peer.fall.as_ref().map(|fall| fall.evidence);
@@ -74,6 +79,7 @@ impl Liveness {
             Verdict::Down if claim.about == self.boot => self.refute(now),
             Verdict::Down => self.take_verdict(sender, claim, now),
             Verdict::Alive => self.take_vouching(claim, now),
+            Verdict::Ask => self.answer_about(sender, claim, now),
         }
     }
 
@@ -87,25 +93,30 @@ impl Liveness {
     }
 
     fn take_suspicion(&mut self, witness: u64, claim: Claim, now: Duration) {
-        let Claim { about, beat, evidence, .. } = claim;
-        let Settings { period, silence, .. } = self.settings;
-        let Some(peer) = self.peers.get_mut(&about) else { return };
-        if let Some(fall) = &peer.fall {
-            let claim = Claim { verdict: Verdict::Down, about, beat: fall.beat, evidence };
-            return self.claim_to([witness], claim);
-        }
-        if peer.heard_within(period * 3 / 2, now) && peer.beat >= beat && peer.suspicion.is_none() {
-            let vouch = Claim { verdict: Verdict::Alive, about, beat: peer.beat, evidence: Evidence::Silent };
-            self.claim_to([witness], vouch);
-        }
-        let Some(peer) = self.peers.get_mut(&about) else { return };
+        let about = claim.about;
+        self.answer_about(witness, claim, now);
+        let Some(peer) = self.peers.get_mut(&about).filter(|peer| peer.fall.is_none()) else { return };
         peer.witnesses.insert(witness, now);
         if peer.suspicion.is_none() && peer.heard.is_some() {
             // Is the port closed to this node as well?
             self.beat_to([about], Flags::PROMPT);
         }
-        self.suspect_if_silent(about, silence, now);
+        self.suspect_if_silent(about, self.settings.silence, now);
         self.judge(about, now);
+    }
+
+    /// What this node knows about one in doubt.
+    fn answer_about(&mut self, asker: u64, claim: Claim, now: Duration) {
+        let Claim { about, beat, .. } = claim;
+        let Some(peer) = self.peers.get(&about) else { return };
+        let (verdict, evidence, known) = match &peer.fall {
+            Some(fall) => (Verdict::Down, fall.evidence, fall.beat),
+            None => (Verdict::Alive, Evidence::Silent, peer.beat),
+        };
+        let hears = peer.heard_within(self.settings.period * 3 / 2, now) && peer.suspicion.is_none();
+        if verdict == Verdict::Down || hears && known >= beat {
+            self.claim_to([asker], Claim { verdict, about, beat: known, evidence });
+        }
     }
 
     /// Somebody else's verdict, unless this node knows better.

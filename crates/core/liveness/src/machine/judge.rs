@@ -8,12 +8,15 @@ use crate::Settings;
 use crate::output::{Action, Note};
 use crate::wire::{Claim, Evidence, Flags, Verdict};
 
+/// Once in so many periods a watcher is asked whether a member is still down.
+const ASK: u32 = 5;
+
+/// No more of them in one period, however many are down.
+const QUESTIONS: usize = 16;
+
 impl Liveness {
     /// Looks at everybody this node watches.
     pub(super) fn judge_all(&mut self, now: Duration) {
-        if self.fence.is_without_carrier() {
-            return;
-        }
         for boot in self.neighbours.clone() {
             self.suspect_if_silent(boot, self.patience_with(boot), now);
             self.judge(boot, now);
@@ -48,8 +51,10 @@ impl Liveness {
         self.judge(boot, now);
     }
 
+    /// One behind a closed fence judges nobody: what it does not hear may be its own fault.
     fn suspect(&mut self, boot: u64, evidence: Evidence, now: Duration) {
-        let Some(peer) = self.peers.get_mut(&boot) else { return };
+        let open = !self.fence.is_closed();
+        let Some(peer) = self.peers.get_mut(&boot).filter(|_| open) else { return };
         peer.suspicion = Some(Suspicion { since: now, evidence });
         let (name, silent) = (peer.name.clone(), now.saturating_sub(peer.heard.unwrap_or(now)));
         self.counters.suspicions += 1;
@@ -79,7 +84,7 @@ impl Liveness {
         let waited = |time: Duration| now >= suspicion.since + time;
         let falls = if agreed || self.is_only_watcher(boot) {
             suspicion.evidence == Evidence::Refused || waited(grace)
-        } else if self.is_isolated(boot, now) {
+        } else if self.is_isolated(Some(boot), now) {
             waited(alone) && peer.elsewhere.is_none_or(|at| at < suspicion.since)
         } else {
             waited(lone) && !vouched(lone)
@@ -103,13 +108,19 @@ impl Liveness {
         self.watchers_of(peer.place, boot).into_iter().all(|other| other == self.boot || gone(other))
     }
 
-    /// Whether this node hears nobody but perhaps the accused: then the fault may be its own.
-    fn is_isolated(&self, accused: u64, now: Duration) -> bool {
+    /// Whether this node hears nobody, but perhaps the accused: then the fault may be its own.
+    pub(super) fn is_isolated(&self, accused: Option<u64>, now: Duration) -> bool {
         let hears = |boot: &u64| {
             let peer = self.peers.get(boot);
-            *boot != accused && peer.is_some_and(|peer| peer.heard_within(self.settings.silence, now))
+            Some(*boot) != accused && peer.is_some_and(|peer| peer.heard_within(self.settings.silence, now))
         };
         !self.neighbours.iter().any(hears)
+    }
+
+    /// The silence was this node's own: the others get the time to be heard.
+    pub(super) fn begin_anew(&mut self, now: Duration) {
+        self.lenient_until = self.lenient_until.max(now + self.settings.silence);
+        self.peers.values_mut().for_each(|peer| peer.suspicion = None);
     }
 
     /// A member does not count any more. Whoever watched it tells everybody, so the word gets through losses.
@@ -123,6 +134,7 @@ impl Liveness {
         let (evidence, held_until) = (claim.evidence, now + hold);
         peer.fall = Some(Fall { beat, since: now, evidence, held_until, fresh: 0, last: now });
         peer.suspicion = None;
+        peer.asked = Some(now);
         let name = peer.name.clone();
         self.down.insert(boot);
         self.actions.push_back(Action::Down(name.clone()));
@@ -151,6 +163,11 @@ impl Liveness {
         self.down.remove(&boot);
         self.actions.push_back(Action::Up(name));
         self.look_around();
+        // Where one is back, others may be: a partition may have ended.
+        let down = self.down.iter();
+        for boot in down {
+            self.peers.get_mut(boot).into_iter().for_each(|peer| peer.asked = None);
+        }
         if tell {
             let claim = Claim { verdict: Verdict::Alive, about: boot, beat, evidence: Evidence::Silent };
             let receivers = self.everybody();
@@ -158,18 +175,39 @@ impl Liveness {
         }
     }
 
-    /// Verdicts that memberlist does not share, after all this time, mean that this layer does not reach the member.
+    /// Verdicts of others are asked about; those that memberlist does not share, after all this time, mean that this
+    /// layer does not reach the member.
     pub(super) fn review_fallen(&mut self, now: Duration) {
+        let mut questions = QUESTIONS;
         for boot in self.down.clone() {
             let Some(peer) = self.peers.get(&boot) else { continue };
             let Some(fall) = &peer.fall else { continue };
-            let quiet = now >= fall.last + self.settings.alone;
-            let proof = peer.elsewhere.is_some_and(|at| at > fall.since + self.settings.alone);
-            if quiet && now >= fall.held_until && (proof || now >= fall.since + self.settings.verdict) {
+            let Settings { alone, verdict, .. } = self.settings;
+            let quiet = now >= fall.last + alone && now >= fall.held_until;
+            let proof = peer.elsewhere.is_some_and(|at| at > fall.since + alone);
+            if quiet && (proof || now >= fall.since + verdict) {
                 let (name, beat) = (peer.name.clone(), peer.beat);
                 self.note(Note::Overruled(name));
                 self.rose(boot, beat, false, now);
+            } else if questions > 0 {
+                questions -= usize::from(self.ask_whether_still_down(boot, now));
             }
         }
+    }
+
+    /// Word that a member is back may have been lost, or have come before memberlist told of its new life.
+    fn ask_whether_still_down(&mut self, boot: u64, now: Duration) -> bool {
+        let due = |asked: Duration| now >= asked + self.settings.period * ASK;
+        let Some(peer) = self.peers.get_mut(&boot).filter(|peer| peer.asked.is_none_or(due)) else {
+            return false;
+        };
+        peer.asked = Some(now);
+        let place = peer.place;
+        let Some(fall) = &peer.fall else { return false };
+        let (about, beat, evidence) = (boot, fall.beat, fall.evidence);
+        let watchers = self.watchers_of(place, boot);
+        let one = watchers.iter().cycle().nth(usize::try_from(self.beat % 8).unwrap_or(0)).copied();
+        self.claim_to(one, Claim { verdict: Verdict::Ask, about, beat, evidence });
+        one.is_some()
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Peer {
     /// Its port was closed to this node while it lived: refusals mean nothing.
     pub(super) refuses_alive: bool,
     pub(super) fall: Option<Fall>,
+    /// When somebody was last asked whether it is still down.
+    pub(super) asked: Option<Duration>,
     /// Its last sequence when it last rose: verdicts from before are void.
     pub(super) risen: u64,
 }
@@ -111,6 +113,7 @@ impl Peer {
             vouched: None,
             refuses_alive: false,
             fall: None,
+            asked: None,
             risen: 0,
         }
     }

@@ -7,7 +7,7 @@ fn keys() -> Keys {
 }
 
 fn body() -> impl Strategy<Value = Body> {
-    let verdict = prop_oneof![Just(Verdict::Suspect), Just(Verdict::Down), Just(Verdict::Alive)];
+    let verdict = prop::sample::select(vec![Verdict::Suspect, Verdict::Down, Verdict::Alive, Verdict::Ask]);
     let evidence = prop_oneof![Just(Evidence::Silent), Just(Evidence::Refused)];
     let claim = (verdict, any::<u64>(), any::<u64>(), evidence)
         .prop_map(|(verdict, about, beat, evidence)| Body::Claim(Claim { verdict, about, beat, evidence }));
@@ -46,7 +46,7 @@ fn what_is_no_datagram_is_refused() {
     for (what, bytes) in [
         ("empty", vec![]),
         ("another version", with(0, 2)),
-        ("an unknown kind", with(1, 4)),
+        ("an unknown kind", with(1, 5)),
         ("unknown evidence", with(good.len() - 1, 2)),
         ("cut off", good[..good.len() - 1].to_vec()),
         ("a byte more", [&good[..], &[0]].concat()),

@@ -32,6 +32,24 @@ fn a_stall_nobody_took_for_death_costs_a_round_trip() {
 }
 
 #[test]
+fn a_new_process_answers_once_the_others_count_it_or_nobody_is_there() {
+    let mut network = Network::of(3);
+    network.kill("n1");
+    network.until("n0:n1 n2:n1", 105);
+    network.start("n1", 77);
+    network.run(100);
+    assert!(network.node("n1").fenced);
+    network.set_members();
+    network.until("", 500);
+
+    network.start("n9", 9);
+    network.run(950);
+    assert!(network.node("n9").fenced, "somebody may join");
+    network.run(200);
+    assert!(!network.node("n9").fenced);
+}
+
+#[test]
 fn one_alone_has_nobody_to_ask() {
     let mut network = Network::of(1);
     network.freeze("n0", true);
@@ -105,6 +123,7 @@ fn where_the_layer_reaches_nobody_a_short_stall_is_no_reason_to_be_silent() {
     network.start("n0", 9);
     network.set_members();
     network.cut("n0", "n1");
+    network.run(3_100);
     network.freeze("n0", true);
     network.run(1_000);
     network.freeze("n0", false);

@@ -62,7 +62,7 @@ impl Network {
         };
         (0..nodes).for_each(|number| network.start(&name(number), boot(&name(number))));
         network.set_members();
-        network.run(1000);
+        network.run(1_100);
         assert_eq!(network.standing(), "", "a healthy ring says nothing");
         network
     }

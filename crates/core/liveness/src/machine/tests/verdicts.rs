@@ -96,7 +96,7 @@ fn a_restarted_process_counts_after_three_heartbeats() {
     network.until("n0:n1 n2:n1", 105);
     network.start("n1", 77);
     network.run(300);
-    assert_eq!(network.standing(), "n0:n1 n2:n1", "memberlist has not told of its new life");
+    assert_eq!(network.standing(), "n0:n1 n1:fenced n2:n1", "memberlist has not told of its new life");
     network.set_members();
     let passed = network.until("", 400);
     assert!(passed >= 200, "{passed} ms");

@@ -1,0 +1,106 @@
+//! What must hold: no two answer for one address for long, nothing happens without a cause, and rest is rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use metallb_announce::elect;
+
+use super::network::Network;
+use super::node::Node;
+
+/// Two that could know better may answer for one address for so long.
+pub(super) const BOUND: Duration = Duration::from_millis(1_500);
+
+/// Looks for violations.
+#[derive(Debug)]
+pub(super) struct Watchdog {
+    seed: u64,
+    trace: Vec<String>,
+    /// Who answers for one address together, and since when they could know.
+    both: BTreeMap<(usize, usize, usize), Duration>,
+    /// The longest time of that kind.
+    pub(super) longest: Duration,
+}
+
+impl Watchdog {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, trace: Vec::new(), both: BTreeMap::new(), longest: Duration::ZERO }
+    }
+
+    pub(super) fn note(&mut self, now: Duration, what: impl Display) {
+        self.trace.push(format!("{now:?} {what}"));
+    }
+
+    pub(super) fn fail(&self, what: impl Display) {
+        let latest = self.trace.len().saturating_sub(200);
+        let latest = self.trace.get(latest..).unwrap_or_default().join("\n");
+        panic!("METALLB_SIM_SEED={}: {what}\n{latest}", self.seed);
+    }
+
+    /// Nobody is found dead, or fenced, for nothing.
+    pub(super) fn check_cause(&self, cause: bool, now: Duration, what: impl Display) {
+        if !cause {
+            self.fail(format_args!("{now:?} {what} without a cause"));
+        }
+    }
+
+    /// Two that hear each other and are listed by each other must not both answer for long.
+    pub(super) fn check_owners(&mut self, nodes: &[Node], network: &Network, now: Duration) {
+        let mut owners: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (number, node) in nodes.iter().enumerate().filter(|(_, node)| node.runs()) {
+            node.answers.iter().for_each(|address| owners.entry(*address).or_default().push(number));
+        }
+        let could_know = |one: usize, other: usize| {
+            let lists = |a: usize, b: usize| {
+                let (a, other) = (nodes.get(a), nodes.get(b));
+                a.and_then(|a| a.view.get(&b)).copied() == other.map(|other| other.boot)
+            };
+            network.connects(one, other) && lists(one, other) && lists(other, one)
+        };
+        let mut both = BTreeMap::new();
+        for (address, owners) in owners {
+            for (at, one) in owners.iter().enumerate() {
+                for other in owners.iter().skip(at + 1).filter(|other| could_know(*one, **other)) {
+                    let pair = (address, *one, *other);
+                    both.insert(pair, self.both.get(&pair).copied().unwrap_or(now));
+                }
+            }
+        }
+        self.both = both;
+        for ((address, one, other), since) in self.both.clone() {
+            self.longest = self.longest.max(now - since);
+            if now > since + BOUND {
+                self.fail(format_args!(
+                    "{now:?} {one} and {other} both answer for {address}, since {since:?}"
+                ));
+            }
+        }
+    }
+
+    pub(super) fn shares(&self) -> bool {
+        !self.both.is_empty()
+    }
+
+    /// Everybody counts everybody, and the one elected answers, alone.
+    pub(super) fn check_rest(&self, nodes: &[Node], addresses: &[IpAddr]) {
+        for node in nodes {
+            if node.fenced || !node.down.is_empty() || node.view.len() + 1 != nodes.len() {
+                let Node { name, fenced, down, view, .. } = node;
+                self.fail(format_args!(
+                    "no rest: {name} fenced {fenced}, down {down:?}, lists {}",
+                    view.len()
+                ));
+            }
+        }
+        for (number, address) in addresses.iter().enumerate() {
+            let elected = elect(nodes.iter().map(|node| (node.name.as_str(), 0)), *address);
+            let answering = nodes.iter().filter(|node| node.answers.contains(&number));
+            let answering: BTreeSet<&str> = answering.map(|node| node.name.as_str()).collect();
+            if answering != elected.into_iter().collect() {
+                self.fail(format_args!("{answering:?} answer for {address}, elected is {elected:?}"));
+            }
+        }
+    }
+}

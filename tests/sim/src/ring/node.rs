@@ -1,0 +1,135 @@
+//! A speaker: its process, its machine, what it believes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use metallb_liveness::{Keys, Liveness, Member, Settings};
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Process {
+    /// It runs.
+    Runs,
+    /// It stands still; what it is sent waits.
+    Frozen,
+    /// There is none: the port is closed.
+    Gone,
+}
+
+/// How much waits for a process that stands still.
+const BUFFER: usize = 256;
+
+/// A node and its speaker.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) name: String,
+    pub(super) process: Process,
+    pub(super) machine: Liveness,
+    /// Counts its lives.
+    pub(super) boot: u64,
+    /// Whom memberlist lists here, in which life.
+    pub(super) view: BTreeMap<usize, u64>,
+    pub(super) down: BTreeSet<usize>,
+    pub(super) fenced: bool,
+    /// What its clock jumped ahead so far.
+    pub(super) ahead: Duration,
+    /// Its scheduler wakes it so much too late, at most, in milliseconds.
+    pub(super) lag: usize,
+    /// It gets no processor before.
+    pub(super) busy: Duration,
+    /// Datagrams that wait.
+    pub(super) buffer: Vec<(usize, Vec<u8>)>,
+    /// When it will be woken; earlier plans are void.
+    pub(super) wake: Duration,
+    /// For which addresses it answers.
+    pub(super) answers: BTreeSet<usize>,
+    /// When something last was wrong with it, for its own or anybody's part.
+    pub(super) ailed: Option<Duration>,
+}
+
+impl Node {
+    pub(super) fn new(number: usize, now: Duration) -> Self {
+        let name = name(number);
+        let boot = boot(number, 1);
+        Self {
+            machine: machine(&name, boot, now),
+            name,
+            process: Process::Runs,
+            boot,
+            view: BTreeMap::new(),
+            down: BTreeSet::new(),
+            fenced: false,
+            ahead: Duration::ZERO,
+            lag: 0,
+            busy: Duration::ZERO,
+            buffer: Vec::new(),
+            wake: Duration::MAX,
+            answers: BTreeSet::new(),
+            ailed: Some(now),
+        }
+    }
+
+    /// A new process, which knows nobody.
+    pub(super) fn restart(&mut self, now: Duration) {
+        self.boot += 1;
+        self.machine = machine(&self.name, self.boot, now + self.ahead);
+        self.process = Process::Runs;
+        self.view.clear();
+        self.down.clear();
+        self.buffer.clear();
+        self.fenced = false;
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        self.process == Process::Runs
+    }
+
+    /// Whether this node lets the other take part in elections.
+    pub(super) fn counts(&self, other: usize) -> bool {
+        self.view.contains_key(&other) && !self.down.contains(&other)
+    }
+
+    /// Puts a datagram aside.
+    pub(super) fn put_aside(&mut self, from: usize, bytes: Vec<u8>) {
+        if self.buffer.len() < BUFFER {
+            self.buffer.push((from, bytes));
+        }
+    }
+}
+
+fn machine(name: &str, boot: u64, now: Duration) -> Liveness {
+    Liveness::new(name, boot, Keys::derive([&b"secret"[..]]), Settings::default(), now)
+}
+
+pub(super) fn name(number: usize) -> String {
+    format!("node-{number}")
+}
+
+/// The boot of a node's life: as good as random.
+fn boot(number: usize, life: u64) -> u64 {
+    ((number as u64 + 1) << 20) + life
+}
+
+pub(super) fn number(name: &str) -> usize {
+    name.strip_prefix("node-").and_then(|number| number.parse().ok()).unwrap_or(usize::MAX)
+}
+
+pub(super) fn address(number: usize) -> SocketAddr {
+    let octet = |shift: usize| u8::try_from(number >> shift & 0xff).unwrap_or(0);
+    SocketAddr::from(([10, octet(16), octet(8), octet(0)], 7947))
+}
+
+pub(super) fn number_at(address: SocketAddr) -> usize {
+    match address.ip() {
+        std::net::IpAddr::V4(address) => {
+            let [_, a, b, c] = address.octets().map(usize::from);
+            a << 16 | b << 8 | c
+        }
+        std::net::IpAddr::V6(_) => usize::MAX,
+    }
+}
+
+pub(super) fn member(number: usize, boot: u64) -> Member {
+    Member { name: name(number), address: address(number), boot }
+}

@@ -1,0 +1,84 @@
+//! Faults take effect.
+
+use super::faults::Fault;
+use super::node::{Node, Process};
+use super::{World, node};
+
+impl World {
+    pub(super) fn fault(&mut self, fault: &Fault) {
+        self.watchdog.note(self.now, format_args!("{fault:?}"));
+        match fault {
+            Fault::Kill(number) => self.stop(*number, Process::Gone),
+            Fault::Freeze(number) => self.stop(*number, Process::Frozen),
+            Fault::Start(number) => self.start(*number),
+            Fault::Thaw(number) => self.thaw(*number),
+            Fault::Unplug(number, seen) => self.plug(*number, false, *seen),
+            Fault::Plug(number, seen) => self.plug(*number, true, *seen),
+            Fault::Split(side, one_way) => {
+                self.split = self.now;
+                self.network.split(side.clone(), *one_way);
+            }
+            Fault::Heal => {
+                self.split = self.now;
+                self.network.heal();
+            }
+            Fault::Jump(number, by) => {
+                let by = *by;
+                self.ail(*number);
+                self.with(*number, |node, _| node.ahead += by);
+                self.with(*number, |node, now| node.machine.tick(now));
+                return;
+            }
+            Fault::Load(number, lag) => {
+                let lag = usize::try_from(lag.as_millis()).unwrap_or(0);
+                self.nodes.get_mut(*number).into_iter().for_each(|node| node.lag = lag);
+                return;
+            }
+        }
+        self.spread_rumours();
+    }
+
+    fn ail(&mut self, number: usize) {
+        let now = self.now;
+        self.nodes.get_mut(number).into_iter().for_each(|node| node.ailed = Some(now));
+    }
+
+    fn stop(&mut self, number: usize, process: Process) {
+        self.ail(number);
+        self.nodes.get_mut(number).into_iter().for_each(|node| node.process = process);
+        self.elect(number);
+    }
+
+    fn start(&mut self, number: usize) {
+        self.ail(number);
+        let now = self.now;
+        self.nodes.get_mut(number).into_iter().for_each(|node| node.restart(now));
+        self.with(number, |node, now| node.machine.tick(now));
+    }
+
+    /// What waited is handed in first, as a socket does; then the deadline that passed.
+    fn thaw(&mut self, number: usize) {
+        self.ail(number);
+        let Some(node) = self.nodes.get_mut(number) else { return };
+        node.process = Process::Runs;
+        let waited = std::mem::take(&mut node.buffer);
+        self.with(number, |node, now| {
+            for (from, bytes) in waited {
+                node.machine.datagram(node::address(from), &bytes, now);
+            }
+            node.machine.tick(now);
+        });
+        self.elect(number);
+    }
+
+    fn plug(&mut self, number: usize, plugged: bool, seen: bool) {
+        self.ail(number);
+        self.network.plug(number, plugged);
+        let tell = |node: &mut Node, now| {
+            if plugged { node.machine.carrier_back(now) } else { node.machine.carrier_lost(now) }
+        };
+        if seen {
+            self.with(number, tell);
+        }
+    }
+}
