@@ -51,7 +51,7 @@ pub(super) struct Network {
     pub(super) loss: usize,
     /// Of a thousand datagrams so many arrive twice.
     pub(super) twice: usize,
-    /// A member with a bad link, which loses three datagrams of four.
+    /// A member with a bad link, which loses every other datagram.
     pub(super) ill: Option<usize>,
     /// Two members that don't reach each other.
     pub(super) cut: Option<(usize, usize)>,
@@ -290,7 +290,7 @@ impl Network {
         self.datagrams += 1;
         let to = self.number_of(to);
         let is_ill = [from, to].into_iter().any(|end| Some(end) == self.ill);
-        let loss = if is_ill { 750 } else { self.loss };
+        let loss = if is_ill { 500 } else { self.loss };
         if !self.udp_works || !self.are_linked(from, to) || self.dice.below(1000) < loss {
             return;
         }
