@@ -21,11 +21,14 @@ fn may_use(here: Place, there: Place) -> bool {
     }
 }
 
-/// What a dev-dependency may name beyond that. The speaker's tests need network namespaces and other speakers.
+/// What a dev-dependency may name beyond that. The speaker's tests need network namespaces and other speakers; those of
+/// foreign programs need ours to talk to them.
 fn tests_may_use(here: Place, there: Place) -> bool {
     matches!(
         (here, there),
-        (_, Place::Testkit) | (Place::Binary("speaker"), Place::Tool("testbed") | Place::Interop)
+        (_, Place::Testkit)
+            | (Place::Binary("speaker"), Place::Tool("testbed") | Place::Interop)
+            | (Place::Interop, Place::Core(_))
     )
 }
 

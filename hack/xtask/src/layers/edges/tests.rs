@@ -16,7 +16,7 @@ fn the_layers_as_they_should_be_are_fine() {
         ("hack/testbed", &["hack/oci", "nix"]),
         ("hack/xtask", &["hack/oci", "crates/core/api", "clap"]),
         ("tests/e2e", &["hack/testbed", "dev:crates/testkit"]),
-        ("tests/interop", &["hack/testbed"]),
+        ("tests/interop", &["hack/testbed", "dev:crates/core/config"]),
         ("kube-derive", &["libc"]),
         ("kube-core", &["http"]),
     ]);
