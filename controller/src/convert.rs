@@ -10,11 +10,13 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 use anyhow::{Context as _, Result, bail};
-use clap::Parser;
+use clap::{ArgAction, Parser};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use metallb_legacy::{Resources, Source};
 use metallb_process::go_style;
+
+use crate::flags::go_bool;
 
 #[cfg(test)]
 mod tests;
@@ -34,10 +36,12 @@ struct Original {
     #[arg(long, default_value = "./config.yaml")]
     source: String,
     /// The file holds the configuration without a `ConfigMap` around it.
-    #[arg(long)]
+    #[arg(long, value_parser = go_bool, default_value = "false", default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     only_data: bool,
     /// Prints the resources instead of writing them to /var/input/resources.yaml.
-    #[arg(long)]
+    #[arg(long, value_parser = go_bool, default_value = "false", default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     stdout: bool,
 }
 

@@ -238,7 +238,7 @@ fn parse_unknown_pool(text: &str) -> Result<UnknownPool, FlagsError> {
 }
 
 /// The spellings of Go's `flag` package.
-fn go_bool(text: &str) -> Result<bool, String> {
+pub(crate) fn go_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

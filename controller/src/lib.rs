@@ -9,6 +9,8 @@ mod daemon;
 mod flags;
 mod gauges;
 mod leadership;
+#[cfg(test)]
+mod logged;
 mod memberlist;
 mod owner;
 mod pool_status;

@@ -300,8 +300,10 @@ impl Office {
         match news {
             News::Gone(key) => {
                 self.writer.withdraw(&key);
+                if !allocator.held(&key).is_empty() {
+                    tracing::info!(event = "serviceDeleted", service = %key, "service deleted");
+                }
                 allocator.forget(&key);
-                tracing::debug!(event = "serviceDeleted", service = %key, "service deleted");
             }
             News::Garbled { key, malformed, unseen } => {
                 tell_garbled(events, &key, &malformed);

@@ -6,6 +6,9 @@ use metallb_cluster::{EventSink, EventType, Malformed, Version};
 use metallb_config::Quoted;
 use metallb_config::service::ServiceKey;
 
+#[cfg(test)]
+mod tests;
+
 /// Tells what was decided about a Service: to its user as events, to the admin as log lines.
 pub(crate) fn tell(events: &EventSink, service: &Version, decision: &Decision) {
     for event in &decision.events {

@@ -202,3 +202,17 @@ fn only_webhook_follows_neither_services_nor_pools_and_leaves_the_configuration_
         assert!(!paths.iter().any(|path| path.contains(none)), "{none}: {paths:?}");
     }
 }
+
+/// Contract 01 §7.2: the Secret is looked for by its name, whatever is done about webhooks.
+#[test]
+fn the_memberlist_secret_is_looked_for_in_every_webhook_mode() {
+    for mode in ["enabled", "disabled", "onlywebhook"] {
+        let server = Nothing::serve(&format!("memberlist-{mode}"));
+        let mode = format!("--webhook-mode={mode}");
+        let (mut child, _log) = server.start(&[&mode, "--ml-secret-name=members"]);
+        let asked = server.until("metadata.name%3Dmembers").pop().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(asked.starts_with("GET /api/v1/namespaces/n/secrets?"), "{mode}: {asked}");
+    }
+}

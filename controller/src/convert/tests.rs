@@ -29,6 +29,19 @@ fn the_converter_is_told_from_the_controller() {
     }
 }
 
+/// Contract 01 §10, CLI.
+#[test]
+fn the_original_s_flags_have_their_defaults() {
+    let flags = |line: &str| match asked(line) {
+        Some(Conversion(Command::Original(flags))) => (flags.source, flags.only_data, flags.stdout),
+        _ => panic!("{line}"),
+    };
+    assert_eq!(flags("/configmaptocrs"), ("./config.yaml".to_owned(), false, false));
+    let line = "/configmaptocrs -source=x.yaml -only-data -stdout";
+    assert_eq!(flags(line), ("x.yaml".to_owned(), true, true));
+    assert!(!flags("/configmaptocrs --stdout=false --only-data").2);
+}
+
 #[test]
 fn a_source_outside_its_folder_is_unsafe() {
     let table = [

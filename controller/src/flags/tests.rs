@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use clap::CommandFactory as _;
 use metallb_process::go_style;
 
 use super::*;
@@ -82,6 +83,87 @@ fn defaults_are_those_of_the_contract() {
     };
     let webhooks = settings.webhooks.unwrap();
     assert_eq!((webhooks.certificate, webhooks.http2), (secret, false));
+}
+
+/// §7.1, the columns flag and default, and the variables.
+#[test]
+fn every_flag_has_the_default_and_the_variable_of_the_contract() {
+    let table = [
+        ("port", "9120", None),
+        ("namespace", "", Some("METALLB_NAMESPACE")),
+        ("ml-secret-name", "", Some("METALLB_ML_SECRET_NAME")),
+        ("deployment", "", Some("METALLB_DEPLOYMENT")),
+        ("log-level", "info", None),
+        ("pprof-bind-address", "", None),
+        ("health-probe-port", "17472", None),
+        ("disable-cert-rotation", "false", None),
+        ("cert-dir", "/tmp/k8s-webhook-server/serving-certs", None),
+        ("cert-service-name", "metallb-webhook-service", None),
+        ("lb-class", "", None),
+        ("webhook-mode", "enabled", None),
+        ("webhook-secret", "metallb-webhook-cert", None),
+        ("pod-name", "", Some("METALLB_POD_NAME")),
+        ("webhook-http2", "false", None),
+        ("tls-min-version", "", None),
+        ("tls-cipher-suites", "", None),
+        ("tls-curve-preferences", "", None),
+        ("metrics-cert-dir", "", None),
+        ("kubeconfig", "", None),
+    ];
+    let command = Flags::command();
+    for (flag, default, variable) in table {
+        let argument = command.get_arguments().find(|argument| argument.get_long() == Some(flag)).unwrap();
+        let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_str()).collect();
+        assert_eq!(defaults, [Some(default)], "{flag}");
+        assert_eq!(argument.get_env().and_then(|name| name.to_str()), variable, "{flag}");
+    }
+}
+
+/// §7.1, the column meaning.
+#[test]
+fn what_a_flag_says_reaches_the_settings() {
+    let given = settings(&[
+        "--ml-secret-name=s",
+        "--deployment=d",
+        "--pod-name=p",
+        "--log-level=debug",
+        "--cert-service-name=w",
+        "--webhook-secret=x",
+        "--webhook-http2",
+        "--pprof-bind-address=127.0.0.1:6060",
+    ]);
+    let given = given.unwrap();
+    let texts = [&given.memberlist_secret, &given.deployment, &given.pod];
+    assert_eq!((texts.map(String::as_str), given.log_level), (["s", "d", "p"], Level::Debug));
+    let secret = CertificateSource::Secret { name: "x".to_owned(), service: "w".to_owned() };
+    let webhooks = given.webhooks.unwrap();
+    assert_eq!((webhooks.certificate, webhooks.http2), (secret, true));
+    assert_eq!(given.remarks, ["--pprof-bind-address has no effect: there is no profiler"]);
+    for (args, folder) in [
+        (vec!["--disable-cert-rotation"], "/tmp/k8s-webhook-server/serving-certs"),
+        (vec!["-disable-cert-rotation=true", "-cert-dir=/x"], "/x"),
+    ] {
+        let certificate = settings(&args).unwrap().webhooks.unwrap().certificate;
+        assert_eq!(certificate, CertificateSource::Files(folder.into()));
+    }
+}
+
+/// §7.1, `METALLB_BGP_TYPE`.
+#[test]
+fn the_bgp_engine_is_native_unless_the_environment_names_another_and_frr_is_deprecated() {
+    let deprecated = ["METALLB_BGP_TYPE=frr is deprecated: use native or frr-k8s"];
+    for (variable, engine, remarks) in [
+        ("", BgpType::Native, &[][..]),
+        ("native", BgpType::Native, &[]),
+        ("frr", BgpType::Frr, &deprecated),
+        ("frr-k8s", BgpType::FrrK8s, &[]),
+        ("other", BgpType::Other, &[]),
+    ] {
+        let flags = Flags { bgp_type: variable.to_owned(), ..parse(&[]).unwrap() };
+        let settings = flags.validate().unwrap();
+        assert_eq!(settings.webhooks.unwrap().bgp_type, engine, "{variable}");
+        assert_eq!(settings.remarks, remarks, "{variable}");
+    }
 }
 
 #[test]

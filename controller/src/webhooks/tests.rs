@@ -132,14 +132,20 @@ async fn rule_2_an_update_replaces_the_object_of_its_name_and_lists_are_read_liv
 
 #[tokio::test]
 async fn rule_2_without_a_list_nothing_is_accepted() {
-    for (path, submitted, expected) in [
-        (POOL, pool("p", "10.0.0.0/24"), "failed to get existing IPAddressPool objects: "),
-        (PEER, peer("p", json!({})), "failed to get existing BGPPeer objects: "),
+    let any = |kind: &str| object(kind, "v1beta1", "p", json!({}));
+    for (path, operation, submitted, listed) in [
+        (POOL, Operation::Create, pool("p", "10.0.0.0/24"), "IPAddressPool"),
+        (L2, Operation::Create, any("L2Advertisement"), "L2Advertisement"),
+        (BGP, Operation::Create, any("BGPAdvertisement"), "BGPAdvertisement"),
+        (COMMUNITY, Operation::Create, any("Community"), "Community"),
+        (PEER, Operation::Create, peer("p", json!({})), "BGPPeer"),
+        (BFD, Operation::Delete, any("BFDProfile"), "BGPPeer"),
     ] {
         let server = ApiServer::default();
         server.fail_all(Some(Failure::Status(403)));
-        let verdict = ask(&server, path, Operation::Create, submitted).await;
-        assert!(message(&verdict).starts_with(expected), "{:?}", verdict.denied);
+        let verdict = ask(&server, path, operation, submitted).await;
+        let expected = format!("failed to get existing {listed} objects: ");
+        assert!(message(&verdict).starts_with(&expected), "{path}: {:?}", verdict.denied);
     }
 }
 
@@ -214,6 +220,19 @@ async fn peers_are_converted_in_either_direction_and_back_without_loss() {
     assert_eq!(answers.convert(v1, "metallb.io/v1beta2").unwrap(), v2);
     let other = answers.convert(pool("p", "10.0.0.0/24"), "metallb.io/v1beta2").unwrap_err();
     assert!(other.starts_with("p: "), "{other}");
+}
+
+/// §9.1: what is rotated, for which name, who is told of it, and as whom.
+#[test]
+fn the_certificate_is_for_the_service_and_told_to_webhooks_and_conversion() {
+    let settings = rotation("lb", "secret".to_owned(), "service");
+    assert_eq!((settings.namespace.as_str(), settings.secret.as_str()), ("lb", "secret"));
+    assert_eq!((settings.names, settings.manager.as_str()), (vec!["service.lb.svc".to_owned()], "MetalLB"));
+    let [Target::ValidatingWebhooks(webhooks), Target::Conversion(crd)] = settings.targets.as_slice() else {
+        panic!("{:?}", settings.targets)
+    };
+    assert_eq!((webhooks.as_str(), crd.as_str()), ("metallb-webhook-configuration", "bgppeers.metallb.io"));
+    assert_eq!(PORT, 9443);
 }
 
 #[test]

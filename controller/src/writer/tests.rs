@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use metallb_allocator::{Assignment, Reason};
 use metallb_cluster::Watches;
-use metallb_testkit::ApiServer;
+use metallb_testkit::{ApiServer, Failure};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::*;
 use crate::leadership::Tenure;
+use crate::logged::Log;
 
 async fn write(server: &ApiServer) -> Write {
     let service = json!({
@@ -47,4 +48,18 @@ async fn a_write_is_not_sent_when_the_office_ended_after_it_was_begun_and_is_whe
     tenure.send_replace(until(10));
     assert!(matches!(writer.ended().await, Ended::Written(_)));
     assert_eq!(server.take_requests().len(), 1);
+}
+
+/// Contract 01 §4.10 "status write failed".
+#[tokio::test(start_paused = true)]
+async fn a_write_that_failed_is_logged_and_tried_again() {
+    let (log, _guard) = Log::begin();
+    let server = ApiServer::default();
+    let write = write(&server).await;
+    server.fail_nth(0, Failure::Status(500));
+    let mut writer = Writer::new(server.client("default"), Leadership::always(), 1);
+    writer.submit(write);
+    assert!(matches!(writer.ended().await, Ended::Written(_)));
+    assert_eq!((writer.failures, server.take_requests().len() >= 2), (1, true));
+    assert_eq!(log.lines(("op", "updateServiceStatus"), &["level", "service"]), ["error default/web"]);
 }

@@ -19,7 +19,14 @@ fn convert(arguments: &[&str], input: &str) -> Output {
 
 #[test]
 fn what_can_not_be_converted_is_said_beside_the_output_not_in_it() {
-    let table: [(&[&str], &str, i32, &str); 4] = [
+    let good = "address-pools: [{name: a, protocol: layer2, addresses: [192.0.2.0/24]}]";
+    let table: [(&[&str], &str, i32, &str); 5] = [
+        (
+            &["--only-data", "-", "--output", "/nonexistent/out.yaml"],
+            good,
+            1,
+            "writing /nonexistent/out.yaml",
+        ),
         (
             &["--only-data", "-"],
             "address-pools: [{name: a, protocol: l2, addresses: [192.0.2.0/24]}]",

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::core::v1::{Event, Namespace};
 use metallb_api::{ConfigurationState, IPAddressPool};
-use metallb_testkit::{ApiServer, Failure};
+use metallb_testkit::{ApiServer, Failure, Verb};
 use serde_json::json;
 
 use crate::world::*;
@@ -39,6 +39,7 @@ async fn each_outcome_of_a_configuration_shows_in_the_metrics_and_the_condition(
     let why = r#"configuration error: parsing address pool p: invalid CIDR "192.0.2.0/240" in pool "p": invalid CIDR "192.0.2.0/240""#;
     let refused = (1, 1, ["False".to_owned(), "ConfigurationError".to_owned(), why.to_owned()]);
     assert_eq!(outcome(&server, &running), refused, "parse error");
+    assert_eq!(value(&running, "update_errors_total"), 0, "what is wrong in an object is no failed update");
     server.take_requests();
     quiet().await;
     assert_eq!(requests(&server, ""), Vec::<String>::new(), "no retry");
@@ -88,10 +89,15 @@ async fn looks_and_those_that_failed_are_counted() {
     let counts = || (value(&running, "updates_total"), value(&running, "update_errors_total"));
     let (before, errors) = counts();
     assert!(before >= 1 && errors == 0, "the configuration: {before} {errors}");
+    let mut inside = service("inside");
+    inside.spec.as_mut().unwrap().type_ = Some("ClusterIP".to_owned());
+    server.put(&inside);
+    quiet().await;
+    assert_eq!(counts(), (before + 1, 0), "a Service, and nothing comes of it");
     server.put(&service("a"));
     quiet().await;
     let (updates, errors) = counts();
-    assert!(updates > before && errors == 0, "success: {updates} {errors}");
+    assert!(updates > before + 1 && errors == 0, "success: {updates} {errors}");
     server.put(&service("b"));
     quiet().await;
     assert_eq!(counts().1, 1, "nothing to be had, no retry");
@@ -143,5 +149,81 @@ async fn the_configuration_state_says_whose_it_is() {
         labels.into_iter().collect::<Vec<_>>(),
         [("metallb.io/component-type".to_owned(), "controller".to_owned())]
     );
+    let mut writes = server.take_requests();
+    writes.retain(|request| request.verb.writes() && request.resource == "configurationstates");
+    assert!(writes.iter().any(|write| write.subresource.as_deref() == Some("status")), "{writes:?}");
+    for write in &writes {
+        assert_eq!((write.verb, write.manager.as_deref()), (Verb::Apply, Some("poolReconciler")));
+    }
+    running.stop().await;
+}
+
+/// §3.4 and §4.7 (a): namespaces that come, and labels they get, are news for the pools pinned to them.
+#[tokio::test(start_paused = true)]
+async fn a_service_gets_its_address_when_its_namespace_gets_the_label_a_pool_is_pinned_to() {
+    let server = server(&[]);
+    let mut pinned = pool("p", &["192.0.2.0/24"]);
+    let selectors = json!({"namespaceSelectors": [{"matchLabels": {"team": "blue"}}]});
+    pinned.spec.service_allocation = object(selectors);
+    server.put(&pinned);
+    server.put(&service("web"));
+    let running = start(&server);
+    quiet().await;
+    assert_eq!(ip(&server, "web"), None);
+    server.edit::<Namespace>(None, "default", &json!({"metadata": {"labels": {"team": "blue"}}}));
+    quiet().await;
+    assert_eq!(ip(&server, "web").as_deref(), Some("192.0.2.0"));
+    server.edit::<Namespace>(None, "default", &json!({"metadata": {"labels": {"team": "red"}}}));
+    quiet().await;
+    assert_eq!(ip(&server, "web"), None);
+    server.remove::<Namespace>(None, "default");
+    quiet().await;
+    let blue = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default", "labels": {"team": "blue"}}});
+    server.put(&object::<Namespace>(blue));
+    quiet().await;
+    assert_eq!(ip(&server, "web").as_deref(), Some("192.0.2.0"));
+    running.stop().await;
+}
+
+/// §8.2 and §6: a pool that comes has a status at once; one that goes takes its series with it and is left alone.
+#[tokio::test(start_paused = true)]
+async fn a_new_pool_gets_its_status_and_of_one_that_is_gone_nothing_is_left() {
+    let server = server(&["192.0.2.0/24"]);
+    let running = start(&server);
+    quiet().await;
+    server.put(&pool("q", &["198.51.100.0/31", "2001:db8::/126"]));
+    quiet().await;
+    let status = server.get::<IPAddressPool>(Some("metallb-system"), "q").unwrap().status.unwrap();
+    let counts = [status.assigned_ipv4, status.assigned_ipv6, status.available_ipv4, status.available_ipv6];
+    assert_eq!(counts, [0, 0, 2, 4]);
+    assert!(running.metrics.encode().contains(r#"metallb_allocator_addresses_total{pool="q"} 6"#));
+    server.take_requests();
+    server.remove::<IPAddressPool>(Some("metallb-system"), "q");
+    quiet().await;
+    assert_eq!(requests(&server, ""), Vec::<String>::new());
+    let metrics = running.metrics.encode();
+    assert!(metrics.contains(r#"pool="p""#) && !metrics.contains(r#"pool="q""#), "{metrics}");
+    running.stop().await;
+}
+
+/// §3.1 and §7.2, caches: what the controller follows, and where.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_followed_but_what_addresses_depend_on_and_in_metallb_s_namespace_where_it_is_metallb_s() {
+    let server = server(&["192.0.2.0/24"]);
+    let running = start(&server);
+    quiet().await;
+    let requests = server.take_requests().into_iter().filter(|request| !request.verb.writes());
+    let mut followed: Vec<_> = requests.map(|read| (read.resource, read.namespace)).collect();
+    followed.sort();
+    followed.dedup();
+    let here = || Some("metallb-system".to_owned());
+    let expected = [
+        ("communities", here()),
+        ("configurationstates", here()),
+        ("ipaddresspools", here()),
+        ("namespaces", None),
+        ("services", None),
+    ];
+    assert_eq!(followed, expected.map(|(resource, namespace)| (resource.to_owned(), namespace)));
     running.stop().await;
 }

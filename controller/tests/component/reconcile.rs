@@ -26,8 +26,10 @@ async fn a_service_costs_one_write_and_one_event() {
     let pool: IPAddressPool = server.get(Some("metallb-system"), "p").unwrap();
     assert_eq!((pool.status.as_ref().unwrap().assigned_ipv4, pool.status.unwrap().available_ipv4), (1, 255));
     let writes: Vec<String> = requests(&server, "");
-    assert_eq!(writes.iter().filter(|text| text.contains("services")).count(), 1, "{writes:?}");
-    assert_eq!(writes.iter().filter(|text| text.contains("ipaddresspools")).count(), 1, "{writes:?}");
+    // Contract 01 §2.3 and §8.2: what the original's rights allow.
+    for write in ["update services/status default/web", "update ipaddresspools/status metallb-system/p"] {
+        assert_eq!(writes.iter().filter(|text| *text == write).count(), 1, "{writes:?}");
+    }
     assert_eq!(writes.len(), 3, "{writes:?}");
     assert!(running.metrics.encode().contains(r#"metallb_allocator_addresses_in_use_total{pool="p"} 1"#));
     assert!(running.health.readyz().ok && running.health.healthz().ok);
@@ -233,6 +235,9 @@ async fn the_configuration_state_is_made_again_and_gets_its_owner_later() {
     server.put(&object::<Pod>(pod));
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(owners(&server), ["controller-1"]);
+    let state: ConfigurationState = server.get(Some("metallb-system"), "controller").unwrap();
+    let owner = state.metadata.owner_references.unwrap().remove(0);
+    assert_eq!((owner.api_version.as_str(), owner.kind.as_str(), owner.controller), ("v1", "Pod", None));
     server.remove::<ConfigurationState>(Some("metallb-system"), "controller");
     quiet().await;
     assert_eq!((owners(&server), condition(&server).0), (vec!["controller-1".to_owned()], "True".to_owned()));

@@ -7,6 +7,9 @@ use k8s_openapi::api::authorization::v1::{
 use kube::api::PostParams;
 use kube::{Api, Client};
 
+#[cfg(test)]
+mod tests;
+
 /// Whether somebody may read a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Access {

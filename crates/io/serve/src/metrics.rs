@@ -108,4 +108,15 @@ mod tests {
             assert_eq!(answer.text == "secret", verdict == Verdict::Allowed);
         }
     }
+
+    /// Contract 01 §6, metrics listener: the path.
+    #[tokio::test]
+    async fn nothing_else_is_served_whoever_asks() {
+        for path in ["/", "/metrics/", "/debug/pprof/", "/healthz"] {
+            let allowed = |_| std::future::ready(Verdict::Allowed);
+            let endpoint = Endpoint { encode: || "secret".to_owned(), authorize: allowed };
+            let answer = endpoint.reply(Query { path: path.to_owned(), reads: true, bearer: None }).await;
+            assert_eq!((answer.status, answer.text == "secret"), (404, false), "{path}");
+        }
+    }
 }

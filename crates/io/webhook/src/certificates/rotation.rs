@@ -328,3 +328,17 @@ fn chain(error: &StepError) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Contract 01 §9.1, "every 12 h".
+    #[test]
+    fn the_secret_is_looked_at_twice_a_day_and_soon_while_something_is_awaited_or_fails() {
+        assert_eq!(pause(false, 0), Duration::from_secs(12 * 60 * 60));
+        assert!(pause(true, 0) <= Duration::from_secs(60));
+        let failures = [1, 2, 3, u32::MAX].map(|failures| pause(false, failures));
+        assert_eq!(failures, [1, 2, 4, LONGEST.as_secs()].map(Duration::from_secs));
+    }
+}

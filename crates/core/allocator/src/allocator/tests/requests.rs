@@ -1,5 +1,7 @@
 //! What Services ask for: pools, addresses, sharing (contract 01 §4.3, §4.5, §4.10).
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::world::*;
@@ -236,6 +238,23 @@ fn services_share_an_address_exactly_when_asked_and_possible() {
     }
 }
 
+/// §4.5: namespaces are irrelevant, and a name is another's in another namespace.
+#[test]
+fn services_of_different_namespaces_share_like_others() {
+    for (port, shares) in [(81, true), (80, false)] {
+        let mut world = World::new(&pools());
+        world.put("a", sharing("k", 80)).run();
+        let mut elsewhere = service("a", sharing("k", port));
+        merge(&mut elsewhere, json!({"metadata": {"namespace": "third"}}));
+        let view = metallb_config::service::parse(&serde_json::from_value(elsewhere).unwrap());
+        let key = view.key.clone();
+        world.allocator.observe(Arc::new(view));
+        assert_eq!(world.allocator.settle().len(), 1);
+        let expected = if shares { "10.0.0.0" } else { "10.0.0.1" };
+        assert_eq!(world.allocator.held(&key)[0].to_string(), expected, "port {port}");
+    }
+}
+
 /// §4.5 rules 4 and 5, on request.
 #[test]
 fn asking_for_a_shared_address_needs_the_key_and_a_free_port() {
@@ -253,7 +272,8 @@ fn asking_for_a_shared_address_needs_the_key_and_a_free_port() {
         failed(r#"port TCP/81 is already in use on "10.0.0.0""#)
     );
     let in_use = r#"can't change sharing key for "default/c", address also in use by default/a,default/b"#;
-    assert_eq!(world.put("c", asking("l", 82)).run(), failed(in_use));
+    assert_eq!(world.put("c", asking("l", 81)).run(), failed(in_use), "the key counts before the port");
+    assert_eq!(world.put("c", asking("l", 82)).run(), [""; 0], "told already");
     assert_eq!(world.put("c", asking("k", 82)).run(), [r#"c IPAllocated: Assigned IP ["10.0.0.0"]"#]);
 }
 

@@ -28,20 +28,25 @@ fn families_and_policies_give_what_the_matrix_says() {
     let prefer_v6 = json!({"spec": {"clusterIPs": ["fd00::1", "10.96.0.1"], "ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]}});
     let prefer_on_single =
         json!({"spec": {"clusterIPs": ["10.96.0.1"], "ipFamilyPolicy": "PreferDualStack"}});
+    let prefer_on_single_v6 =
+        json!({"spec": {"clusterIPs": ["fd00::1"], "ipFamilyPolicy": "PreferDualStack"}});
     let pools = [
         ("only v4", vec![plain("p", &["10.0.0.0/24"])]),
         ("only v6", vec![plain("p", &["2001:db8::/120"])]),
         ("both in one", vec![both("p")]),
         ("both apart", vec![plain("four", &["10.0.0.0/24"]), plain("six", &["2001:db8::/120"])]),
+        ("both in the second", vec![plain("a", &["10.1.0.0/24"]), both("b")]),
     ];
+    let (two, none) = ("10.0.0.0 2001:db8::", "");
     let table = [
-        (&v4, ["10.0.0.0", "", "10.0.0.0", "10.0.0.0"]),
-        (&v6, ["", "2001:db8::", "2001:db8::", "2001:db8::"]),
-        (&prefer_on_single, ["10.0.0.0", "", "10.0.0.0", "10.0.0.0"]),
-        (&dual("RequireDualStack"), ["", "", "10.0.0.0 2001:db8::", ""]),
-        (&dual("PreferDualStack"), ["10.0.0.0", "2001:db8::", "10.0.0.0 2001:db8::", "10.0.0.0"]),
-        (&prefer_v6, ["10.0.0.0", "2001:db8::", "10.0.0.0 2001:db8::", "2001:db8::"]),
-        (&dual("SingleStack"), ["", "", "", ""]),
+        (&v4, ["10.0.0.0", none, "10.0.0.0", "10.0.0.0", "10.1.0.0"]),
+        (&v6, [none, "2001:db8::", "2001:db8::", "2001:db8::", "2001:db8::"]),
+        (&prefer_on_single, ["10.0.0.0", none, "10.0.0.0", "10.0.0.0", "10.1.0.0"]),
+        (&prefer_on_single_v6, [none, "2001:db8::", "2001:db8::", "2001:db8::", "2001:db8::"]),
+        (&dual("RequireDualStack"), [none, none, two, none, two]),
+        (&dual("PreferDualStack"), ["10.0.0.0", "2001:db8::", two, "10.0.0.0", two]),
+        (&prefer_v6, ["10.0.0.0", "2001:db8::", two, "2001:db8::", two]),
+        (&dual("SingleStack"), [none; 5]),
     ];
     for (patch, expected) in table {
         for ((name, pools), expected) in pools.iter().zip(expected) {
@@ -124,7 +129,7 @@ fn an_empty_configuration_clears_every_service() {
     let mut world = World::new(&[plain("p", &["10.0.0.0/24"])]);
     world.put("a", json!({})).run();
     assert_eq!(world.configure(&[]).run(), NONE);
-    assert_eq!(world.ips("a"), "");
+    assert_eq!((world.ips("a").as_str(), world.recorded_pool("a")), ("", None));
 }
 
 /// §4.10 "no free IP, automatic": and D6, who waits is woken.
@@ -378,6 +383,24 @@ fn of_two_services_with_the_same_recorded_address_one_is_given_another() {
     assert_eq!((world.ips("a").as_str(), world.ips("b").as_str()), ("10.0.0.2", "10.0.0.0"));
 }
 
+/// §4.1 rule 3: the one with more addresses comes first, whatever the names.
+#[test]
+fn of_two_services_with_the_same_recorded_address_the_one_with_more_addresses_keeps_it() {
+    let mut world = World::new(&[both("p")]);
+    world.put("a", recorded("p", &["10.0.0.2"]));
+    world.put("b", dual("RequireDualStack")).put("b", recorded("p", &["10.0.0.2", "2001:db8::2"]));
+    world.restart().run();
+    assert_eq!((world.ips("a").as_str(), world.ips("b").as_str()), ("10.0.0.0", "10.0.0.2 2001:db8::2"));
+}
+
+/// §4.2 step 7.
+#[test]
+fn the_pool_recorded_in_a_service_without_addresses_is_cleared() {
+    let mut world = World::new(&[plain("p", &["10.0.0.0/24"])]);
+    world.put("a", recorded("p", &[])).put("a", from_pool("nowhere")).run();
+    assert_eq!((world.ips("a").as_str(), world.recorded_pool("a")), ("", None));
+}
+
 /// §4.10 "status IPs unparsable / >2 / same family".
 #[test]
 fn recorded_addresses_that_make_no_sense_are_replaced_keeping_what_may_be_kept() {
@@ -442,6 +465,19 @@ fn a_family_change_keeps_the_address_of_the_family_that_stays() {
     assert_eq!(events, [r#"z IPAllocated: Assigned IP ["2001:db8::"]"#]);
 }
 
+/// §2.4: what PreferDualStack keeps it keeps while the Service is of both families.
+#[test]
+fn a_service_that_prefers_both_keeps_but_one_when_its_cluster_has_one() {
+    let single = json!({"spec": {"clusterIPs": ["10.96.0.1"], "clusterIP": "10.96.0.1"}});
+    let mut world = World::new(&[both("p")]);
+    world.put("a", dual("PreferDualStack")).run();
+    assert_eq!(world.ips("a"), "10.0.0.0 2001:db8::");
+    assert_eq!(world.put("a", single.clone()).run(), [r#"a IPAllocated: Assigned IP ["10.0.0.0"]"#]);
+    world.put("b", dual("PreferDualStack")).put("b", recorded("p", &["2001:db8::9"])).put("b", single);
+    assert_eq!(world.run(), [r#"b IPAllocated: Assigned IP ["10.0.0.1"]"#]);
+    assert_eq!((world.ips("a").as_str(), world.ips("b").as_str()), ("10.0.0.0", "10.0.0.1"));
+}
+
 /// §2.4, last line: a dual pool turns single-stack.
 #[test]
 fn a_service_of_both_families_keeps_one_when_its_pool_loses_the_other() {
@@ -492,6 +528,13 @@ fn deprecated_annotations_are_told_only_when_the_service_changes() {
     );
     assert_eq!(world.put("a", json!({"metadata": {"labels": {"x": "y"}}})).run(), NONE);
     assert_eq!(world.restart().run(), NONE);
+    let two = json!({"metallb.universe.tf/address-pool": "p", "metallb.universe.tf/allow-shared-ip": "k"});
+    let events = world.put("b", json!({"metadata": {"annotations": two}})).run();
+    let told = |key: &str| format!("b deprecatedAnnotation: Service uses deprecated annotation {key}");
+    assert_eq!(
+        events[1..],
+        [told("metallb.universe.tf/address-pool"), told("metallb.universe.tf/allow-shared-ip")]
+    );
 }
 
 /// §2.2 loadBalancerClass, and D5: what leaves our care is not held on to.

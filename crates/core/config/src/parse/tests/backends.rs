@@ -123,6 +123,40 @@ fn native_bgp_knows_neither_bfd_nor_ipv6_nor_large_communities() {
     }
 }
 
+/// Unparsable communities are no business of this rule, and an IPv6 pool is one only where it is advertised.
+#[test]
+fn native_bgp_refuses_what_is_advertised_and_large_and_nothing_else() {
+    let ipv6 = r#"pool "v6" has ipv6 CIDR 2001:db8::/64, native bgp mode does not support ipv6"#;
+    let format = |text: &str| {
+        format!("invalid community format: {text}\ninvalid community \"{text}\" in BGP advertisement")
+    };
+    let table = [
+        (json!({"ipAddressPools": ["v4"]}), None),
+        (json!({"ipAddressPools": ["v4"], "communities": ["1:2"]}), None),
+        (json!({"ipAddressPools": ["v4"], "communities": ["1:2:3"]}), Some(format("1:2:3"))),
+        (json!({"ipAddressPools": ["v4"], "communities": ["later"]}), Some(format("later"))),
+        (json!({"ipAddressPoolSelectors": [{"matchLabels": {"family": "6"}}]}), Some(ipv6.to_owned())),
+        (json!({"ipAddressPools": ["v6"]}), Some(ipv6.to_owned())),
+        (json!({}), Some(ipv6.to_owned())),
+    ];
+    for (spec, text) in table {
+        let raw = RawConfig {
+            pools: vec![
+                plain("v4", &["10.0.0.0/24"]),
+                labelled_pool("v6", json!({"family": "6"}), json!({"addresses": ["2001:db8::/64"]})),
+            ],
+            bgp_advertisements: vec![object("BGPAdvertisement", "ad", spec.clone())],
+            ..RawConfig::default()
+        };
+        let expected: Vec<_> = text.map(|text| error("ad", &text)).into_iter().collect();
+        assert_eq!(errors(&fresh(&with(BgpType::Native, raw))), expected, "{spec}");
+    }
+    let aliases = json!({"communities": [{"name": "x", "value": "1:2:3"}]});
+    let communities = vec![object("Community", "c", aliases)];
+    let parsed = fresh(&with(BgpType::Native, RawConfig { communities, ..RawConfig::default() }));
+    assert_eq!(errors(&parsed), [error("c", r#"parsing community "x": invalid community format: 1:2:3"#)]);
+}
+
 /// Pairs of peers that land on a common node.
 #[test]
 fn frr_knows_one_router_id_one_session_with_a_router_and_one_as_in_a_vrf() {

@@ -165,6 +165,9 @@ fn one_route_has_one_local_preference() {
         assert_eq!(errors(&parsed), expected, "{pool} {younger}");
         assert_eq!(attached(&parsed, "p").contains(&"a"), !clash);
     }
+    // Whichever of the two selects services.
+    let selecting = json!({"localPref": 100, "serviceSelectors": [{"matchLabels": {"a": "b"}}]});
+    assert_eq!(errors(&run("dual", &selecting, &json!({"localPref": 200}))), []);
     // Both restricted, to others.
     for field in ["peers", "nodes"] {
         let with = |one: &str, pref: u32| match field {

@@ -131,7 +131,12 @@ fn without_selectors_all_nodes_interfaces_and_services_are_meant() {
 #[test]
 fn equal_advertisements_are_attached_once_unless_they_carry_scores() {
     let scored = json!({"preferredNodeSelectors": [{"weight": 1, "preference": {}}]});
+    let (a, b) = (json!({"matchLabels": {"a": "b"}}), json!({"matchLabels": {"b": "c"}}));
     let table = [
+        // Rule 8: the order in which selectors and interfaces are listed is no difference.
+        (vec![json!({"serviceSelectors": [a, b]}), json!({"serviceSelectors": [b, a]})], 1),
+        (vec![json!({"interfaces": ["eth0", "eth1"]}), json!({"interfaces": ["eth1", "eth0"]})], 1),
+        (vec![json!({"interfaces": ["eth0"]}), json!({"interfaces": ["eth1"]})], 2),
         (vec![json!({}), json!({})], 1),
         (vec![json!({}), json!({"nodeSelectors": [{}]})], 1),
         (vec![json!({}), json!({"interfaces": ["eth0"]})], 2),

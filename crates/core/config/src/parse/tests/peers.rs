@@ -323,6 +323,33 @@ fn a_wrong_bfd_profile_is_refused_with_the_contract_s_text() {
     }
 }
 
+/// Row "value out of range" at both ends of each range.
+#[test]
+fn each_value_of_a_bfd_profile_has_its_own_range() {
+    let table = [
+        ("detectMultiplier", "detect multiplier", 2, 255),
+        ("receiveInterval", "receive interval", 10, 60000),
+        ("transmitInterval", "transmit interval", 10, 60000),
+        ("echoInterval", "echo interval", 10, 60000),
+        ("minimumTtl", "minimum ttl", 1, 254),
+    ];
+    for (field, name, min, max) in table {
+        let parsed = |value: i32| {
+            let bfd_profiles = vec![object("BFDProfile", "p", json!({field: value}))];
+            errors(&fresh(&RawConfig { bfd_profiles, ..frr() }))
+        };
+        for value in [min, max] {
+            assert_eq!(parsed(value), [], "{field} {value}");
+        }
+        for value in [min - 1, max + 1] {
+            let text = format!(
+                "parsing bfd profile #1: invalid value {value}, must be in {min}-{max} range\ninvalid {name} value"
+            );
+            assert_eq!(parsed(value), [error("p", &text)]);
+        }
+    }
+}
+
 /// Rows "empty name" and "duplicate name".
 #[test]
 fn nameless_and_repeated_bfd_profiles_are_refused() {
