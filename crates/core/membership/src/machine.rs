@@ -142,11 +142,10 @@ impl Machine {
     pub fn new(me: Identity, settings: Settings, seed: u64, now: Duration) -> Self {
         let Identity { name, address, meta } = me;
         let mut dice = Dice::new(seed);
-        let longest_step = settings.probe_interval.max(Duration::from_secs(2));
         let mut machine = Self {
             me: name,
             address,
-            clock: Clock::new(now, longest_step),
+            clock: Clock::new(now),
             roster: Roster::default(),
             suspicions: BTreeMap::new(),
             rumours: Rumours::default(),

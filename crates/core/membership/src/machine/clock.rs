@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// Whoever is not asked for that long was frozen, or had no processor: deadlines are never further ahead than half of
+/// it.
+const LONGEST_STEP: Duration = Duration::from_millis(500);
+
 /// Counts what the caller's clock shows, as long as it goes on in steps of a bounded length. While a clock is set back
 /// time stands still; a longer step, because the clock was set or the process was frozen, counts for little. So no
 /// deadline passes in a moment in which nobody could have kept it.
@@ -9,7 +13,6 @@ use std::time::Duration;
 pub(super) struct Clock {
     outside: Duration,
     inside: Duration,
-    longest_step: Duration,
 }
 
 /// What came of a look at the clock.
@@ -21,16 +24,16 @@ pub(super) struct Reading {
 }
 
 impl Clock {
-    pub(super) fn new(outside: Duration, longest_step: Duration) -> Self {
-        Self { outside, inside: Duration::ZERO, longest_step }
+    pub(super) fn new(outside: Duration) -> Self {
+        Self { outside, inside: Duration::ZERO }
     }
 
     /// The time inside when the caller's clock shows `outside`.
     pub(super) fn read(&mut self, outside: Duration) -> Reading {
         let step = outside.saturating_sub(self.outside);
-        let was_frozen = step > self.longest_step;
+        let was_frozen = step > LONGEST_STEP;
         // Not nothing: somebody who is always late gets on, too.
-        let counts = if was_frozen { self.longest_step / 10 } else { step };
+        let counts = if was_frozen { LONGEST_STEP / 10 } else { step };
         self.outside = outside;
         self.inside = self.inside.saturating_add(counts);
         Reading { now: self.inside, was_frozen }
@@ -39,7 +42,7 @@ impl Clock {
     /// What the caller's clock will show then. At most half a step ahead, so that the steps of a caller who is a
     /// little late count in full.
     pub(super) fn to_outside(&self, inside: Duration) -> Duration {
-        let ahead = inside.saturating_sub(self.inside).min(self.longest_step / 2);
+        let ahead = inside.saturating_sub(self.inside).min(LONGEST_STEP / 2);
         self.outside.saturating_add(ahead)
     }
 }

@@ -343,11 +343,18 @@ fn a_clock_that_jumps_condemns_nobody() {
 
 #[test]
 fn whoever_was_frozen_itself_accuses_nobody() {
-    let mut machine = member_of(6, Settings::lan());
-    let (at, target, ping) = next_ping(&mut machine, START);
-    run(&mut machine, at, at + seconds(0.9));
-    machine.tick(at + seconds(60.0));
-    machine.datagram(target, ack(ping.sequence), at + seconds(60.0));
-    let actions = run(&mut machine, at + seconds(60.0), at + seconds(60.4));
-    assert_eq!((notes(&actions), machine.suspicions.len()), (vec![], 0));
+    for (what, before, frozen) in [
+        ("for long", 0.9, 60.0),
+        ("while it waited for the direct answer", 0.2, 5.0),
+        ("by others that needed the processor", 0.9, 0.6),
+    ] {
+        let mut machine = member_of(6, Settings::lan());
+        let (at, target, ping) = next_ping(&mut machine, START);
+        run(&mut machine, at, at + seconds(before));
+        let thawed = at + seconds(before + frozen);
+        machine.tick(thawed);
+        machine.datagram(target, ack(ping.sequence), thawed);
+        let actions = run(&mut machine, thawed, thawed + seconds(0.4));
+        assert_eq!((notes(&actions), machine.suspicions.len()), (vec![], 0), "{what}");
+    }
 }
