@@ -3,6 +3,7 @@
 
 mod conflict;
 mod flood;
+mod kinds;
 mod many;
 mod netns;
 mod process;

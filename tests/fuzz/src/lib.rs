@@ -4,12 +4,14 @@
 //! read the same input, or the result can be written and read again, that is compared as well.
 
 mod admission;
+mod arp;
 mod binary;
 mod communities;
 mod conversion;
 mod durations;
 mod legacy;
 mod members;
+mod ndp;
 mod packets;
 mod ranges;
 mod selectors;
@@ -19,10 +21,12 @@ mod streams;
 mod text;
 
 pub use admission::admission;
+pub use arp::arp;
 pub use communities::communities;
 pub use conversion::conversion;
 pub use durations::durations;
 pub use legacy::legacy;
+pub use ndp::ndp;
 pub use packets::packets;
 pub use ranges::ranges;
 pub use selectors::selectors;
@@ -44,10 +48,12 @@ pub struct Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "admission", run: admission, seeds: admission::SEEDS },
+    Target { name: "arp", run: arp, seeds: arp::SEEDS },
     Target { name: "communities", run: communities, seeds: communities::SEEDS },
     Target { name: "conversion", run: conversion, seeds: conversion::SEEDS },
     Target { name: "durations", run: durations, seeds: durations::SEEDS },
     Target { name: "legacy", run: legacy, seeds: legacy::SEEDS },
+    Target { name: "ndp", run: ndp, seeds: ndp::SEEDS },
     Target { name: "packets", run: packets, seeds: packets::SEEDS },
     Target { name: "ranges", run: ranges, seeds: ranges::SEEDS },
     Target { name: "selectors", run: selectors, seeds: selectors::SEEDS },
