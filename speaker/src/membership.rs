@@ -25,8 +25,9 @@ use metallb_telemetry::metrics::MemberMetrics;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-use driver::{Driver, Inputs};
+use driver::{Inputs, Prepared};
 pub use members::Members;
+use members::Own;
 pub use settings::{CONFIG_FILE, ConfigError, Heartbeats, RingSettings, profile};
 
 /// How long a goodbye may take (contract 02 §1.3), and what the thread needs to end.
@@ -35,15 +36,16 @@ const GOODBYE: Duration = Duration::from_millis(1200);
 /// The thread. Dropping this ends it without a goodbye.
 #[derive(Debug)]
 pub struct Membership {
+    address: IpAddr,
     candidates: watch::Sender<Option<BTreeSet<IpAddr>>>,
     members: watch::Receiver<Members>,
-    asked: watch::Sender<u64>,
+    own: watch::Sender<Own>,
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
 }
 
 impl Membership {
-    /// Starts to take part in the ring.
+    /// Starts to take part in the ring, as soon as it is [known](Self::set_candidates) where others may be.
     ///
     /// # Errors
     /// When the secret can't be read or no thread can be started. Ports that are taken are no such case: they are
@@ -51,25 +53,32 @@ impl Membership {
     pub fn start(settings: RingSettings, metrics: MemberMetrics) -> io::Result<Self> {
         let (candidates, candidates_seen) = watch::channel(None);
         let (published, members) = watch::channel(Members::default());
-        let (asked, asked_seen) = watch::channel(0);
+        let (own, own_seen) = watch::channel(Own::default());
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let inputs = Inputs { candidates: candidates_seen, asked: asked_seen, published, stop: stopped };
-        let driver = Driver::new(settings, metrics)?;
+        let inputs = Inputs { candidates: candidates_seen, own: own_seen, published, stop: stopped };
+        let address = settings.address;
+        let prepared = Prepared::new(settings, metrics)?;
         let run = move || {
-            runtime.block_on(driver.run(inputs));
+            runtime.block_on(prepared.run(inputs));
             // Whoever waits for the end may be gone.
             let _ = end.send(());
         };
         thread::Builder::new().name("membership".to_owned()).spawn(run)?;
-        Ok(Self { candidates, members, asked, stop, ended })
+        Ok(Self { address, candidates, members, own, stop, ended })
     }
 
     /// Who counts. The channel closes when the thread has ended.
     #[must_use]
     pub fn members(&self) -> watch::Receiver<Members> {
         self.members.clone()
+    }
+
+    /// Where the others reach this node.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.address
     }
 
     /// The addresses where other speakers may be.
@@ -81,11 +90,18 @@ impl Membership {
         });
     }
 
-    /// Asks for a list that is younger than this call; [`Members::asked`] says when it is there.
-    #[must_use]
-    pub fn ask(&self) -> u64 {
-        self.asked.send_modify(|asked| *asked += 1);
-        *self.asked.borrow()
+    /// This node stood still. Returns what [`Members::asked`] is at least once the others were heard again.
+    pub fn stalled(&self, gap: Duration) -> u64 {
+        self.own.send_modify(|own| {
+            own.stalls += 1;
+            own.gap = gap;
+        });
+        self.own.borrow().stalls
+    }
+
+    /// Whether the interface of this node's address is without carrier.
+    pub fn set_cut_off(&self, is_cut_off: bool) {
+        self.own.send_if_modified(|own| std::mem::replace(&mut own.is_cut_off, is_cut_off) != is_cut_off);
     }
 
     /// Where it looks for others.
@@ -99,8 +115,8 @@ impl Membership {
     pub(crate) fn scripted() -> (Self, watch::Sender<Members>) {
         let (published, members) = watch::channel(Members::default());
         let (stop, ended) = (oneshot::channel().0, oneshot::channel().1);
-        let (candidates, asked) = (watch::Sender::new(None), watch::Sender::new(0));
-        (Self { candidates, members, asked, stop, ended }, published)
+        let (candidates, own) = (watch::Sender::new(None), watch::Sender::new(Own::default()));
+        (Self { address: [127, 0, 0, 1].into(), candidates, members, own, stop, ended }, published)
     }
 
     /// Says goodbye to the others and ends.

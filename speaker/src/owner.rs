@@ -78,7 +78,7 @@ impl Owner {
             self.heartbeat.beat();
             if !self.stores.watches.all_synced() {
                 self.ready.close(self.stores.why_waiting());
-            } else if !self.ring.as_mut().is_none_or(|ring| ring.refresh(&self.stores)) {
+            } else if !self.refresh_ring() {
                 self.ready.close("the other speakers not heard yet".to_owned());
             } else if !self.pass().await {
                 break Err(Lost::Layer2);
@@ -89,6 +89,12 @@ impl Owner {
         }
         self.executor.stop();
         outcome
+    }
+
+    /// Whether it is known which speakers count.
+    fn refresh_ring(&mut self) -> bool {
+        let interfaces = self.interfaces.borrow().clone();
+        self.ring.as_mut().is_none_or(|ring| ring.refresh(&self.stores, &interfaces))
     }
 
     /// Looks at what changed since the last time and makes it true. False when nothing can be made true any more.

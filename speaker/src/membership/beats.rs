@@ -9,6 +9,7 @@ use metallb_telemetry::logs;
 use metallb_telemetry::metrics::{HeartbeatCounts, MemberMetrics};
 
 use super::datagrams::{Arrival, Datagrams};
+use super::members::Own;
 use super::settings::Heartbeats;
 
 /// More than any heartbeat has.
@@ -35,8 +36,12 @@ pub(super) struct Beats {
     address: SocketAddr,
     socket: Option<Datagrams>,
     next_bind: Duration,
+    /// When heartbeats begin: with the first members who speak them, or after the time in which those would be found.
+    /// A beat before that would have no receiver, and the fence would wait a period for the next.
+    begins: Duration,
     has_failed: bool,
     peers: Vec<Member>,
+    own: Own,
     metrics: MemberMetrics,
 }
 
@@ -50,14 +55,17 @@ impl Beats {
     ) -> Self {
         let boot = rand::random();
         let now = metallb_linux::since_boot();
+        let settings = Settings::every(beats.period);
         Self {
-            liveness: Liveness::new(name, boot, keys, Settings::every(beats.period), now),
+            liveness: Liveness::new(name, boot, keys, settings, now),
             boot,
             address: SocketAddr::new(address, beats.port),
             socket: None,
             next_bind: now,
+            begins: now + settings.joining,
             has_failed: false,
             peers: Vec::new(),
+            own: Own::default(),
             metrics,
         }
     }
@@ -93,6 +101,9 @@ impl Beats {
         let peers: Vec<Member> =
             if self.socket.is_some() { members.filter_map(speaks).collect() } else { Vec::new() };
         if self.peers != peers {
+            if peers.iter().any(|peer| peer.boot != self.boot) {
+                self.begins = self.begins.min(now);
+            }
             self.peers.clone_from(&peers);
             self.liveness.peers(peers, now);
         }
@@ -111,23 +122,44 @@ impl Beats {
     }
 
     pub(super) fn next_deadline(&self) -> Duration {
-        if self.socket.is_some() { self.liveness.next_deadline() } else { self.next_bind }
+        let next = if self.socket.is_some() { self.liveness.next_deadline() } else { self.next_bind };
+        next.max(self.begins)
     }
 
     /// Takes what arrived, does what is due, and sends.
-    pub(super) fn turn(&mut self, now: Duration) -> News {
+    pub(super) fn turn(&mut self, own: &Own, now: Duration) -> News {
         let mut news = News { meta: self.bind_if_due(now), verdicts: false };
+        self.take_own(own, now);
         if let Err(error) = self.drain(now) {
             tracing::error!(error = logs::chain(&error), "heartbeats: the socket fails, opening another one");
             self.socket = None;
             self.next_bind = now + PAUSE;
             news.meta = true;
         }
-        self.liveness.tick(now);
+        if now >= self.begins {
+            self.liveness.tick(now);
+        }
         while let Some(action) = self.liveness.poll() {
             news.verdicts |= self.carry_out(action);
         }
         news
+    }
+
+    /// What the rest of the speaker noticed about this node.
+    fn take_own(&mut self, own: &Own, now: Duration) {
+        let Own { stalls, gap, is_cut_off } = *own;
+        if stalls != self.own.stalls {
+            // Its own clock may have told the same already.
+            self.liveness.tick(now);
+            if !self.liveness.is_fenced() {
+                self.liveness.stalled(gap, now);
+            }
+        }
+        if is_cut_off != self.own.is_cut_off {
+            let tell = if is_cut_off { Liveness::carrier_lost } else { Liveness::carrier_back };
+            tell(&mut self.liveness, now);
+        }
+        self.own = *own;
     }
 
     fn bind_if_due(&mut self, now: Duration) -> bool {

@@ -20,7 +20,7 @@ use super::codec::Codec;
 use super::datagrams::Arrival;
 use super::exchanges::{Exchanges, Next, Outcome};
 use super::joins::Joins;
-use super::members::Members;
+use super::members::{Members, Own};
 use super::ports::{Ports, own_address};
 use super::secret::Secret;
 use super::settings::RingSettings;
@@ -41,7 +41,7 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct Inputs {
     pub(super) candidates: watch::Receiver<Option<BTreeSet<IpAddr>>>,
-    pub(super) asked: watch::Receiver<u64>,
+    pub(super) own: watch::Receiver<Own>,
     pub(super) published: watch::Sender<Members>,
     pub(super) stop: oneshot::Receiver<()>,
 }
@@ -79,7 +79,15 @@ enum Wake {
     Other,
 }
 
-impl Driver {
+/// What is checked before the thread starts.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    settings: RingSettings,
+    secret: Secret,
+    metrics: MemberMetrics,
+}
+
+impl Prepared {
     pub(super) fn new(settings: RingSettings, metrics: MemberMetrics) -> io::Result<Self> {
         let secret = Secret::read(settings.secret.as_deref())?;
         if secret.is_none() {
@@ -87,6 +95,29 @@ impl Driver {
                 "no memberlist secret: the speakers' gossip is neither encrypted nor authenticated"
             );
         }
+        Ok(Self { settings, secret, metrics })
+    }
+
+    /// Takes part once it is known where others may be, until asked to stop, then says goodbye. Before that this node
+    /// could not do a member's work, and others would leave addresses to it.
+    pub(super) async fn run(self, mut inputs: Inputs) {
+        let bind = SocketAddr::new(self.settings.address, self.settings.port);
+        let begin = async {
+            // Nobody is left who could tell: the stop comes, too.
+            let _ = inputs.candidates.wait_for(Option::is_some).await;
+            Ports::get(bind).await
+        };
+        let ports = tokio::select! {
+            ports = begin => ports,
+            _ = &mut inputs.stop => return,
+        };
+        Driver::new(self).run(ports, inputs).await;
+    }
+}
+
+impl Driver {
+    fn new(prepared: Prepared) -> Self {
+        let Prepared { settings, secret, metrics } = prepared;
         let address = own_address(settings.address);
         let identity = Identity {
             name: settings.name.clone(),
@@ -98,7 +129,7 @@ impl Driver {
         let beats = settings
             .heartbeats
             .map(|beats| Beats::new(&settings.name, address, beats, keys, metrics.clone()));
-        Ok(Self {
+        Self {
             codec: Arc::new(Codec { settings: settings.profile.clone(), keyring }),
             machine: Machine::new(identity, settings.profile.clone(), rand::random(), now),
             settings,
@@ -113,17 +144,13 @@ impl Driver {
             is_stale: true,
             leaving: None,
             buffer: vec![0; LONGEST],
-        })
+        }
     }
 
-    /// Works until it is asked to stop, then says goodbye. Whoever holds `inputs.stop`'s other end and drops it ends
-    /// it without one.
-    pub(super) async fn run(mut self, mut inputs: Inputs) {
+    /// Works until it is asked to stop, then says goodbye. Whoever drops the other end of `inputs.stop` ends it
+    /// without one.
+    async fn run(mut self, mut ports: Ports, mut inputs: Inputs) {
         let bind = SocketAddr::new(self.settings.address, self.settings.port);
-        let mut ports = tokio::select! {
-            ports = Ports::get(bind) => ports,
-            _ = &mut inputs.stop => return,
-        };
         while !self.has_left() {
             self.turn(&ports, &mut inputs);
             let wake = self.wait(&ports, &mut inputs).await;
@@ -162,7 +189,7 @@ impl Driver {
             (stream, from) = ports.accept() => Wake::Connection(stream, from),
             next = self.exchanges.next() => Wake::Exchange(next),
             Ok(()) = inputs.candidates.changed() => Wake::Other,
-            Ok(()) = inputs.asked.changed() => Wake::Other,
+            Ok(()) = inputs.own.changed() => Wake::Other,
             () = sleep(pause) => Wake::Other,
         }
     }
@@ -273,8 +300,8 @@ impl Driver {
     /// Does everything that is due and tells what came of it.
     fn turn(&mut self, ports: &Ports, inputs: &mut Inputs) {
         let now = since_boot();
-        let asked = *inputs.asked.borrow_and_update();
-        let news = self.beats.as_mut().map(|beats| beats.turn(now)).unwrap_or_default();
+        let own = *inputs.own.borrow_and_update();
+        let news = self.beats.as_mut().map(|beats| beats.turn(&own, now)).unwrap_or_default();
         self.take_news(news, now);
         self.machine.tick(now);
         self.review(now);
@@ -286,7 +313,7 @@ impl Driver {
         if let Some(candidates) = candidates.as_ref() {
             self.join(candidates, now);
         }
-        self.publish(&inputs.published, candidates.as_ref(), (asked, now));
+        self.publish(&inputs.published, candidates.as_ref(), (own.stalls, now));
     }
 
     /// Looks at what only changes now and then.

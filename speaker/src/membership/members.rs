@@ -15,6 +15,16 @@ pub struct Members {
     pub is_settled: bool,
     /// Whether this node must not answer: it was cut off or stood still, and has not heard from the others since.
     pub is_fenced: bool,
-    /// The newest [question](super::Membership::ask) this list is younger than.
+    /// How many of the [stalls](super::Membership::stalled) told of this list takes into account.
     pub asked: u64,
+}
+
+/// What this node knows of itself.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Own {
+    /// How often it was found that it had stood still, and how long the last time.
+    pub(super) stalls: u64,
+    pub(super) gap: Duration,
+    /// Whether the interface of its address is without carrier.
+    pub(super) is_cut_off: bool,
 }

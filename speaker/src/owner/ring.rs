@@ -1,10 +1,14 @@
 //! The ring of speakers as the owner uses it: who counts, and when the fence opens.
 
+use std::net::IpAddr;
+
 use metallb_announce::Speakers;
-use metallb_linux::since_boot;
+use metallb_linux::{Interface, since_boot};
+use metallb_net::Prefix;
 use metallb_telemetry::metrics::MemberMetrics;
 use tokio::sync::watch;
 
+use crate::interfaces::Interfaces;
 use crate::layer2::FenceOwner;
 use crate::membership::{Members, Membership};
 use crate::stores::Stores;
@@ -44,15 +48,16 @@ impl Ring {
         };
         tokio::select! {
             changed = self.members.changed() => changed.map_err(|_| Lost::Membership),
-            _ = stalled => {
-                self.question = self.membership.ask();
+            gap = stalled => {
+                self.question = self.membership.stalled(gap);
                 Ok(())
             }
         }
     }
 
     /// Tells the ring where others may be, and takes in what it tells. False before it can be relied on.
-    pub(super) fn refresh(&mut self, stores: &Stores) -> bool {
+    pub(super) fn refresh(&mut self, stores: &Stores, interfaces: &Interfaces) -> bool {
+        self.membership.set_cut_off(is_cut_off(interfaces, self.membership.address()));
         if let Some(addresses) = stores.take_pod_addresses() {
             self.membership.set_candidates(addresses);
         }
@@ -88,5 +93,42 @@ impl Ring {
     /// Says goodbye. Meanwhile this node goes on answering, so that nobody is without an answer.
     pub(super) async fn leave(self) {
         self.membership.leave().await;
+    }
+}
+
+/// Whether an interface has the address and none of those that do has a carrier. An address on an interface that is
+/// left out says nothing.
+fn is_cut_off(interfaces: &Interfaces, address: IpAddr) -> bool {
+    let has_address = |interface: &&Interface| {
+        let is_own = |subnet: &Prefix| Prefix::new(address, subnet.length()).is_ok_and(|own| own == *subnet);
+        interface.subnets.iter().any(is_own)
+    };
+    let mut with_address = interfaces.iter().filter(has_address).peekable();
+    with_address.peek().is_some() && with_address.all(|interface| !interface.has_carrier)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_node_is_cut_off_when_every_interface_of_its_address_lacks_a_carrier() {
+        let interface = |subnet: &str, has_carrier| Interface {
+            subnets: [subnet.parse().unwrap()].into(),
+            has_carrier,
+            ..Interface::default()
+        };
+        let (lan, other) = ("192.0.2.0/24", "198.51.100.0/24");
+        for (interfaces, expected) in [
+            (vec![], false),
+            (vec![interface(other, false)], false),
+            (vec![interface(lan, true), interface(other, false)], false),
+            (vec![interface(lan, false), interface(other, true)], true),
+            (vec![interface(lan, false), interface(lan, true)], false),
+        ] {
+            assert_eq!(is_cut_off(&Arc::new(interfaces), [192, 0, 2, 7].into()), expected);
+        }
     }
 }

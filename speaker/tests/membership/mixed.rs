@@ -1,5 +1,7 @@
 //! Members of ours and of theirs in one ring.
 
+use std::time::Duration;
+
 use metallb_interop::Peer;
 use metallb_testbed::Signal;
 
@@ -93,5 +95,37 @@ async fn metadata_is_passed_on_as_it_is() {
     assert!(join.meta.starts_with("4d4c4201"), "{join:?}");
     // Theirs may say what they like of themselves: nobody sends them heartbeats.
     them.command("meta", "4d4c4277").unwrap();
-    us.quiet(std::time::Duration::from_secs(1)).await;
+    us.quiet(Duration::from_secs(1)).await;
+}
+
+/// `METALLB_RING_SECONDS` says how long the ring has to hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mixed_ring_holds_without_a_false_death() {
+    let seconds = std::env::var("METALLB_RING_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
+    let net = Net::new();
+    let secret = secret_file("holds", SECRET);
+    let theirs = |host, join: &[std::net::SocketAddr]| {
+        let mut options = net.theirs(host);
+        (options.secret, options.join, options.speed) = (SECRET.into(), join.to_vec(), 1);
+        Peer::start(&options).unwrap()
+    };
+    let ours = |host| {
+        let mut settings = net.ours(host);
+        settings.profile = metallb_membership::Settings::lan();
+        settings.secret = Some(secret.clone());
+        settings.heartbeats = crate::ours::heartbeats();
+        Ours::start(settings, &[net.ip(1)])
+    };
+    let first = theirs(1, &[]);
+    let second = theirs(2, &[net.socket(1)]);
+    let mut us = [ours(3), ours(4), ours(5)];
+    for member in &mut us {
+        member.until(&["go-1", "go-2", "rs-3", "rs-4", "rs-5"]).await;
+    }
+    let [one, two, three] = &mut us;
+    let time = Duration::from_secs(seconds);
+    tokio::join!(one.quiet(time), two.quiet(time), three.quiet(time));
+    for peer in [first, second] {
+        peer.never("leave").unwrap();
+    }
 }

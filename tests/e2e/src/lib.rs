@@ -11,6 +11,7 @@
 pub mod cluster;
 pub mod lan;
 pub mod manifest;
+pub mod probe;
 pub mod suite;
 
 pub use cluster::Cluster;

@@ -1,5 +1,6 @@
 //! An address moves to another node when the one that announced it can't any more.
-//! Times are reported, without a bound so far: membership follows the readiness of pods.
+
+mod takeover;
 
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -19,6 +20,11 @@ fn main() -> ExitCode {
         "failover",
         prepare,
         vec![
+            ("a speaker that is killed is replaced in a fraction of a second", takeover::killed),
+            ("a speaker that is frozen is replaced, and silent when it goes on", takeover::frozen),
+            ("a node whose cable is pulled is replaced in a fraction of a second", takeover::unplugged),
+            ("a node whose power fails is replaced in a fraction of a second", takeover::powered_off),
+            ("a speaker that is stopped leaves no gap", takeover::stopped),
             ("deleting the announcing speaker's pod moves the address", speaker_pod_deleted),
             ("unplugging the announcing node moves the address", node_unplugged),
             (
