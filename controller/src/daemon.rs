@@ -92,6 +92,9 @@ fn greet(settings: &Settings) {
     for remark in &settings.remarks {
         tracing::warn!("{remark}");
     }
+    for remark in settings.tls.remarks() {
+        tracing::warn!("{remark}");
+    }
 }
 
 fn listen(tasks: &mut JoinSet<()>, settings: &Settings, client: &Client, metrics: &Metrics, health: &Health) {

@@ -177,6 +177,9 @@ fn log_start(settings: &Settings, namespace: &str) {
         );
         tracing::info!("every node of the cluster counts as one with a live speaker");
     }
+    for remark in settings.tls.remarks() {
+        tracing::warn!("{remark}");
+    }
     tracing::info!(bgp_type = %settings.bgp, "BGP is not served yet, whatever its type: only layer 2 is announced");
 }
 

@@ -18,6 +18,7 @@ pub struct TlsSettings {
     provider: Arc<CryptoProvider>,
     versions: &'static [&'static rustls::SupportedProtocolVersion],
     cert_dir: Option<PathBuf>,
+    remarks: Vec<String>,
 }
 
 impl TlsSettings {
@@ -34,10 +35,16 @@ impl TlsSettings {
     ) -> Result<Self, TlsError> {
         let versions = grammar::versions(min_version)?;
         let mut provider = ring::default_provider();
-        grammar::restrict_suites(&mut provider, cipher_suites, versions)?;
-        grammar::restrict_curves(&mut provider, curves)?;
+        let mut remarks = grammar::restrict_suites(&mut provider, cipher_suites, versions)?;
+        remarks.extend(grammar::restrict_curves(&mut provider, curves)?);
         let cert_dir = (!cert_dir.is_empty()).then(|| PathBuf::from(cert_dir));
-        Ok(Self { provider: Arc::new(provider), versions, cert_dir })
+        Ok(Self { provider: Arc::new(provider), versions, cert_dir, remarks })
+    }
+
+    /// What was asked for and can't be had, for the log: a profile made for the original does not stop a daemon.
+    #[must_use]
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// What a listener of metrics needs; reads the certificate now and again whenever its files change.

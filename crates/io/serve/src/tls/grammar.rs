@@ -13,8 +13,8 @@ pub enum TlsError {
     /// Suites were given for TLS 1.3, whose suites are fixed.
     #[error("parsing tls-cipher-suites: cipher suites cannot be configured with TLS 1.3")]
     SuitesWithTls13,
-    /// A suite is unknown or not implemented.
-    #[error("parsing tls-cipher-suites: cipher suite {0:?} is unknown or not supported")]
+    /// A suite is unknown.
+    #[error("parsing tls-cipher-suites: cipher suite {0:?} is unknown, use IANA names")]
     Suite(String),
     /// A curve is not a number, zero, or out of range.
     #[error("parsing tls-curve-preferences: invalid curve preference {0:?}, use a number from 1 to 65535")]
@@ -22,7 +22,7 @@ pub enum TlsError {
     /// A curve is listed twice.
     #[error("parsing tls-curve-preferences: duplicate curve preference {0}")]
     CurveTwice(u16),
-    /// A curve is unknown or not implemented.
+    /// A curve is unknown, or none of those given is implemented.
     #[error("parsing tls-curve-preferences: curve {0} is not supported, use some of 23, 24, 29")]
     Curve(u16),
     /// The combination leaves nothing to speak.
@@ -36,6 +36,29 @@ pub enum TlsError {
     Key(#[source] rustls::Error),
 }
 
+/// Curves the original knows besides ours: P-521 and the hybrids with ML-KEM.
+const OTHER_CURVES: [u16; 4] = [25, 4587, 4588, 4589];
+
+/// TLS 1.2 suites the original knows besides ours: all are weak, and a profile that lists them lists others, too.
+const OTHER_SUITES: [&str; 16] = [
+    "TLS_RSA_WITH_RC4_128_SHA",
+    "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+    "TLS_RSA_WITH_AES_128_CBC_SHA",
+    "TLS_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_RSA_WITH_AES_128_CBC_SHA256",
+    "TLS_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_RC4_128_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+    "TLS_ECDHE_RSA_WITH_RC4_128_SHA",
+    "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
+];
+
 static FROM_TLS13: [&SupportedProtocolVersion; 1] = [&TLS13];
 static FROM_TLS12: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 
@@ -48,26 +71,30 @@ pub(super) fn versions(min: &str) -> Result<&'static [&'static SupportedProtocol
     }
 }
 
-/// Leaves only the named TLS 1.2 suites (and those of TLS 1.3, which can't be chosen).
+/// Leaves only the named TLS 1.2 suites (and those of TLS 1.3, which can't be chosen). Returns remarks about those that
+/// exist but are not spoken here.
 pub(super) fn restrict_suites(
     provider: &mut CryptoProvider,
     names: &str,
     versions: &[&SupportedProtocolVersion],
-) -> Result<(), TlsError> {
+) -> Result<Vec<String>, TlsError> {
     let names: Vec<&str> = items(names).collect();
     if names.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     if !versions.contains(&&TLS12) {
         return Err(TlsError::SuitesWithTls13);
     }
-    if let Some(unknown) =
-        names.iter().find(|name| !provider.cipher_suites.iter().any(|s| iana(*s) == **name))
-    {
+    let is_spoken = |name: &&str| provider.cipher_suites.iter().any(|suite| iana(*suite) == **name);
+    let (spoken, missing): (Vec<&str>, Vec<&str>) = names.into_iter().partition(is_spoken);
+    if let Some(unknown) = missing.iter().find(|name| !OTHER_SUITES.contains(name)) {
         return Err(TlsError::Suite((*unknown).to_owned()));
     }
-    provider.cipher_suites.retain(|s| s.version() == &TLS13 || names.contains(&iana(*s).as_str()));
-    Ok(())
+    provider.cipher_suites.retain(|s| s.version() == &TLS13 || spoken.contains(&iana(*s).as_str()));
+    Ok(missing
+        .into_iter()
+        .map(|name| format!("--tls-cipher-suites: {name} is not spoken here and left out"))
+        .collect())
 }
 
 /// The IANA name: rustls calls TLS 1.3 suites `TLS13_…` where IANA says `TLS_…`.
@@ -75,10 +102,9 @@ fn iana(suite: rustls::SupportedCipherSuite) -> String {
     format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1)
 }
 
-/// Leaves only the numbered curves, in the order given.
-pub(super) fn restrict_curves(provider: &mut CryptoProvider, numbers: &str) -> Result<(), TlsError> {
-    let mut chosen = Vec::new();
-    let mut seen = Vec::new();
+/// Leaves only the numbered curves, in the order given. Returns remarks about those that exist but are not spoken here.
+pub(super) fn restrict_curves(provider: &mut CryptoProvider, numbers: &str) -> Result<Vec<String>, TlsError> {
+    let (mut chosen, mut seen, mut missing) = (Vec::new(), Vec::new(), Vec::new());
     for item in items(numbers) {
         let number =
             item.parse().ok().filter(|n| *n != 0).ok_or_else(|| TlsError::CurveSyntax(item.to_owned()))?;
@@ -86,13 +112,19 @@ pub(super) fn restrict_curves(provider: &mut CryptoProvider, numbers: &str) -> R
             return Err(TlsError::CurveTwice(number));
         }
         seen.push(number);
-        let group = provider.kx_groups.iter().find(|group| group.name() == NamedGroup::from(number));
-        chosen.push(*group.ok_or(TlsError::Curve(number))?);
+        match provider.kx_groups.iter().find(|group| group.name() == NamedGroup::from(number)) {
+            Some(group) => chosen.push(*group),
+            None if OTHER_CURVES.contains(&number) => missing.push(number),
+            None => return Err(TlsError::Curve(number)),
+        }
     }
-    if !chosen.is_empty() {
-        provider.kx_groups = chosen;
+    match (chosen.is_empty(), missing.first()) {
+        (true, Some(number)) => return Err(TlsError::Curve(*number)),
+        (true, None) => {}
+        (false, _) => provider.kx_groups = chosen,
     }
-    Ok(())
+    let remark = |number| format!("--tls-curve-preferences: curve {number} is not spoken here and left out");
+    Ok(missing.into_iter().map(remark).collect())
 }
 
 fn items(list: &str) -> impl Iterator<Item = &str> {
