@@ -9,6 +9,7 @@ mod binary;
 mod communities;
 mod conversion;
 mod durations;
+mod heartbeats;
 mod legacy;
 mod members;
 mod ndp;
@@ -25,6 +26,7 @@ pub use arp::arp;
 pub use communities::communities;
 pub use conversion::conversion;
 pub use durations::durations;
+pub use heartbeats::heartbeats;
 pub use legacy::legacy;
 pub use ndp::ndp;
 pub use packets::packets;
@@ -52,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "communities", run: communities, seeds: communities::SEEDS },
     Target { name: "conversion", run: conversion, seeds: conversion::SEEDS },
     Target { name: "durations", run: durations, seeds: durations::SEEDS },
+    Target { name: "heartbeats", run: heartbeats, seeds: heartbeats::SEEDS },
     Target { name: "legacy", run: legacy, seeds: legacy::SEEDS },
     Target { name: "ndp", run: ndp, seeds: ndp::SEEDS },
     Target { name: "packets", run: packets, seeds: packets::SEEDS },

@@ -23,13 +23,13 @@ use metallb_liveness::{Action, Note};
 use crate::Chance;
 use check::Watchdog;
 use faults::Fault;
-pub use measure::{Figures, Kind, measure};
+pub use measure::{Figures, Kind, measure, push_pull};
 use network::Network;
 use node::{Node, Process};
 use queue::Queue;
 
-/// Addresses in each run.
-const ADDRESSES: usize = 8;
+/// The fewest addresses in a run, and the most; between them there is one for each node.
+const ADDRESSES: [usize; 2] = [8, 100];
 
 /// A fault is a cause for so long.
 const CAUSE: Duration = Duration::from_secs(5);
@@ -140,7 +140,7 @@ impl World {
             let octet = |shift: usize| u8::try_from(number >> shift & 0xff).unwrap_or(0);
             IpAddr::V4(Ipv4Addr::new(192, 168, octet(8), octet(0)))
         };
-        let addresses: Vec<IpAddr> = (0..ADDRESSES).map(address).collect();
+        let addresses: Vec<IpAddr> = (0..count.clamp(ADDRESSES[0], ADDRESSES[1])).map(address).collect();
         let rank = |address: &IpAddr| {
             let mut order: Vec<usize> = (0..count).collect();
             order.sort_by_cached_key(|number| ballot(&node::name(*number), 0, *address));

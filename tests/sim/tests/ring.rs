@@ -5,9 +5,9 @@
 
 #![expect(clippy::print_stdout, reason = "how long it took, for whoever asks")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use metallb_sim::ring::{Report, run};
+use metallb_sim::ring::{Figures, Report, measure, push_pull, run};
 use metallb_sim::seeds;
 
 /// Debug code takes a second for two minutes of ten speakers.
@@ -49,4 +49,21 @@ fn a_hundred_speakers() {
 #[cfg_attr(debug_assertions, ignore = "takes optimized code")]
 fn a_thousand_speakers() {
     let _ = run_all(1_000, 2_000);
+}
+
+/// Prints the table of `docs/layer2-scale.md`.
+#[test]
+#[ignore = "takes minutes, and optimized code"]
+fn figures() {
+    println!("| members | killed | frozen | heartbeats | bytes | push/pull |");
+    for (nodes, deaths) in [(2, 40), (3, 40), (10, 40), (30, 40), (100, 20), (300, 10), (1_000, 5)] {
+        let figures = measure(1, nodes, deaths);
+        let [killed, frozen] = [&figures.killed, &figures.frozen].map(|times| {
+            let at = |part: usize| times.get(part * (times.len() - 1) / 100).map_or(0, Duration::as_millis);
+            format!("{} / {}", at(50), at(100))
+        });
+        let Figures { packets, bytes, push_pull, .. } = figures;
+        println!("| {nodes} | {killed} | {frozen} | {packets:.0} | {bytes:.0} | {push_pull:.0} |");
+    }
+    println!("push/pull of 5,000: {:.0}", push_pull(5_000));
 }

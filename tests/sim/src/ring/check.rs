@@ -57,7 +57,8 @@ impl Watchdog {
                 let (a, other) = (nodes.get(a), nodes.get(b));
                 a.and_then(|a| a.view.get(&b)).copied() == other.map(|other| other.boot)
             };
-            network.connects(one, other) && lists(one, other) && lists(other, one)
+            // Those who are deaf fell others whom they do not hear, again and again: no bound while that lasts.
+            !network.is_one_way() && network.connects(one, other) && lists(one, other) && lists(other, one)
         };
         let mut both = BTreeMap::new();
         for (address, owners) in owners {

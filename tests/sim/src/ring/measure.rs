@@ -1,11 +1,15 @@
 //! How fast, and at what price.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
+
+use metallb_liveness::meta;
+use metallb_membership::wire::message::{Alive, PeerState, PushPull, State, StreamMessage, Versions};
+use metallb_membership::wire::stream;
+use metallb_membership::{Keyring, Settings};
 
 use super::faults::Fault;
 use super::network::Network;
-use super::node::Process;
+use super::node::{self, Process};
 use super::{Chance, World};
 
 /// A kind of death.
@@ -28,8 +32,8 @@ pub struct Figures {
     pub packets: f64,
     /// Bytes of them, without headers.
     pub bytes: f64,
-    /// Datagrams the busiest node sent because of one death, beyond its heartbeats.
-    pub extra: u64,
+    /// Bytes a node sends in a second for memberlist's push/pull, beside it.
+    pub push_pull: f64,
 }
 
 /// A ring in which node after node dies, so often for each kind.
@@ -37,7 +41,7 @@ pub struct Figures {
 pub fn measure(seed: u64, nodes: usize, deaths: usize) -> Figures {
     let mut world = World::new(seed, nodes, Network::good(), Chance::new(seed));
     world.run_until(Duration::from_secs(10));
-    let mut figures = Figures::default();
+    let mut figures = Figures { push_pull: push_pull(nodes), ..Figures::default() };
     let before = world.sent();
     world.run_until(Duration::from_secs(20));
     let per_second = |counts: &[(u64, u64)], of: fn(&(u64, u64)) -> u64| {
@@ -60,6 +64,23 @@ pub fn measure(seed: u64, nodes: usize, deaths: usize) -> Figures {
     figures.killed.sort_unstable();
     figures.frozen.sort_unstable();
     figures
+}
+
+/// What a node of such a ring sends in a second for push/pull: the whole state, as ours encodes it for the original,
+/// once as the one who asks and once as the one who is asked, at the interval that memberlist has for that size.
+#[must_use]
+pub fn push_pull(nodes: usize) -> f64 {
+    let peer = |number: usize| {
+        let (node, address) = (node::name(number), node::address(number));
+        let alive =
+            Alive { incarnation: 1, node, address, meta: meta::encode(7947, 1), versions: Versions::OURS };
+        PeerState { state: State::Alive, alive }
+    };
+    let state = PushPull { is_join: false, peers: (0..nodes).map(peer).collect(), user_state: Vec::new() };
+    let keyring = Keyring::from_secret(b"secret");
+    let bytes = stream::encode(&StreamMessage::PushPull(state), &keyring, &Settings::lan(), [0; 12]).len();
+    let doublings = (nodes as f64 / 32.0).log2().ceil().max(0.0);
+    2.0 * bytes as f64 / (30.0 * (1.0 + doublings))
 }
 
 impl World {
@@ -88,9 +109,7 @@ impl World {
     }
 
     fn all_know(&self, victim: usize) -> bool {
-        let others = self.nodes.iter().filter(|node| node.process == Process::Runs);
-        let unaware: BTreeSet<&str> =
-            others.filter(|node| !node.down.contains(&victim)).map(|node| node.name.as_str()).collect();
-        unaware.is_empty()
+        let mut others = self.nodes.iter().filter(|node| node.process == Process::Runs);
+        others.all(|node| node.down.contains(&victim))
     }
 }

@@ -44,6 +44,11 @@ impl Network {
         !self.side.is_empty()
     }
 
+    /// Whether some are heard and do not hear.
+    pub(super) fn is_one_way(&self) -> bool {
+        self.is_split() && self.one_way
+    }
+
     pub(super) fn plug(&mut self, node: usize, plugged: bool) {
         if plugged {
             self.unplugged.remove(&node);
