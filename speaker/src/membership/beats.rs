@@ -122,8 +122,9 @@ impl Beats {
     }
 
     pub(super) fn next_deadline(&self) -> Duration {
-        let next = if self.socket.is_some() { self.liveness.next_deadline() } else { self.next_bind };
-        next.max(self.begins)
+        // Without a port the machine runs all the same: to it, a pause would be one in which this node stood still.
+        let next_bind = if self.socket.is_none() { self.next_bind } else { Duration::MAX };
+        self.liveness.next_deadline().min(next_bind).max(self.begins)
     }
 
     /// Takes what arrived, does what is due, and sends.
@@ -266,5 +267,33 @@ fn log(note: &Note) {
                 "memberlist hears a node whose heartbeats are missing: is their port blocked?"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metallb_telemetry::metrics::Metrics;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_no_stall() {
+        let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let heartbeats = Heartbeats { port, period: Duration::from_millis(100) };
+        let metrics = Metrics::default().members().unwrap();
+        let mut beats = Beats::new("n1", [127, 0, 0, 1].into(), heartbeats, Keys::plain(), metrics);
+        let mut now = beats.begins;
+        for _ in 0..50 {
+            beats.turn(&Own::default(), now);
+            assert!(beats.socket.is_none() && beats.meta().is_empty());
+            let pause = beats.next_deadline().saturating_sub(now);
+            assert!(pause <= heartbeats.period, "{pause:?}");
+            now += pause.max(Duration::from_millis(1));
+        }
+        assert!(!beats.is_fenced(), "nobody else is there");
+        drop(taken);
+        now += PAUSE;
+        assert!(beats.turn(&Own::default(), now).meta && !beats.meta().is_empty());
     }
 }

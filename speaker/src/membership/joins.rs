@@ -22,6 +22,8 @@ pub(super) struct Joins {
     under_way: BTreeSet<IpAddr>,
     /// When candidates were first known.
     began: Option<Duration>,
+    /// When it was last asked who is due: deadlines before it are done with.
+    looked: Duration,
     has_joined: bool,
     /// Joined and attempted since the last summary.
     round: (usize, usize),
@@ -51,6 +53,7 @@ impl Joins {
         now: Duration,
     ) -> Vec<IpAddr> {
         self.began.get_or_insert(now);
+        self.looked = now;
         self.attempts.retain(|address, _| candidates.contains(address) && !members.contains(address));
         let wanted = candidates.difference(members).filter(|address| !self.under_way.contains(*address));
         let is_due =
@@ -77,13 +80,15 @@ impl Joins {
         Some(Round { joined, expected })
     }
 
-    /// When somebody is due again.
+    /// When somebody is due again, or the list is settled. While as many attempts as may be are under way, the end of
+    /// one of them comes first.
     pub(super) fn next(&self) -> Option<Duration> {
+        let has_room = self.under_way.len() < AT_ONCE;
         let idle = |(address, attempt): (&IpAddr, &Attempt)| {
-            (!self.under_way.contains(address)).then_some(attempt.next)
+            (has_room && !self.under_way.contains(address)).then_some(attempt.next)
         };
-        let settling = self.began.map(|began| began + SETTLING);
-        self.attempts.iter().filter_map(idle).min().into_iter().chain(settling).min()
+        let settling = self.began.map(|began| began + SETTLING).filter(|at| *at > self.looked);
+        self.attempts.iter().filter_map(idle).chain(settling).min()
     }
 
     /// Whether the others have been heard, there are none, or they had time enough.
@@ -172,5 +177,22 @@ mod tests {
         assert!(joins.is_settled(&two, &nobody, at(3000)), "too late");
         joins.ended([192, 0, 2, 2].into(), true, at(4));
         assert!(joins.is_settled(&two, &nobody, at(4)), "one has answered");
+    }
+
+    #[test]
+    fn what_is_over_or_must_wait_for_others_wakes_nobody() {
+        let mut joins = Joins::default();
+        joins.due(&set(&[1]), &set(&[1]), at(0));
+        assert_eq!(joins.next(), Some(at(3000)), "the list is settled then at the latest");
+        joins.due(&set(&[1]), &set(&[1]), at(3000));
+        assert_eq!(joins.next(), None, "it is, and nobody is missing");
+        let mut joins = Joins::default();
+        joins.due(&set(&[2]), &set(&[]), at(0));
+        joins.ended([192, 0, 2, 2].into(), false, at(10));
+        assert_eq!(joins.due(&set(&[2, 3, 4, 5, 6]), &set(&[]), at(20)).len(), 4);
+        assert_eq!(joins.due(&set(&[2, 3, 4, 5, 6]), &set(&[]), at(5000)).len(), 0);
+        assert_eq!(joins.next(), None, "one is due, but all the others are under way");
+        joins.ended([192, 0, 2, 3].into(), false, at(5001));
+        assert_eq!(joins.next(), Some(at(1010)));
     }
 }

@@ -142,9 +142,12 @@ impl Liveness {
             if down {
                 closed.confirmed.remove(&sender);
                 denied.insert(sender);
-            } else if echo >= closed.beat {
-                closed.confirmed.insert(sender);
+            } else {
+                // Also one that does not hear this node, and counts it for what memberlist says: there is no heir.
                 denied.remove(&sender);
+                if echo >= closed.beat {
+                    closed.confirmed.insert(sender);
+                }
             }
             return self.review_fence(now);
         }

@@ -130,3 +130,24 @@ fn where_the_layer_reaches_nobody_a_short_stall_is_no_reason_to_be_silent() {
     network.run(10);
     assert!(!network.node("n0").fenced);
 }
+
+/// Their heartbeats never arrive at the others any more: a firewall that was changed.
+#[test]
+fn one_that_counts_again_although_the_layer_does_not_reach_the_others_answers() {
+    for nodes in [2, 3, 4] {
+        let mut network = Network::of(nodes);
+        let others: Vec<String> = (1..nodes).map(name).collect();
+        network.cut.extend(others.iter().map(|other| ("n0".to_owned(), other.clone())));
+        network.run(1_500);
+        assert!(network.node("n0").fenced, "{nodes}");
+        // Memberlist hears it all the time, so the others find the fault in this layer.
+        for _ in 0..100 {
+            let now = network.now;
+            for other in &others {
+                network.node(other).machine.heard_elsewhere("n0", now);
+            }
+            network.run(100);
+        }
+        assert_eq!(network.standing(), "", "{nodes}");
+    }
+}
