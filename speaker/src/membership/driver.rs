@@ -19,7 +19,7 @@ use super::beats::{Beats, News};
 use super::codec::Codec;
 use super::datagrams::Arrival;
 use super::exchanges::{Exchanges, Next, Outcome};
-use super::joins::Joins;
+use super::joins::{Joins, is_alone};
 use super::members::{Members, Own};
 use super::ports::{Ports, own_address};
 use super::secret::Secret;
@@ -300,7 +300,10 @@ impl Driver {
     /// Does everything that is due and tells what came of it.
     fn turn(&mut self, ports: &Ports, inputs: &mut Inputs) {
         let now = since_boot();
-        let own = *inputs.own.borrow_and_update();
+        let candidates = inputs.candidates.borrow_and_update();
+        let mut own = *inputs.own.borrow_and_update();
+        // Where there is no other speaker, nobody takes anything over.
+        own.is_cut_off = own.is_cut_off && !is_alone(candidates.as_ref(), &self.addresses);
         let news = self.beats.as_mut().map(|beats| beats.turn(&own, now)).unwrap_or_default();
         self.take_news(news, now);
         self.machine.tick(now);
@@ -309,7 +312,6 @@ impl Driver {
         if self.leaving.is_some() {
             return;
         }
-        let candidates = inputs.candidates.borrow_and_update();
         if let Some(candidates) = candidates.as_ref() {
             self.join(candidates, now);
         }

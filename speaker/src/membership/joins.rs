@@ -104,6 +104,11 @@ impl Joins {
     }
 }
 
+/// Whether there is no other speaker: no member, and no pod where one may be.
+pub(super) fn is_alone(candidates: Option<&BTreeSet<IpAddr>>, members: &BTreeSet<IpAddr>) -> bool {
+    candidates.is_some_and(|candidates| candidates.union(members).nth(1).is_none())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,5 +199,18 @@ mod tests {
         assert_eq!(joins.next(), None, "one is due, but all the others are under way");
         joins.ended([192, 0, 2, 3].into(), false, at(5001));
         assert_eq!(joins.next(), Some(at(1010)));
+    }
+
+    #[test]
+    fn one_is_alone_when_neither_a_member_nor_a_pod_is_another() {
+        for (candidates, members, expected) in [
+            (Some(set(&[1])), set(&[1]), true),
+            (Some(set(&[])), set(&[1]), true),
+            (Some(set(&[1, 2])), set(&[1]), false),
+            (Some(set(&[1])), set(&[1, 2]), false),
+            (None, set(&[1]), false),
+        ] {
+            assert_eq!(is_alone(candidates.as_ref(), &members), expected, "{candidates:?} {members:?}");
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::ours::{Net, Ours, heartbeats, secret_file};
+use metallb_speaker::membership::Members;
+use tokio::time::timeout;
+
+use crate::ours::{Net, Ours, REACTION, heartbeats, secret_file};
 
 /// Three of ours, which know each other.
 async fn three(net: Net, secret: &str) -> [Ours; 3] {
@@ -68,4 +71,21 @@ async fn a_port_that_is_taken_leaves_the_ring_to_memberlist_until_it_is_free() {
     drop(taken);
     second.quiet(Duration::from_secs(5)).await;
     assert!(received(&first) > 5, "{}", received(&first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_carrier_silences_only_where_there_is_somebody_to_take_over() {
+    let net = Net::new();
+    let mut settings = net.ours(1);
+    settings.heartbeats = heartbeats();
+    let mut only = Ours::start(settings, &[net.ip(1)]);
+    let fenced = |fenced| move |members: &Members| members.is_settled && members.is_fenced == fenced;
+    timeout(REACTION, only.members.wait_for(fenced(false))).await.expect("fenced").unwrap();
+    only.membership.set_cut_off(true);
+    let closed = timeout(Duration::from_secs(1), only.members.wait_for(fenced(true))).await.is_ok();
+    assert!(!closed, "nobody else is there");
+    only.membership.set_candidates([net.ip(1), net.ip(2)].into());
+    timeout(REACTION, only.members.wait_for(fenced(true))).await.expect("not fenced").unwrap();
+    only.membership.set_cut_off(false);
+    timeout(REACTION, only.members.wait_for(fenced(false))).await.expect("fenced for ever").unwrap();
 }
