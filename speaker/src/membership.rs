@@ -11,6 +11,7 @@ mod exchanges;
 mod joins;
 mod members;
 mod ports;
+mod quota;
 mod secret;
 mod settings;
 mod streams;

@@ -22,6 +22,7 @@ use super::exchanges::{Exchanges, Next, Outcome};
 use super::joins::{Joins, is_alone};
 use super::members::{Members, Own};
 use super::ports::{Ports, own_address};
+use super::quota::Quota;
 use super::secret::Secret;
 use super::settings::RingSettings;
 use super::streams::Question;
@@ -57,6 +58,8 @@ pub(super) struct Driver {
     joins: Joins,
     exchanges: Exchanges,
     metrics: MemberMetrics,
+    /// Of log lines that anybody can cause.
+    lines: Quota,
     /// The members that count: names and addresses.
     names: BTreeMap<SocketAddr, String>,
     addresses: BTreeSet<IpAddr>,
@@ -138,6 +141,7 @@ impl Driver {
             joins: Joins::default(),
             exchanges: Exchanges::new(),
             metrics,
+            lines: Quota::new(now),
             names: BTreeMap::new(),
             addresses: BTreeSet::new(),
             next_review: now,
@@ -216,7 +220,13 @@ impl Driver {
                 ready?;
                 self.take_datagrams(ports, now)?;
             }
-            Wake::Connection(stream, from) => self.exchanges.serve(stream, from, self.codec.clone()),
+            Wake::Connection(stream, from) => {
+                if !self.exchanges.serve(stream, from, self.codec.clone())
+                    && let Some(withheld) = self.lines.take(now)
+                {
+                    tracing::warn!(%from, withheld, "too many connections at a time, this one is closed");
+                }
+            }
             Wake::Exchange(Next::Question(question)) => self.answer(question, now),
             Wake::Exchange(Next::Outcome(outcome)) => self.take_outcome(outcome, now),
             Wake::Abandoned | Wake::Other => {}
@@ -284,6 +294,12 @@ impl Driver {
                 }
             },
             Outcome::Pinged { sequence } => self.machine.stream_ack(sequence),
+            Outcome::Failed { from, error } => {
+                if let Some(withheld) = self.lines.take(now) {
+                    let error = logs::chain(&error);
+                    tracing::warn!(%from, error, withheld, "memberlist: a connection failed");
+                }
+            }
             Outcome::Nothing => {}
         }
     }
@@ -365,7 +381,11 @@ impl Driver {
                     self.is_stale = true;
                     self.tell(&event);
                 }
-                Action::Note(note) => tracing::warn!(%note, "memberlist"),
+                Action::Note(note) => {
+                    if let Some(withheld) = self.lines.take(now) {
+                        tracing::warn!(%note, withheld, "memberlist");
+                    }
+                }
             }
         }
         if self.is_stale {

@@ -27,6 +27,8 @@ pub(super) enum Outcome {
     Synced { node: String, answer: Result<PushPull, ExchangeError> },
     /// Our ping was answered.
     Pinged { sequence: u32 },
+    /// A connection of somebody else's led to nothing.
+    Failed { from: SocketAddr, error: ExchangeError },
     /// Nothing came of it, or nothing that matters.
     Nothing,
 }
@@ -55,20 +57,18 @@ impl Exchanges {
         }
     }
 
-    /// Answers a connection; one too many is closed at once.
-    pub(super) fn serve(&mut self, stream: TcpStream, from: SocketAddr, codec: Arc<Codec>) {
+    /// Answers a connection. One too many is closed at once: false.
+    pub(super) fn serve(&mut self, stream: TcpStream, from: SocketAddr, codec: Arc<Codec>) -> bool {
         if Arc::strong_count(&self.served) > MOST_SERVED {
-            tracing::warn!(%from, "too many connections at a time, this one is closed");
-            return;
+            return false;
         }
         let (slot, driver) = (self.served.clone(), self.ask.clone());
         self.tasks.spawn(async move {
-            if let Err(error) = streams::serve(stream, from, codec, driver).await {
-                tracing::warn!(%from, error = logs::chain(&error), "memberlist: a connection failed");
-            }
+            let served = streams::serve(stream, from, codec, driver).await;
             drop(slot);
-            Outcome::Nothing
+            served.map_or_else(|error| Outcome::Failed { from, error }, |()| Outcome::Nothing)
         });
+        true
     }
 
     pub(super) fn join(&mut self, to: SocketAddr, state: PushPull, codec: Arc<Codec>) {

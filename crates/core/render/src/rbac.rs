@@ -100,7 +100,7 @@ pub(crate) fn namespace_grants() -> [Grant; 3] {
             to: &[Component::Controller, Component::Speaker],
             rules: shared_namespace_rules(),
         },
-        // Which nodes announce follows from the speakers that are Ready: they watch each other.
+        // Speakers find each other by their pods; without this right they list them again and again.
         Grant {
             role: "speaker",
             binding: "speaker",
