@@ -17,6 +17,8 @@ mod tests;
 
 /// The port members talk on when none is given.
 const MEMBER_PORT: u16 = 7946;
+/// Between two heartbeats, when nothing is given.
+const LIVENESS_PERIOD: Duration = Duration::from_millis(100);
 /// The file of the key among the files of the memberlist Secret.
 const SECRET_KEY_FILE: &str = "secretkey";
 
@@ -55,9 +57,9 @@ pub struct Flags {
     /// alone notices deaths.
     #[arg(long, env = "METALLB_LIVENESS_PORT", default_value = "")]
     pub liveness_port: String,
-    /// Milliseconds between two heartbeats.
-    #[arg(long, env = "METALLB_LIVENESS_PERIOD", default_value_t = 100, value_parser = clap::value_parser!(u64).range(20..=10_000))]
-    pub liveness_period: u64,
+    /// Milliseconds between two heartbeats, 20 to 10000, by default 100.
+    #[arg(long, env = "METALLB_LIVENESS_PERIOD", default_value = "")]
+    pub liveness_period: String,
     /// Port of the metrics over HTTPS; 0 serves none.
     #[arg(long, default_value_t = 9120)]
     pub port: u16,
@@ -177,6 +179,9 @@ pub enum FlagError {
          memberlist's, or 0 for no heartbeats"
     )]
     LivenessPort(String),
+    /// The time between heartbeats is none.
+    #[error("invalid --liveness-period (METALLB_LIVENESS_PERIOD) {0:?}: give milliseconds from 20 to 10000")]
+    LivenessPeriod(String),
     /// The members' address is none.
     #[error("invalid --ml-bindaddr (METALLB_ML_BIND_ADDR) {0:?}: give an IP address of this node")]
     MemberAddress(String),
@@ -279,7 +284,10 @@ impl Flags {
             "" => port_after(members),
             text => text.parse().ok().filter(|port| *port != members).ok_or_else(invalid)?,
         };
-        let period = Duration::from_millis(self.liveness_period);
+        let period = match self.liveness_period.as_str() {
+            "" => LIVENESS_PERIOD,
+            text => parse_period(text).ok_or_else(|| FlagError::LivenessPeriod(text.to_owned()))?,
+        };
         Ok((port != 0).then_some(Heartbeats { port, period }))
     }
 }
@@ -300,6 +308,10 @@ fn check_key(path: &Path) -> Result<(), FlagError> {
 }
 
 /// Only meaningful once BGP is served, but checked in every mode.
+fn parse_period(text: &str) -> Option<Duration> {
+    text.parse().ok().filter(|milliseconds| (20..=10_000).contains(milliseconds)).map(Duration::from_millis)
+}
+
 fn check_debounce(text: &str) -> Result<(), FlagError> {
     let is_positive = text.parse::<u32>().is_ok_and(|milliseconds| milliseconds > 0);
     if text.is_empty() || is_positive { Ok(()) } else { Err(FlagError::Debounce(text.to_owned())) }

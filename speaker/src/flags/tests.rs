@@ -83,6 +83,8 @@ fn heartbeats_have_a_port_beside_memberlist_s_and_can_be_switched_off() {
     let period = Duration::from_millis(100);
     assert_eq!((with(&[]).port, with(&[]).heartbeats), (7946, Some(Heartbeats { port: 7947, period })));
     assert_eq!(with(&["--liveness-port=0"]).heartbeats, None);
+    let empty = with(&["--liveness-port=", "--liveness-period="]);
+    assert_eq!(empty.heartbeats, Some(Heartbeats { port: 7947, period }), "as an empty variable gives them");
     for (members, beside) in [("7947", 7948), ("65535", 65534)] {
         let flag = format!("--ml-bindport={members}");
         assert_eq!(with(&[&flag]).heartbeats, Some(Heartbeats { port: beside, period }));
@@ -119,7 +121,10 @@ fn what_can_not_be_used_is_named() {
             &["--node-name=n1", "--ml-labels=a=b", "--ml-bindaddr=::1", "--liveness-port=7946"],
             "--liveness-port",
         ),
-        (&["--node-name=n1", "--liveness-period=1"], "--liveness-period"),
+        (
+            &["--node-name=n1", "--ml-labels=a=b", "--ml-bindaddr=::1", "--liveness-period=19"],
+            "--liveness-period",
+        ),
         (&["--node-name=n1", "--surprise"], "--surprise"),
     ] {
         let error = parse(args).unwrap_err();
