@@ -13,13 +13,20 @@ use metallb_sim::seeds;
 /// Debug code takes a second for two minutes of ten speakers.
 const SLOWER: u64 = if cfg!(debug_assertions) { 75 } else { 1 };
 
-/// One in so many of the seeds, at least one.
+/// Rings that found a mistake once, by their number of nodes and seed: a contradiction that got lost while both of a
+/// pair held each other down, and a partition in one direction.
+const FOUND: [(usize, u64); 2] = [(3, 2_466), (10, 429)];
+
+/// One in so many of the seeds, at least one, and those that found something.
 fn run_all(nodes: usize, one_in: u64) -> Report {
     let begin = Instant::now();
     let mut total = Report::default();
     let seeds = seeds();
     let end = seeds.start + (seeds.end - seeds.start).div_ceil(one_in);
     for seed in seeds.start..end {
+        total.add(run(seed, nodes));
+    }
+    for (_, seed) in FOUND.into_iter().filter(|(size, _)| *size == nodes) {
         total.add(run(seed, nodes));
     }
     println!("{nodes} nodes, seeds {:?} in {:?}: {total:?}", seeds.start..end, begin.elapsed());

@@ -133,6 +133,7 @@ impl Liveness {
         self.down =
             self.peers.iter().filter(|(_, peer)| peer.fall.is_some()).map(|(boot, _)| *boot).collect();
         self.falls.retain(|_, falls| now < falls.until);
+        self.fence.forget_others(|member| self.peers.contains_key(&member));
         self.look_around();
         self.review_fence(now);
     }
@@ -273,6 +274,7 @@ impl Liveness {
     fn send_beat(&mut self, to: u64, flags: Flags) {
         let watched = self.neighbours.contains(&to) || self.kin.contains(&to);
         let flags = flags.with(Flags::WANT, watched).with(Flags::DOWN, self.down.contains(&to));
+        let flags = flags.with(Flags::REFUTE, flags.has(Flags::REFUTE) || self.fence.contradicts(to));
         let echo = self.peers.get(&to).map_or(0, |peer| peer.beat);
         self.send(to, self.beat, Body::Heartbeat { flags, echo });
     }

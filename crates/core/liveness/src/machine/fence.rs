@@ -8,7 +8,7 @@
 //!         or nobody was heard for long, or nobody is there
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Liveness;
@@ -24,19 +24,20 @@ const PATIENCE: u32 = 3;
 pub(super) struct Fence {
     closed: Option<Closed>,
     without_carrier: bool,
-    /// Who holds this node to be down, although it contradicted.
-    denied: BTreeSet<u64>,
-    refuted: Option<Refutation>,
+    /// Who holds this node to be down, by the last heartbeat that came.
+    accusers: BTreeMap<u64, Accusation>,
+    /// When this node last contradicted, to everybody.
+    refuted: Option<Duration>,
 }
 
-/// How this node contradicted a verdict.
+/// Somebody holds this node to be down.
 #[derive(Clone, Copy, Debug)]
-struct Refutation {
-    /// The last heartbeat that did.
+struct Accusation {
+    since: Duration,
+    /// The first heartbeat that contradicts; each later one to the accuser does, too.
     beat: u64,
-    at: Duration,
-    /// When the first one was sent.
-    first: Duration,
+    /// It knows better, or should by now.
+    insists: bool,
 }
 
 /// A closed fence.
@@ -60,6 +61,26 @@ impl Fence {
 
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_some()
+    }
+
+    /// Whether that member is to be told that this node was well all the time.
+    pub(super) fn contradicts(&self, member: u64) -> bool {
+        self.closed.is_none() && self.accusers.contains_key(&member)
+    }
+
+    /// A member fell: what it said before is void.
+    pub(super) fn forget(&mut self, member: u64) {
+        self.accusers.remove(&member);
+    }
+
+    /// What those said who are no members any more is void.
+    pub(super) fn forget_others(&mut self, is_member: impl Fn(u64) -> bool) {
+        self.accusers.retain(|member, _| is_member(*member));
+    }
+
+    /// Whether that member holds this node to be down, although it contradicted.
+    fn is_denied_by(&self, member: u64) -> bool {
+        self.accusers.get(&member).is_some_and(|accusation| accusation.insists)
     }
 
     /// Whether a heartbeat with that echo was sent to this node as it is now, not to the one before a gap.
@@ -122,45 +143,44 @@ impl Liveness {
 
     /// Said to be down. One that stood still has nothing to contradict.
     pub(super) fn refute(&mut self, now: Duration) {
-        let lately = |refutation: Refutation| now < refutation.at + self.settings.period * PATIENCE;
-        if self.fence.is_closed() || self.fence.refuted.is_some_and(lately) {
+        let patience = self.settings.period * PATIENCE;
+        let within = |time: Duration| self.fence.refuted.is_some_and(|at| now < at + time);
+        if self.fence.is_closed() || within(patience) {
             return;
         }
-        let first = self.fence.refuted.map_or(now, |refutation| refutation.first);
-        if first == now {
+        if !within(patience * 2) {
             self.note(Note::Refuted);
         }
+        self.fence.refuted = Some(now);
         let everybody: Vec<u64> = self.peers.keys().copied().collect();
         self.beat_to(everybody, Flags::REFUTE);
-        self.fence.refuted = Some(Refutation { beat: self.beat, at: now, first });
     }
 
     /// What a member thinks of this node, as of the heartbeat that it echoes.
     pub(super) fn take_standing(&mut self, sender: u64, down: bool, echo: u64, now: Duration) {
-        let Fence { closed, denied, refuted, .. } = &mut self.fence;
-        if let Some(closed) = closed {
-            if down {
+        let Fence { closed, accusers, .. } = &mut self.fence;
+        if down {
+            let beat = self.beat + 1;
+            let accusation =
+                accusers.entry(sender).or_insert(Accusation { since: now, beat, insists: false });
+            // All heartbeats since contradict, so it is no loss on the way that makes it insist.
+            let due = now >= accusation.since + self.settings.period * PATIENCE;
+            accusation.insists |= closed.is_some() || echo >= accusation.beat || due;
+        } else {
+            // Also one that does not hear this node, and counts it for what memberlist says: there is no heir.
+            accusers.remove(&sender);
+        }
+        match closed {
+            Some(closed) if down => {
                 closed.confirmed.remove(&sender);
-                denied.insert(sender);
-            } else {
-                // Also one that does not hear this node, and counts it for what memberlist says: there is no heir.
-                denied.remove(&sender);
-                if echo >= closed.beat {
-                    closed.confirmed.insert(sender);
-                }
             }
-            return self.review_fence(now);
+            Some(closed) if echo >= closed.beat => {
+                closed.confirmed.insert(sender);
+            }
+            Some(_) => {}
+            None if down => self.refute(now),
+            None => return,
         }
-        if !down {
-            denied.remove(&sender);
-            return;
-        }
-        // Who heard the contradiction, or should have by now, insists.
-        let due = |first: Duration| now >= first + self.settings.period * PATIENCE;
-        if refuted.is_some_and(|refutation| echo >= refutation.beat || due(refutation.first)) {
-            denied.insert(sender);
-        }
-        self.refute(now);
         self.review_fence(now);
     }
 
@@ -168,10 +188,10 @@ impl Liveness {
     pub(super) fn review_fence(&mut self, now: Duration) {
         let voters = self.voters();
         let most = voters.len() / 2 + 1;
-        let count = |set: &BTreeSet<u64>| voters.iter().filter(|voter| set.contains(voter)).count();
-        let Fence { closed, without_carrier, denied, .. } = &self.fence;
+        let denied = voters.iter().filter(|voter| self.fence.is_denied_by(**voter)).count();
+        let Fence { closed, without_carrier, .. } = &self.fence;
         let Some(closed) = closed else {
-            if !voters.is_empty() && count(denied) >= most {
+            if !voters.is_empty() && denied >= most {
                 self.close(now);
             }
             return;
@@ -181,12 +201,13 @@ impl Liveness {
             (true, true) => self.settings.joining,
             (true, false) => Duration::ZERO,
         };
-        let unopposed = now >= closed.since + bound && count(denied) == 0;
-        let opens = count(&closed.confirmed) >= most || unopposed;
+        let unopposed = now >= closed.since + bound && denied == 0;
+        let confirmed = voters.iter().filter(|voter| closed.confirmed.contains(voter)).count();
+        let opens = confirmed >= most || unopposed;
         if opens && !without_carrier {
             self.fence.closed = None;
             self.begin_anew(now);
-            self.fence.denied.clear();
+            self.fence.accusers.clear();
             self.fence.refuted = None;
             self.actions.push_back(Action::Fence(false));
         }

@@ -51,6 +51,9 @@ impl Liveness {
         if hears && self.is_isolated(None, now) {
             self.begin_anew(now);
         }
+        if flags.has(Flags::DOWN) {
+            self.share_blame(sender, now);
+        }
         let Some(peer) = self.peers.get_mut(&sender) else { return };
         if hears {
             peer.hear(&self.settings, now);

@@ -137,6 +137,7 @@ impl Liveness {
         peer.asked = Some(now);
         let name = peer.name.clone();
         self.down.insert(boot);
+        self.fence.forget(boot);
         self.actions.push_back(Action::Down(name.clone()));
         if !hold.is_zero() {
             self.note(Note::Held { name, hold });
@@ -146,6 +147,16 @@ impl Liveness {
             self.claim_to(receivers, claim);
         }
         self.look_around();
+    }
+
+    /// One that was down holds this node down as well: what flaps is the link between them. Nobody would answer until the
+    /// hold ends, or both sides would.
+    pub(super) fn share_blame(&mut self, boot: u64, now: Duration) {
+        let Some(peer) = self.peers.get_mut(&boot) else { return };
+        let beat = peer.beat;
+        if let Some(fall) = peer.fall.as_mut().filter(|fall| beat > fall.beat) {
+            fall.held_until = fall.held_until.min(now);
+        }
     }
 
     /// A member counts again.

@@ -151,3 +151,20 @@ fn one_that_counts_again_although_the_layer_does_not_reach_the_others_answers() 
         assert_eq!(network.standing(), "", "{nodes}");
     }
 }
+
+#[test]
+fn one_whose_contradiction_was_lost_closes_its_fence_only_if_it_goes_on_unheard() {
+    let mut network = Network::of(2);
+    for _ in 0..2 {
+        // The first contradiction gets lost, and some heartbeats after it arrive before the next one.
+        network.cut.insert(("n0".to_owned(), "n1".to_owned()));
+        network.until("n1:n0", 500);
+        network.run(120);
+        network.cut.clear();
+        network.until("", 250);
+        network.run(10_000);
+    }
+    let closed =
+        network.log.iter().filter(|(_, name, action)| name == "n0" && *action == Action::Fence(true)).count();
+    assert_eq!(closed, 1, "at its birth: {:?}", network.log);
+}
