@@ -46,7 +46,11 @@ fn texts(variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<Stri
 fn check_tls(tls: &Tls) -> anyhow::Result<()> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let min_version = tls.min_version.as_deref().unwrap_or("VersionTLS13");
-    TlsSettings::parse(min_version, &text(&tls.cipher_suites), &text(&tls.curve_preferences), "")?;
+    let settings =
+        TlsSettings::parse(min_version, &text(&tls.cipher_suites), &text(&tls.curve_preferences), "")?;
+    for remark in settings.remarks() {
+        tracing::warn!("{remark}");
+    }
     Ok(())
 }
 

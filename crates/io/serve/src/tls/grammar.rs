@@ -78,7 +78,7 @@ pub(super) fn restrict_suites(
     names: &str,
     versions: &[&SupportedProtocolVersion],
 ) -> Result<Vec<String>, TlsError> {
-    let names: Vec<&str> = items(names).collect();
+    let names: Vec<&str> = items(names).map(iana_of_old).collect();
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -95,6 +95,15 @@ pub(super) fn restrict_suites(
         .into_iter()
         .map(|name| format!("--tls-cipher-suites: {name} is not spoken here and left out"))
         .collect())
+}
+
+/// Go took two suites by these names before they had their final ones, and still does.
+fn iana_of_old(name: &str) -> &str {
+    match name {
+        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305" => "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305" => "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+        other => other,
+    }
 }
 
 /// The IANA name: rustls calls TLS 1.3 suites `TLS13_…` where IANA says `TLS_…`.

@@ -50,6 +50,9 @@ fn chosen_suites_and_curves_are_the_only_ones_left() {
     assert_eq!(tls12.count(), 1);
     let curves: Vec<u16> = settings.provider.kx_groups.iter().map(|group| group.name().into()).collect();
     assert_eq!(curves, [24, 23]);
+    let old_name = parse("VersionTLS12", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305", "").unwrap();
+    let tls12 = old_name.provider.cipher_suites.iter().filter(|s| s.version() == &rustls::version::TLS12);
+    assert_eq!((tls12.count(), old_name.remarks().len()), (1, 0));
 }
 
 #[test]
