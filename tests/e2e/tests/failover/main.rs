@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             ("a speaker that is frozen is replaced, and silent when it goes on", takeover::frozen),
             ("a node whose cable is pulled is replaced in a fraction of a second", takeover::unplugged),
             ("a node whose power fails is replaced in a fraction of a second", takeover::powered_off),
-            ("a speaker that is stopped leaves no gap", takeover::stopped),
+            ("a speaker that is stopped leaves a gap that is measured", takeover::stopped),
             ("deleting the announcing speaker's pod moves the address", speaker_pod_deleted),
             ("unplugging the announcing node moves the address", node_unplugged),
             (

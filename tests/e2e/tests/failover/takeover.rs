@@ -148,7 +148,8 @@ fn signal(processes: &[Process], signal: Signal) -> Result<()> {
     processes.iter().try_for_each(|process| process.signal(signal).map(drop))
 }
 
-/// A stop that is asked for leaves no gap, neither when the address goes nor when it comes back.
+/// How long a stop that is asked for leaves an address silent, when it goes and when it comes back. The promised bound is
+/// judged from thirty rounds on; fewer only tell.
 pub(crate) fn stopped(cluster: &Cluster) -> Result<()> {
     let services = services(cluster)?;
     let mut gaps = Vec::new();
