@@ -12,7 +12,8 @@ pub const AUTHORITY_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 
 pub const LEAF_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long before now a new certificate begins: other machines' clocks may be behind (contract 01 §9.1).
 pub const BACKDATED: Duration = Duration::from_secs(60 * 60);
-/// Authorities kept beside a new one. More come together only when keys get lost again and again.
+/// Authorities kept beside a new one. More come together only when keys get lost again and again before replicas have
+/// taken over a leaf; then certificates of the oldest lose their trust, because a Secret must not grow without end.
 const KEPT: usize = 4;
 
 /// When to renew, and how long to wait.

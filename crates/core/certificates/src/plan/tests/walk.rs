@@ -24,7 +24,7 @@ enum Event {
     Minutes,
     /// Time passes, with everybody at work.
     Weeks,
-    /// Somebody damages the Secret.
+    /// Somebody damages the Secret; not more often than old authorities are kept (`KEPT`) between two quiet times.
     LoseKey,
     /// Somebody damages the Secret.
     LoseLeaf,
@@ -42,6 +42,8 @@ struct World {
     presented: [Option<Leaf>; REPLICAS],
     /// Since when an authority is in every `caBundle`, as far as anybody remembers.
     known: BTreeMap<AuthorityId, UnixSeconds>,
+    /// Keys lost since everybody was last at work for weeks.
+    lost: usize,
 }
 
 impl World {
@@ -54,6 +56,7 @@ impl World {
             trusted: Default::default(),
             presented: Default::default(),
             known: BTreeMap::new(),
+            lost: 0,
         }
     }
 
@@ -73,9 +76,12 @@ impl World {
                 self.settle();
                 self.pass(21 * DAY);
                 self.settle();
+                self.lost = 0;
             }
+            Event::LoseKey if self.lost == KEPT => {}
             Event::LoseKey => {
-                self.secret.authorities.iter_mut().for_each(|authority| authority.signs = false)
+                self.lost += 1;
+                self.secret.authorities.iter_mut().for_each(|authority| authority.signs = false);
             }
             Event::LoseLeaf => self.secret.leaf = None,
         }
