@@ -5,7 +5,8 @@
 //!   open ───────────────────────────────────────────────────► closed
 //!     ▲                                                          │
 //!     └── most watchers heard of it since and say "up",  ────────┘
-//!         or nobody was heard for long, or nobody is there
+//!         or nobody was heard for long, or nobody is there;
+//!         a new process waits a second for somebody to be there, unless memberlist has joined before
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,8 @@ const PATIENCE: u32 = 3;
 pub(super) struct Fence {
     closed: Option<Closed>,
     without_carrier: bool,
+    /// Whether memberlist has found the others, or there is none to find.
+    has_joined: bool,
     /// Who holds this node to be down, by the last heartbeat that came.
     accusers: BTreeMap<u64, Accusation>,
     /// When this node last contradicted, to everybody.
@@ -120,6 +123,13 @@ impl Liveness {
         }
     }
 
+    /// Whether the first join has succeeded, or there was nobody to join. Members it found are handed in
+    /// [before](Self::peers): who joined and is told of none that announces this layer waits for nobody.
+    pub fn set_joined(&mut self, joined: bool, now: Duration) {
+        self.fence.has_joined = joined;
+        self.review_fence(now);
+    }
+
     pub(super) fn notice_stall(&mut self, now: Duration) {
         let gap = now.saturating_sub(self.last_beat);
         if gap > self.settings.stall && now > self.next_beat {
@@ -189,14 +199,14 @@ impl Liveness {
         let voters = self.voters();
         let most = voters.len() / 2 + 1;
         let denied = voters.iter().filter(|voter| self.fence.is_denied_by(**voter)).count();
-        let Fence { closed, without_carrier, .. } = &self.fence;
+        let Fence { closed, without_carrier, has_joined, .. } = &self.fence;
         let Some(closed) = closed else {
             if !voters.is_empty() && denied >= most {
                 self.close(now);
             }
             return;
         };
-        let bound = match (self.peers.is_empty(), closed.at_birth) {
+        let bound = match (self.peers.is_empty(), closed.at_birth && !has_joined) {
             (false, _) => self.settings.alone,
             (true, true) => self.settings.joining,
             (true, false) => Duration::ZERO,

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::network::*;
-use crate::Action;
+use crate::{Action, Liveness, Settings};
 
 #[test]
 fn one_that_thaws_answers_nothing_until_the_others_count_it_again() {
@@ -47,6 +47,48 @@ fn a_new_process_answers_once_the_others_count_it_or_nobody_is_there() {
     assert!(network.node("n9").fenced, "somebody may join");
     network.run(200);
     assert!(!network.node("n9").fenced);
+}
+
+/// A ring of the original's speakers, or of nobody, has nothing to say about a new process.
+#[test]
+fn a_new_process_that_has_joined_waits_only_for_those_who_announce_this_layer() {
+    let times = |told: &[Option<bool>], peers: usize| {
+        let begin = Duration::from_secs(7);
+        let mut machine = Liveness::new("n0", 9, keys(), Settings::default(), begin);
+        machine.peers((1..=peers).map(|other| member(&name(other), 9 + other as u64)), begin);
+        (0..40_u32).find(|step| {
+            let now = begin + MS * 100 * *step;
+            if let Some(Some(joined)) = told.get(*step as usize) {
+                machine.set_joined(*joined, now);
+            }
+            machine.tick(now);
+            !machine.is_fenced()
+        })
+    };
+    for (what, told, peers, opens) in [
+        ("not joined yet: somebody may be found", &[][..], 0, Some(10)),
+        ("joined, or nobody to join: at once", &[Some(true)], 0, Some(0)),
+        ("joined later: then", &[None, None, None, Some(true)], 0, Some(3)),
+        ("told that it has not: as if not told", &[Some(false)], 0, Some(10)),
+        ("told so again: the same", &[Some(false), None, Some(false)], 0, Some(10)),
+        ("joined members who announce it: they are to be heard", &[Some(true)], 2, Some(30)),
+        ("not joined, but somebody came: the same", &[], 2, Some(30)),
+    ] {
+        assert_eq!(times(told, peers), opens, "{what}");
+    }
+}
+
+#[test]
+fn whoever_has_joined_answers_without_a_carrier_no_sooner_and_alone_again_at_once() {
+    let now = Duration::from_secs(7);
+    let mut machine = Liveness::new("n0", 9, keys(), Settings::default(), now);
+    machine.carrier_lost(now);
+    machine.set_joined(true, now);
+    assert!(machine.is_fenced(), "without a carrier");
+    machine.carrier_back(now);
+    assert!(!machine.is_fenced(), "nobody could have taken over");
+    machine.set_joined(false, now);
+    assert!(!machine.is_fenced(), "what is open stays open");
 }
 
 #[test]
