@@ -205,14 +205,6 @@ impl Driver {
         }
         self.was_open = is_open;
     }
-
-    /// Has the kernel let through what concerns the addresses announced now.
-    fn follow_reach(&mut self) {
-        for protocol in self.reach.refresh(&self.table, Instant::now()) {
-            let targets = self.reach.targets(protocol);
-            self.ports.values().for_each(|port| port.follow(protocol, &targets));
-        }
-    }
 }
 
 /// Resolves at the moment, or never.

@@ -10,7 +10,6 @@ use metallb_l2::{
     AnnouncedTable, GroupChange, gratuitous_advertisement, gratuitous_arp, group_changes, group_changes_of,
 };
 use metallb_linux::{Memberships, PacketSocket, Protocol, SocketError, Targets};
-use metallb_telemetry::logs;
 
 use super::reach::Reach;
 use super::spec::{LinkSpec, PROTOCOLS};
@@ -22,6 +21,8 @@ pub(super) struct Ready {
     pub(super) index: u32,
     /// What the socket is for.
     pub(super) protocol: Protocol,
+    /// Its number among those.
+    pub(super) share: usize,
 }
 
 /// The streams that tell when newly opened sockets may have frames.
@@ -31,7 +32,8 @@ pub(super) type Streams = Vec<BoxStream<'static, Ready>>;
 #[derive(Debug)]
 pub(super) struct Port {
     spec: LinkSpec,
-    sockets: BTreeMap<Protocol, OpenSocket>,
+    /// At least one for each protocol spoken.
+    sockets: BTreeMap<Protocol, Vec<OpenSocket>>,
     memberships: Memberships,
     joined: BTreeSet<Ipv6Addr>,
 }
@@ -39,6 +41,8 @@ pub(super) struct Port {
 #[derive(Debug)]
 struct OpenSocket {
     socket: Arc<PacketSocket>,
+    /// What it lets through.
+    targets: Arc<Targets>,
     /// Ends the stream that tells when the socket may have frames.
     reader: AbortHandle,
 }
@@ -65,10 +69,13 @@ impl Port {
         let (mut opened, mut streams) = (Vec::new(), Vec::new());
         for protocol in PROTOCOLS {
             if spec.speaks(protocol) && !self.sockets.contains_key(&protocol) {
-                let socket = Arc::new(PacketSocket::open(protocol, index, &reach.targets(protocol))?);
-                let (stream, reader) = abortable(readiness(socket.clone(), index, protocol));
-                opened.push((protocol, OpenSocket { socket, reader }));
-                streams.push(stream.boxed());
+                let mut sockets = Vec::new();
+                for (share, targets) in reach.targets(protocol).iter().enumerate() {
+                    let (socket, stream) = OpenSocket::open(Ready { index, protocol, share }, targets)?;
+                    sockets.push(socket);
+                    streams.push(stream);
+                }
+                opened.push((protocol, sockets));
             }
         }
         self.sockets.retain(|protocol, _| spec.speaks(*protocol));
@@ -93,33 +100,37 @@ impl Port {
         &self.spec.link.name
     }
 
-    /// Receives what concerns these addresses from now on.
-    pub(super) fn follow(&self, protocol: Protocol, targets: &Targets) {
-        let Some(open) = self.sockets.get(&protocol) else { return };
-        if let Err(error) = open.socket.follow(targets) {
-            let error = logs::chain(&error);
-            tracing::error!(
-                interface = self.name(),
-                error,
-                "the kernel does not follow the announced addresses"
-            );
+    /// Receives what concerns these addresses from now on, by as many sockets.
+    pub(super) fn follow(
+        &mut self,
+        protocol: Protocol,
+        targets: &[Arc<Targets>],
+    ) -> Result<Streams, SocketError> {
+        let index = self.spec.link.index;
+        let Some(sockets) = self.sockets.get_mut(&protocol) else { return Ok(Streams::new()) };
+        let mut opened = Vec::new();
+        for (share, targets) in targets.iter().enumerate().rev() {
+            match sockets.get_mut(share) {
+                Some(socket) => socket.follow(targets)?,
+                None => opened.push(OpenSocket::open(Ready { index, protocol, share }, targets)?),
+            }
         }
+        sockets.truncate(targets.len());
+        let (new, streams): (Vec<OpenSocket>, Streams) = opened.into_iter().rev().unzip();
+        sockets.extend(new);
+        Ok(streams)
     }
 
     /// The next frame if there is one.
-    pub(super) fn receive<'a>(
-        &self,
-        protocol: Protocol,
-        buffer: &'a mut [u8],
-    ) -> io::Result<Option<&'a [u8]>> {
-        match self.sockets.get(&protocol) {
+    pub(super) fn receive<'a>(&self, ready: Ready, buffer: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
+        match self.sockets.get(&ready.protocol).and_then(|sockets| sockets.get(ready.share)) {
             Some(open) => open.socket.receive(buffer),
             None => Ok(None),
         }
     }
 
     pub(super) fn send(&self, protocol: Protocol, frame: &[u8]) -> io::Result<()> {
-        match self.sockets.get(&protocol) {
+        match self.sockets.get(&protocol).and_then(|sockets| sockets.first()) {
             Some(open) => open.socket.send(frame),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
@@ -191,14 +202,26 @@ impl Port {
     }
 }
 
+impl OpenSocket {
+    fn open(ready: Ready, targets: &Arc<Targets>) -> Result<(Self, BoxStream<'static, Ready>), SocketError> {
+        let socket = Arc::new(PacketSocket::open(ready.protocol, ready.index, targets)?);
+        let (stream, reader) = abortable(readiness(socket.clone(), ready));
+        Ok((Self { socket, targets: targets.clone(), reader }, stream.boxed()))
+    }
+
+    fn follow(&mut self, targets: &Arc<Targets>) -> Result<(), SocketError> {
+        if !Arc::ptr_eq(targets, &self.targets) {
+            self.socket.follow(targets)?;
+            self.targets = targets.clone();
+        }
+        Ok(())
+    }
+}
+
 /// Tells each time a socket may have frames, until the runtime ends.
-fn readiness(
-    socket: Arc<PacketSocket>,
-    index: u32,
-    protocol: Protocol,
-) -> impl futures::Stream<Item = Ready> + Send + 'static {
+fn readiness(socket: Arc<PacketSocket>, ready: Ready) -> impl futures::Stream<Item = Ready> + Send + 'static {
     stream::unfold(socket, move |socket| async move {
         socket.readable().await.ok()?;
-        Some((Ready { index, protocol }, socket))
+        Some((ready, socket))
     })
 }

@@ -12,6 +12,7 @@ mod moment;
 mod ndp;
 mod refresh;
 mod responder;
+mod shares;
 mod table;
 mod wire;
 
@@ -25,4 +26,5 @@ pub use moment::Moment;
 pub use ndp::{Advertisement, NdpError, Solicitation, gratuitous_advertisement};
 pub use refresh::Refresh;
 pub use responder::{Answer, Silence, answer_arp, answer_ndp, claim_arp, claim_ndp};
+pub use shares::{ShareLimits, Shares};
 pub use table::{AnnouncedTable, Interfaces, Link};

@@ -5,7 +5,10 @@
 //! interface although it arrived through its parent, whose socket sees it as well.
 //!
 //! Jumps are relative, and conditional ones short. So each check is followed by its own refusal, and the search among
-//! ranges is a tree whose misses jump behind it.
+//! ranges is a tree of trees: each of the lower ones is short enough that all its leaves share one way in and one out.
+//!
+//! A program takes 4,096 instructions, and the memory a socket has for it (`net.core.optmem_max`) may hold fewer: 128 kB
+//! since Linux 6.9, 20 kB before. An eBPF map would hold any number, but needs `CAP_BPF` on most systems.
 
 use std::ops::RangeInclusive;
 
@@ -15,7 +18,9 @@ use socket2::SockFilter;
 mod tests;
 
 /// As many ranges as fit: the ARP program searches them twice, and the kernel takes 4,096 instructions.
-pub(crate) const MOST_RANGES: usize = 480;
+pub(crate) const MOST_RANGES: usize = 960;
+/// Ranges in one of the lower trees, which take about two instructions for each.
+const SHORT: usize = 64;
 
 /// The addresses of one family whose frames pass, word by word: the leading words each in a range, the last one in
 /// one of several. Without ranges for the last word nothing passes.
@@ -28,7 +33,7 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// As many ranges as the kernel's program can hold.
+    /// As many ranges as a program can hold. The kernel may refuse so many: [`crate::SocketError::is_for_room`].
     pub const MOST_RANGES: usize = MOST_RANGES;
 }
 
@@ -164,50 +169,76 @@ impl Program {
 
     /// Accepts when what was loaded is in one of the ranges, and otherwise goes on behind.
     fn search(&mut self, ranges: &[RangeInclusive<u32>]) {
-        let end = self.0.len() + tree_length(ranges, true);
-        self.tree(ranges, true, end);
+        let end = self.0.len() + tree_length(ranges);
+        self.tree(ranges, end);
     }
 
-    /// What was loaded lies before the range that follows these, and unless they are the first ones it does not lie
-    /// before the first of them.
-    fn tree(&mut self, ranges: &[RangeInclusive<u32>], are_first: bool, end: usize) {
+    fn tree(&mut self, ranges: &[RangeInclusive<u32>], end: usize) {
+        if ranges.len() <= SHORT {
+            return self.short_tree(ranges, end);
+        }
         let (left, right) = ranges.split_at(ranges.len() / 2);
-        match (left, right) {
+        let over = tree_length(left);
+        let middle = right.first().map_or(u32::MAX, |range| *range.start());
+        if let Ok(over) = u8::try_from(over) {
+            self.push(JUMP_IF_AT_LEAST, (over, 0), middle);
+        } else {
+            self.push(JUMP_IF_AT_LEAST, (0, 1), middle);
+            self.jump(over);
+        }
+        self.tree(left, end);
+        self.tree(right, end);
+    }
+
+    /// A tree whose leaves jump to the two instructions behind it: one that leaves, and one that accepts.
+    fn short_tree(&mut self, ranges: &[RangeInclusive<u32>], end: usize) {
+        let Some(first) = ranges.first() else { return };
+        let leave = self.0.len() + short_length(ranges.len()) - 2;
+        self.push(JUMP_IF_AT_LEAST, (0, self.distance(leave)), *first.start());
+        self.branch(ranges, leave);
+        self.jump(end.saturating_sub(leave + 1));
+        self.accept();
+    }
+
+    /// What was loaded does not lie before the first of these, and it lies before the range that follows them.
+    fn branch(&mut self, ranges: &[RangeInclusive<u32>], leave: usize) {
+        match ranges.split_at(ranges.len() / 2) {
             ([], [range]) => {
-                if are_first {
-                    self.push(JUMP_IF_AT_LEAST, (0, 1), *range.start());
-                }
-                self.push(JUMP_IF_GREATER, (0, 1), *range.end());
-                let behind = self.0.len() + 1;
-                self.jump(end.saturating_sub(behind));
-                self.accept();
+                let over = self.distance(leave);
+                self.push(JUMP_IF_GREATER, (over, over.saturating_add(1)), *range.end());
             }
-            (_, [middle, ..]) => {
-                let over = tree_length(left, are_first);
-                if let Ok(over) = u8::try_from(over) {
-                    self.push(JUMP_IF_AT_LEAST, (over, 0), *middle.start());
-                } else {
-                    self.push(JUMP_IF_AT_LEAST, (0, 1), *middle.start());
-                    self.jump(over);
-                }
-                self.tree(left, are_first, end);
-                self.tree(right, false, end);
+            (left, [middle, ..]) => {
+                let over = u8::try_from(branch_length(left.len())).unwrap_or(u8::MAX);
+                self.push(JUMP_IF_AT_LEAST, (over, 0), *middle.start());
+                self.branch(left, leave);
+                self.branch(ranges.get(left.len()..).unwrap_or_default(), leave);
             }
             (_, []) => {}
         }
     }
+
+    /// From behind the next instruction to the one at `target`, which is near.
+    fn distance(&self, target: usize) -> u8 {
+        u8::try_from(target.saturating_sub(self.0.len() + 1)).unwrap_or(u8::MAX)
+    }
 }
 
 /// How many instructions [`Program::tree`] takes.
-fn tree_length(ranges: &[RangeInclusive<u32>], are_first: bool) -> usize {
-    match ranges.len() {
-        0 => 0,
-        1 => 3 + usize::from(are_first),
-        count => {
-            let (left, right) = ranges.split_at(count / 2);
-            let over = tree_length(left, are_first);
-            let choice = if over > usize::from(u8::MAX) { 2 } else { 1 };
-            choice + over + tree_length(right, false)
-        }
+fn tree_length(ranges: &[RangeInclusive<u32>]) -> usize {
+    if ranges.len() <= SHORT {
+        return short_length(ranges.len());
     }
+    let (left, right) = ranges.split_at(ranges.len() / 2);
+    let over = tree_length(left);
+    let choice = if over > usize::from(u8::MAX) { 2 } else { 1 };
+    choice + over + tree_length(right)
+}
+
+fn short_length(ranges: usize) -> usize {
+    if ranges == 0 { 0 } else { 1 + branch_length(ranges) + 2 }
+}
+
+/// A leaf for each, and a choice between each two.
+fn branch_length(ranges: usize) -> usize {
+    (2 * ranges).saturating_sub(1)
 }

@@ -51,6 +51,14 @@ pub enum SocketError {
     },
 }
 
+impl SocketError {
+    /// Whether the kernel had no room for so long a filter: a shorter one may do.
+    #[must_use]
+    pub fn is_for_room(&self) -> bool {
+        matches!(self, Self::Filter(error) if error.raw_os_error() == Some(libc::ENOMEM))
+    }
+}
+
 /// Sends any frame, and receives those of one protocol that concern certain addresses, on one interface.
 #[derive(Debug)]
 pub struct PacketSocket {

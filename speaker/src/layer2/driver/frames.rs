@@ -17,11 +17,11 @@ const STORM_REPEAT: Duration = Duration::from_mins(1);
 
 impl Driver {
     pub(super) fn read(&mut self, ready: Ready) {
-        let Ready { index, protocol } = ready;
+        let Ready { index, protocol, share: _ } = ready;
         let mut buffer = std::mem::take(&mut self.buffer);
         for _ in 0..FRAMES_AT_ONCE {
             let Some(port) = self.ports.get(&index) else { break };
-            match port.receive(protocol, &mut buffer) {
+            match port.receive(ready, &mut buffer) {
                 Ok(Some(frame)) => self.hear(index, protocol, frame),
                 Ok(None) => break,
                 Err(error) => {

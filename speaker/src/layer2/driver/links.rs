@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Driver, FIRST_RETRY, LAST_RETRY};
 use crate::layer2::port::Port;
-use crate::layer2::spec::{LinkSpec, LinkStep, diff};
+use crate::layer2::spec::{LinkSpec, LinkStep, PROTOCOLS, diff};
 
 impl Driver {
     /// Brings links in line with the interfaces. What fails is tried again.
@@ -32,6 +32,9 @@ impl Driver {
                 LinkStep::Update { spec, announce } => !self.update(spec, announce),
             };
         }
+        for protocol in PROTOCOLS {
+            self.follow_on_ports(protocol);
+        }
         for port in self.ports.values_mut() {
             // Thousands of groups take a while, which is no stall.
             is_broken |= !port.sync_groups(&self.table, || {
@@ -51,7 +54,8 @@ impl Driver {
 
     fn open(&mut self, spec: LinkSpec) -> bool {
         let (index, name) = (spec.link.index, spec.link.name.clone());
-        match Port::open(spec, &self.reach) {
+        match Port::open(spec.clone(), &self.reach) {
+            Err(error) if self.may_be_shorter(&error) => self.open(spec),
             Ok((port, streams)) => {
                 self.failing.remove(&index);
                 self.inbox.extend(streams);
@@ -75,18 +79,50 @@ impl Driver {
         let index = spec.link.index;
         let Some(port) = self.ports.get_mut(&index) else { return true };
         let old = port.spec().clone();
-        match port.update(spec, &self.reach) {
+        let updated = port.update(spec.clone(), &self.reach);
+        match updated {
             Ok(streams) => {
                 self.failing.remove(&index);
                 self.inbox.extend(streams);
-                log_responders(port.spec(), Some(&old));
+                log_responders(&spec, Some(&old));
                 if announce {
                     self.announce_link(index);
                 }
                 true
             }
+            Err(error) if self.may_be_shorter(&error) => self.update(spec, announce),
             Err(error) => self.log_failure(index, &old.link.name, &error),
         }
+    }
+
+    /// Has the kernel let through what concerns the addresses announced now.
+    pub(super) fn follow_reach(&mut self) {
+        while self.reach.refresh(&self.table, Instant::now()) {
+            for protocol in PROTOCOLS {
+                self.follow_on_ports(protocol);
+            }
+        }
+    }
+
+    /// Costs nothing where the filters are in force already.
+    fn follow_on_ports(&mut self, protocol: Protocol) {
+        for port in self.ports.values_mut() {
+            match port.follow(protocol, self.reach.targets(protocol)) {
+                Ok(streams) => self.inbox.extend(streams),
+                // All of them follow again.
+                Err(error) if error.is_for_room() && self.reach.shorten() => return,
+                Err(error) => {
+                    let (interface, error) = (port.name(), logs::chain(&error));
+                    tracing::error!(interface, error, "the kernel does not follow the announced addresses");
+                    self.retry.get_or_insert((Instant::now() + FIRST_RETRY, FIRST_RETRY));
+                }
+            }
+        }
+    }
+
+    /// Whether the kernel had no room for the filters, and shorter ones are to be tried.
+    fn may_be_shorter(&mut self, error: &SocketError) -> bool {
+        error.is_for_room() && self.reach.shorten() && self.reach.refresh(&self.table, Instant::now())
     }
 
     /// False: it failed.
