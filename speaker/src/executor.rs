@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use metallb_announce::{Announcement, Effect, Notice, SkipReason};
 use metallb_cluster::{Event, EventSink, EventType, Store};
 use metallb_config::{Interfaces, ServiceKey};
 use metallb_l2::Interfaces as Scope;
 use metallb_telemetry::metrics::SpeakerMetrics;
 
+use crate::known::KnownService;
 use crate::layer2::{Command, Layer2};
 use crate::status::StatusWriter;
 
@@ -23,7 +23,7 @@ pub(crate) struct Executor {
     pub(crate) events: EventSink,
     pub(crate) metrics: SpeakerMetrics,
     pub(crate) statuses: StatusWriter,
-    pub(crate) services: Store<Service>,
+    pub(crate) services: Store<KnownService>,
 }
 
 impl Executor {
@@ -132,21 +132,8 @@ impl Executor {
 
     fn publish(&self, service: &ServiceKey, kind: EventType, reason: &str, message: String) {
         let Some(object) = self.services.get(&service.namespace, &service.name) else { return };
-        let about = reference(&object);
+        let about = object.reference(service);
         self.events.publish(Event { about, kind, reason: reason.to_owned(), message });
-    }
-}
-
-/// A Service as events refer to it.
-pub(crate) fn reference(service: &Service) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("Service".to_owned()),
-        namespace: service.metadata.namespace.clone(),
-        name: service.metadata.name.clone(),
-        uid: service.metadata.uid.clone(),
-        resource_version: service.metadata.resource_version.clone(),
-        ..ObjectReference::default()
     }
 }
 

@@ -8,6 +8,7 @@ mod exclusion;
 mod executor;
 pub mod flags;
 pub mod interfaces;
+mod known;
 pub mod layer2;
 pub mod membership;
 mod owner;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use metallb_linux::heap;
 use metallb_speaker::flags::Flags;
 use metallb_telemetry::logs;
 
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
 fn start(flags: Flags) -> anyhow::Result<()> {
     let settings = flags.parse_settings()?;
     logs::init(settings.log_level);
+    heap::keep_small();
     // Fails only when a provider is installed already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Two threads: one decides while another reads from the API server. Answers have a thread of their own.

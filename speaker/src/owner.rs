@@ -21,7 +21,7 @@ use crate::executor::Executor;
 use crate::interfaces::Interfaces;
 use crate::stores::Stores;
 pub(crate) use ring::Ring;
-pub(crate) use view::{View, ViewSettings};
+pub(crate) use view::{View, ViewSettings, service_key};
 
 /// The loop turns at least this often, to show that it does.
 const BEAT: Duration = Duration::from_secs(5);

@@ -3,26 +3,29 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Node, Pod, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use metallb_api::{IPAddressPool, L2Advertisement};
 use metallb_cluster::{Changes, Store, Watches};
 
 use crate::flags::MemberSettings;
+use crate::known::{KnownNode, KnownPod, KnownService, KnownSlice};
+
+/// Slices may have a thousand endpoints and nodes name all their images: a list comes in pages of so many, because a page
+/// is held whole while it is read.
+const LARGE_AT_ONCE: u32 = 100;
 
 /// The stores, and the one signal that something in them changed.
 #[derive(Debug)]
 pub(crate) struct Stores {
     pub(crate) watches: Watches,
-    pub(crate) services: Store<Service>,
-    pub(crate) slices: Store<EndpointSlice>,
-    pub(crate) nodes: Store<Node>,
+    pub(crate) services: Store<KnownService>,
+    pub(crate) slices: Store<KnownSlice>,
+    pub(crate) nodes: Store<KnownNode>,
     pub(crate) pools: Store<IPAddressPool>,
     pub(crate) advertisements: Store<L2Advertisement>,
     /// The speakers' pods, to find the other members; none when every node counts as one.
-    pub(crate) pods: Option<Store<Pod>>,
+    pub(crate) pods: Option<Store<KnownPod>>,
 }
 
 impl Stores {
@@ -30,16 +33,18 @@ impl Stores {
     pub(crate) fn follow(client: &Client, namespace: &str, members: Option<&MemberSettings>) -> Self {
         let mut watches = Watches::default();
         let everything = watcher::Config::default;
-        let services = watches.add(Api::all(client.clone()), everything(), "services");
-        let slices = watches.add(Api::all(client.clone()), everything(), "endpointslices.discovery.k8s.io");
-        let nodes = watches.add(Api::all(client.clone()), everything(), "nodes");
+        let services = watches.add_held(Api::all(client.clone()), everything(), "services");
+        let paged = everything().page_size(LARGE_AT_ONCE);
+        let slices =
+            watches.add_held(Api::all(client.clone()), paged.clone(), "endpointslices.discovery.k8s.io");
+        let nodes = watches.add_held(Api::all(client.clone()), paged, "nodes");
         let api = Api::namespaced(client.clone(), namespace);
         let pools = watches.add(api, everything(), "ipaddresspools.metallb.io");
         let api = Api::namespaced(client.clone(), namespace);
         let advertisements = watches.add(api, everything(), "l2advertisements.metallb.io");
         let pods = members.map(|members| {
             let labelled = everything().labels(&members.labels);
-            watches.add(Api::namespaced(client.clone(), namespace), labelled, "pods")
+            watches.add_held(Api::namespaced(client.clone(), namespace), labelled, "pods")
         });
         Self { watches, services, slices, nodes, pools, advertisements, pods }
     }
@@ -60,8 +65,7 @@ impl Stores {
         if pods.take_changes() == Changes::default() {
             return None;
         }
-        let address = |pod: &Pod| pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok();
-        Some(pods.all().iter().filter_map(|pod| address(pod)).collect())
+        Some(pods.all().iter().filter_map(|pod| pod.address.parse().ok()).collect())
     }
 
     /// Whether anything a configuration is made of may have changed since the last call.

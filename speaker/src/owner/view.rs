@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use metallb_announce::{
-    EndpointIndex, Inputs, NodeView, OwnInterfaces, SliceKey, SliceView, Snapshot, Speakers, World,
-};
+use metallb_announce::{EndpointIndex, Inputs, NodeView, OwnInterfaces, SliceKey, Snapshot, Speakers, World};
 use metallb_cluster::{Changes, ObjectKey};
-use metallb_config::{Config, Node, RawConfig, ServiceKey, service};
+use metallb_config::{Config, Node, RawConfig, ServiceKey};
 
 use crate::interfaces::Interfaces;
 use crate::stores::Stores;
@@ -98,8 +96,8 @@ impl View {
                     seen.refusals = Some(refusals.clone());
                     self.refusals = Some(refusals);
                 }
-                let nodes = stores.nodes.all().into_iter().map(|node| NodeView::parse(&node));
-                let nodes = nodes.map(|node| (node.name.clone(), node)).collect();
+                let nodes = stores.nodes.all();
+                let nodes = nodes.iter().map(|node| (node.view.name.clone(), node.view.clone())).collect();
                 Inputs { config: parsed.config, nodes, speakers, interfaces, ..self.unknown() }
             }
         };
@@ -138,9 +136,13 @@ fn raw_config(stores: &Stores) -> RawConfig {
     RawConfig {
         pools: stores.pools.all(),
         l2_advertisements: stores.advertisements.all(),
-        nodes: stores.nodes.all().iter().map(|node| Node::from(node.as_ref())).collect(),
+        nodes: stores.nodes.all().iter().map(|node| config_node(&node.view)).collect(),
         ..RawConfig::default()
     }
+}
+
+fn config_node(node: &NodeView) -> Node {
+    Node { name: node.name.clone(), labels: node.labels.clone() }
 }
 
 fn own_interfaces(interfaces: &Interfaces) -> OwnInterfaces {
@@ -152,11 +154,12 @@ fn refresh_services(snapshot: &mut Snapshot, stores: &Stores, touched: &mut BTre
     let keys: BTreeSet<ServiceKey> = match stores.services.take_changes() {
         Changes::Keys(keys) => keys.into_iter().map(service_key).collect(),
         Changes::All => {
-            stores.services.all().iter().map(|service| ServiceKey::of(service)).chain(known).collect()
+            let now = stores.services.entries().into_iter().map(|(key, _)| service_key(key));
+            now.chain(known).collect()
         }
     };
     for key in keys {
-        let now = stores.services.get(&key.namespace, &key.name).map(|object| service::parse(&object));
+        let now = stores.services.get(&key.namespace, &key.name).map(|service| service.facts.clone());
         if snapshot.services.get(&key) == now.as_ref() {
             continue;
         }
@@ -172,22 +175,19 @@ fn refresh_endpoints(snapshot: &mut Snapshot, stores: &Stores, touched: &mut BTr
     let keys: BTreeSet<SliceKey> = match stores.slices.take_changes() {
         Changes::Keys(keys) => keys.into_iter().map(slice_key).collect(),
         Changes::All => {
-            let now = stores.slices.all().into_iter().map(|slice| SliceKey {
-                namespace: slice.metadata.namespace.clone().unwrap_or_default(),
-                name: slice.metadata.name.clone().unwrap_or_default(),
-            });
+            let now = stores.slices.entries().into_iter().map(|(key, _)| slice_key(key));
             now.chain(snapshot.endpoints.keys().cloned()).collect()
         }
     };
     for key in keys {
-        let now = stores.slices.get(&key.namespace, &key.name).map(|slice| SliceView::parse(&slice));
+        let now = stores.slices.get(&key.namespace, &key.name).map(|slice| slice.view.clone());
         let services = snapshot.endpoints.set(key, now);
         // Slices of Services that are not there (yet) touch nothing: the Service will when it comes.
         touched.extend(services.into_iter().filter(|service| snapshot.services.contains_key(service)));
     }
 }
 
-fn service_key(key: ObjectKey) -> ServiceKey {
+pub(crate) fn service_key(key: ObjectKey) -> ServiceKey {
     ServiceKey { namespace: key.namespace.unwrap_or_default(), name: key.name }
 }
 

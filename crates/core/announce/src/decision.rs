@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
-use metallb_config::service::IngressEntry;
-use metallb_config::{Interfaces, L2Advertisement, Pool, ServiceView};
+use metallb_config::{Interfaces, L2Advertisement, Pool};
 
 use crate::election::elect;
 use crate::endpoints::Endpoints;
 use crate::reason::SkipReason;
+use crate::service::ServiceFacts;
 use crate::world::World;
 
 #[cfg(test)]
@@ -45,7 +45,7 @@ pub struct Announcement {
 
 /// Decides about one Service.
 #[must_use]
-pub fn decide(world: &World, service: &ServiceView, endpoints: &Endpoints) -> Verdict {
+pub fn decide(world: &World, service: &ServiceFacts, endpoints: &Endpoints) -> Verdict {
     let addresses = match assigned_addresses(world, service) {
         Ok(addresses) => addresses,
         Err(reason) => return Verdict::Skip(reason),
@@ -59,35 +59,26 @@ pub fn decide(world: &World, service: &ServiceView, endpoints: &Endpoints) -> Ve
 }
 
 /// The addresses the controller assigned, if the Service is ours to look at (contract 02 §2.1).
-fn assigned_addresses(world: &World, service: &ServiceView) -> Result<Vec<IpAddr>, SkipReason> {
+fn assigned_addresses(world: &World, service: &ServiceFacts) -> Result<Vec<IpAddr>, SkipReason> {
     if !service.is_load_balancer {
         return Err(SkipReason::NotLoadBalancer);
     }
     if !service.is_served_by(&world.inputs().class) {
         return Err(SkipReason::OtherClass);
     }
-    if service.ingress.is_empty() {
-        return Err(SkipReason::NoIpAllocated);
-    }
-    let address = |entry: &IngressEntry| match entry {
-        IngressEntry::Address(address) => Ok(*address),
-        IngressEntry::Unparsable(_) | IngressEntry::Other => Err(SkipReason::InvalidIp),
-    };
-    service.ingress.iter().map(address).collect()
+    let addresses = service.addresses.as_deref().ok_or(SkipReason::InvalidIp)?;
+    if addresses.is_empty() { Err(SkipReason::NoIpAllocated) } else { Ok(addresses.to_vec()) }
 }
 
 /// The pool's advertisements for this Service, whichever nodes they select.
-fn relevant<'a>(pool: &'a Pool, service: &ServiceView) -> Vec<&'a L2Advertisement> {
-    let advertisements = pool.l2_advertisements.iter().map(AsRef::as_ref);
-    advertisements
-        .filter(|advertisement: &&L2Advertisement| advertisement.selects_service(&service.labels))
-        .collect()
+fn relevant<'a>(pool: &'a Pool, service: &ServiceFacts) -> Vec<&'a L2Advertisement> {
+    service.relevant(pool.l2_advertisements.iter().map(AsRef::as_ref))
 }
 
 /// A Service with addresses of a known pool, and all that matters for it.
 struct Case<'a> {
     world: &'a World,
-    service: &'a ServiceView,
+    service: &'a ServiceFacts,
     endpoints: &'a Endpoints,
     advertisements: Vec<&'a L2Advertisement>,
 }

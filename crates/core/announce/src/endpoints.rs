@@ -1,6 +1,7 @@
 //! Where a Service's traffic can be served.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use metallb_api::names::LABEL_SLICE_SERVICE;
@@ -57,20 +58,21 @@ fn can_serve(endpoint: &Endpoint) -> bool {
 /// All slices, by the Service they belong to.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointIndex {
-    slices: BTreeMap<SliceKey, SliceView>,
-    by_service: BTreeMap<ServiceKey, BTreeSet<SliceKey>>,
+    slices: BTreeMap<SliceKey, Arc<SliceView>>,
+    /// One or two each, seldom more: a set would take several times the room.
+    by_service: BTreeMap<ServiceKey, Vec<SliceKey>>,
 }
 
 impl EndpointIndex {
     /// Takes in what a slice is now (none: it is gone) and names the Services that may be affected.
-    pub fn set(&mut self, key: SliceKey, slice: Option<SliceView>) -> Vec<ServiceKey> {
+    pub fn set(&mut self, key: SliceKey, slice: Option<Arc<SliceView>>) -> Vec<ServiceKey> {
         if self.slices.get(&key) == slice.as_ref() {
             return Vec::new();
         }
         let mut touched = Vec::new();
-        if let Some(service) = self.slices.remove(&key).and_then(|old| old.service) {
+        if let Some(service) = self.slices.remove(&key).and_then(|old| old.service.clone()) {
             if let Some(keys) = self.by_service.get_mut(&service) {
-                keys.remove(&key);
+                keys.retain(|known| *known != key);
                 if keys.is_empty() {
                     self.by_service.remove(&service);
                 }
@@ -79,7 +81,7 @@ impl EndpointIndex {
         }
         let Some(slice) = slice else { return touched };
         if let Some(service) = slice.service.clone() {
-            self.by_service.entry(service.clone()).or_default().insert(key.clone());
+            self.by_service.entry(service.clone()).or_insert_with(|| Vec::with_capacity(1)).push(key.clone());
             touched.push(service);
         }
         self.slices.insert(key, slice);
@@ -152,13 +154,13 @@ mod tests {
 
     #[test]
     fn slices_of_a_service_are_merged_and_those_that_go_are_forgotten() {
-        let on = |node: &str| slice(json!([{ "addresses": ["10.0.0.1"], "nodeName": node }]));
+        let on = |node: &str| Arc::new(slice(json!([{ "addresses": ["10.0.0.1"], "nodeName": node }])));
         let mut index = EndpointIndex::default();
         assert_eq!(index.set(key("a"), Some(on("n1"))), [web()]);
         assert_eq!(index.set(key("b"), Some(on("n2"))), [web()]);
         assert_eq!(index.set(key("b"), Some(on("n2"))), [], "nothing changed");
         assert_eq!(index.of(&web()).nodes.len(), 2);
-        let moved = SliceView { service: None, ..on("n2") };
+        let moved = Arc::new(SliceView { service: None, ..slice(json!([])) });
         assert_eq!(index.set(key("b"), Some(moved)), [web()], "the label is gone");
         assert_eq!(index.set(key("a"), None), [web()]);
         assert_eq!(index.of(&web()), Endpoints::default());

@@ -10,6 +10,7 @@ mod installed;
 mod node;
 mod plan;
 mod reason;
+mod service;
 mod world;
 
 #[cfg(test)]
@@ -23,4 +24,5 @@ pub use installed::Installed;
 pub use node::NodeView;
 pub use plan::{Plan, Snapshot, plan};
 pub use reason::SkipReason;
+pub use service::ServiceFacts;
 pub use world::{Inputs, OwnInterfaces, Speakers, World};

@@ -1,12 +1,14 @@
 //! The verdict on every Service at one moment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use metallb_config::{ServiceKey, ServiceView};
+use metallb_config::ServiceKey;
 
 use crate::decision::{Verdict, decide};
 use crate::endpoints::EndpointIndex;
 use crate::reason::SkipReason;
+use crate::service::ServiceFacts;
 use crate::world::World;
 
 /// All that is known at one moment.
@@ -15,7 +17,7 @@ pub struct Snapshot {
     /// What all Services have in common.
     pub world: World,
     /// The Services.
-    pub services: BTreeMap<ServiceKey, ServiceView>,
+    pub services: BTreeMap<ServiceKey, Arc<ServiceFacts>>,
     /// Where they can be served.
     pub endpoints: EndpointIndex,
 }

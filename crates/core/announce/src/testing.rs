@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Node, Service};
 use metallb_api::{IPAddressPool, L2Advertisement};
-use metallb_config::{RawConfig, ServiceView};
+use metallb_config::RawConfig;
 use serde_json::{Value, json};
 
 use crate::endpoints::Endpoints;
 use crate::node::NodeView;
+use crate::service::ServiceFacts;
 use crate::world::{Inputs, OwnInterfaces, Speakers, World};
 
 pub(crate) fn pool(name: &str, addresses: &[&str]) -> Arc<IPAddressPool> {
@@ -44,11 +45,11 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 }
 
 /// A LoadBalancer Service `default/web` with these addresses in its status; `spec` is merged into its spec.
-pub(crate) fn service(addresses: &[&str], spec: Value) -> ServiceView {
+pub(crate) fn service(addresses: &[&str], spec: Value) -> ServiceFacts {
     named_service("web", addresses, spec, json!({}))
 }
 
-pub(crate) fn named_service(name: &str, addresses: &[&str], spec: Value, metadata: Value) -> ServiceView {
+pub(crate) fn named_service(name: &str, addresses: &[&str], spec: Value, metadata: Value) -> ServiceFacts {
     let ingress: Vec<Value> = addresses.iter().map(|ip| json!({ "ip": ip })).collect();
     let mut object = json!({
         "metadata": { "name": name, "namespace": "default" },
@@ -60,7 +61,7 @@ pub(crate) fn named_service(name: &str, addresses: &[&str], spec: Value, metadat
         part.extend(more.as_object().unwrap().clone());
     }
     let object: Service = serde_json::from_value(object).unwrap();
-    metallb_config::service::parse(&object)
+    ServiceFacts::of(&metallb_config::service::parse(&object))
 }
 
 pub(crate) fn endpoints_on(nodes: &[&str]) -> Endpoints {

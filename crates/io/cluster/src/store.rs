@@ -214,13 +214,18 @@ impl<T: Held> Store<T> {
         std::mem::replace(&mut cache.progress.round, round) == 0
     }
 
-    pub(crate) fn apply(&self, wire: &Wire<T>) {
+    /// Whether there is something to look at.
+    pub(crate) fn apply(&self, wire: &Wire<T>) -> bool {
         let mut cache = self.lock();
-        let Some(key) = wire.key() else { return };
-        let slot = build_slot(wire, cache.objects.get(&key));
-        cache.objects.insert(key.clone(), slot);
-        cache.changes.add(key);
+        let Some(key) = wire.key() else { return false };
         cache.progress.last_error = None;
+        let slot = build_slot(wire, cache.objects.get(&key));
+        let is_news = !cache.objects.get(&key).is_some_and(|before| is_same(&slot, before));
+        cache.objects.insert(key.clone(), slot);
+        if is_news {
+            cache.changes.add(key);
+        }
+        is_news
     }
 
     pub(crate) fn delete(&self, wire: &Wire<T>) {
@@ -238,6 +243,13 @@ impl<T: Held> Store<T> {
         cache.progress.last_error = Some(error.to_owned());
         news
     }
+}
+
+fn is_same<T: Held>(now: &Slot<T>, before: &Slot<T>) -> bool {
+    let held = now.held.as_ref().zip(before.held.as_ref());
+    held.is_some_and(|(now, before)| now.is_same(before))
+        && now.malformed.is_none()
+        && before.malformed.is_none()
 }
 
 /// A version that is known already is kept as it is: a relist costs no memory but the list.

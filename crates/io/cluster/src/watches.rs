@@ -74,6 +74,16 @@ impl Watches {
         self.follow(api, config, what)
     }
 
+    /// As [`add`](Self::add), for a store that holds something else than the objects themselves.
+    pub fn add_held<T: Held>(
+        &mut self,
+        api: Api<T::Kind>,
+        config: watcher::Config,
+        what: &'static str,
+    ) -> Store<T> {
+        self.follow(api, config, what)
+    }
+
     /// As [`add`](Self::add), for kinds of which there are thousands: the store holds text.
     pub fn add_packed<K>(
         &mut self,
@@ -233,7 +243,9 @@ impl<T: Held> Follower<T> {
             }
             watcher::Event::Apply(object) => {
                 self.complain(&object);
-                self.store.apply(&object);
+                if !self.store.apply(&object) {
+                    return;
+                }
             }
             watcher::Event::Delete(object) => self.store.delete(&object),
         }

@@ -15,7 +15,7 @@ fn everywhere() -> Endpoints {
     endpoints_on(&["n1", "n2", "n3"])
 }
 
-fn skipped(inputs: Inputs, service: &ServiceView, endpoints: &Endpoints) -> SkipReason {
+fn skipped(inputs: Inputs, service: &ServiceFacts, endpoints: &Endpoints) -> SkipReason {
     match decide(&World::new(inputs), service, endpoints) {
         Verdict::Skip(reason) => reason,
         other => panic!("{other:?}"),
@@ -23,13 +23,13 @@ fn skipped(inputs: Inputs, service: &ServiceView, endpoints: &Endpoints) -> Skip
 }
 
 /// Which nodes announce the Service; all nodes decide for themselves.
-fn announcers(inputs: &Inputs, service: &ServiceView, endpoints: &Endpoints) -> Vec<String> {
+fn announcers(inputs: &Inputs, service: &ServiceFacts, endpoints: &Endpoints) -> Vec<String> {
     let announces = |world: &World| matches!(decide(world, service, endpoints), Verdict::Announce(_));
     seen_by_each(inputs).into_iter().filter(|(_, world)| announces(world)).map(|(me, _)| me).collect()
 }
 
 /// What the announcing node announces.
-fn announcement(inputs: &Inputs, service: &ServiceView, endpoints: &Endpoints) -> Announcement {
+fn announcement(inputs: &Inputs, service: &ServiceFacts, endpoints: &Endpoints) -> Announcement {
     let verdicts = seen_by_each(inputs).into_iter().map(|(_, world)| decide(&world, service, endpoints));
     let mut announcements = verdicts.filter_map(|verdict| match verdict {
         Verdict::Announce(announcement) => Some(announcement),
@@ -251,7 +251,7 @@ fn addresses_outside_the_subnets_of_the_interfaces_are_named() {
 
 #[test]
 fn the_contest_changes_with_the_candidates_and_with_nothing_else() {
-    let of = |inputs: &Inputs, service: &ServiceView| announcement(inputs, service, &everywhere()).contest;
+    let of = |inputs: &Inputs, service: &ServiceFacts| announcement(inputs, service, &everywhere()).contest;
     let web = service(&[V4], json!({}));
     let before = of(&inputs(), &web);
     assert_eq!(of(&inputs(), &named_service("other", &["172.30.0.9"], json!({}), json!({}))), before);

@@ -131,7 +131,9 @@ fn an_error_is_news_once_and_again_after_something_was_heard() {
         |store| {
             store.end_list(1);
         },
-        |store| store.apply(&config_map("1", &json!({"k": "v"}))),
+        |store| {
+            store.apply(&config_map("1", &json!({"k": "v"})));
+        },
         |store| store.delete(&config_map("1", &json!({"k": "v"}))),
     ];
     for heard in heard {
@@ -139,5 +141,44 @@ fn an_error_is_news_once_and_again_after_something_was_heard() {
         assert_eq!(["down", "down", "worse"].map(|error| store.failed(error)), [true, false, true]);
         heard(&store);
         assert!(store.failed("worse"), "another outage");
+    }
+}
+
+/// Something of which only the data matters.
+#[derive(Debug)]
+struct OnlyData(Option<String>);
+
+impl Held for OnlyData {
+    type Kind = ConfigMap;
+
+    fn read(object: &Value) -> Result<Self, serde_json::Error> {
+        let object: ConfigMap = serde_json::from_value(object.clone())?;
+        Ok(Self(object.data.and_then(|mut data| data.remove("k"))))
+    }
+
+    fn is_same(&self, before: &Self) -> bool {
+        self.0 == before.0
+    }
+}
+
+#[test]
+fn nobody_is_told_of_a_version_in_which_nothing_that_matters_changed() {
+    let store = Store::<OnlyData>::default();
+    let apply = |version: &str, data: Value| {
+        let object = json!({ "metadata": { "name": "a", "namespace": "n", "uid": "u", "resourceVersion": version }, "data": data });
+        let is_news = store.apply(&wire(object));
+        assert_eq!(store.take_changes() != Changes::default(), is_news);
+        is_news
+    };
+    let steps = [
+        ("1", json!({ "k": "v" }), true),
+        ("2", json!({ "k": "v" }), false),
+        ("3", json!({ "k": "w" }), true),
+        ("4", json!(7), true),
+        ("5", json!({ "k": "w" }), true),
+        ("6", json!({ "k": "w", "other": "x" }), false),
+    ];
+    for (version, data, expected) in steps {
+        assert_eq!(apply(version, data.clone()), expected, "{version} {data}");
     }
 }

@@ -1,0 +1,107 @@
+//! What the speaker keeps of the cluster's objects: only what it looks at. Of a Service that is a tenth, of a slice of a
+//! thousand endpoints the names of their nodes, and all of it is held once, here and in the view.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Node, ObjectReference, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use metallb_announce::{NodeView, ServiceFacts, SliceView};
+use metallb_cluster::Held;
+use metallb_config::{ServiceKey, service};
+use serde::Deserialize;
+use serde_json::Value;
+
+#[cfg(test)]
+mod tests;
+
+/// A Service: what decides about it, and what an event says it is about.
+#[derive(Debug)]
+pub(crate) struct KnownService {
+    pub(crate) facts: Arc<ServiceFacts>,
+    uid: Box<str>,
+    resource_version: Box<str>,
+}
+
+impl KnownService {
+    /// A Service as events refer to it.
+    pub(crate) fn reference(&self, key: &ServiceKey) -> ObjectReference {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Service".to_owned()),
+            namespace: Some(key.namespace.clone()),
+            name: Some(key.name.clone()),
+            uid: text(&self.uid),
+            resource_version: text(&self.resource_version),
+            ..ObjectReference::default()
+        }
+    }
+}
+
+impl Held for KnownService {
+    type Kind = Service;
+
+    fn read(object: &Value) -> Result<Self, serde_json::Error> {
+        let object = Service::deserialize(object)?;
+        let text = |text: Option<String>| text.unwrap_or_default().into_boxed_str();
+        Ok(Self {
+            facts: Arc::new(ServiceFacts::of(&service::parse(&object))),
+            uid: text(object.metadata.uid),
+            resource_version: text(object.metadata.resource_version),
+        })
+    }
+}
+
+/// An EndpointSlice.
+#[derive(Debug)]
+pub(crate) struct KnownSlice {
+    pub(crate) view: Arc<SliceView>,
+}
+
+impl Held for KnownSlice {
+    type Kind = EndpointSlice;
+
+    fn read(object: &Value) -> Result<Self, serde_json::Error> {
+        let view = SliceView::parse(&EndpointSlice::deserialize(object)?);
+        Ok(Self { view: Arc::new(view) })
+    }
+}
+
+/// A node.
+#[derive(Debug)]
+pub(crate) struct KnownNode {
+    pub(crate) view: NodeView,
+}
+
+impl Held for KnownNode {
+    type Kind = Node;
+
+    fn read(object: &Value) -> Result<Self, serde_json::Error> {
+        Ok(Self { view: NodeView::parse(&Node::deserialize(object)?) })
+    }
+
+    /// Nodes report much more than they change.
+    fn is_same(&self, before: &Self) -> bool {
+        self.view == before.view
+    }
+}
+
+/// A speaker's pod.
+#[derive(Debug)]
+pub(crate) struct KnownPod {
+    /// Its address as it was read; empty if it has none.
+    pub(crate) address: Box<str>,
+}
+
+impl Held for KnownPod {
+    type Kind = Pod;
+
+    fn read(object: &Value) -> Result<Self, serde_json::Error> {
+        let address = Pod::deserialize(object)?.status.and_then(|status| status.pod_ip);
+        Ok(Self { address: address.unwrap_or_default().into_boxed_str() })
+    }
+
+    fn is_same(&self, before: &Self) -> bool {
+        self.address == before.address
+    }
+}
