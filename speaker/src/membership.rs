@@ -105,6 +105,18 @@ impl Membership {
         self.own.send_if_modified(|own| std::mem::replace(&mut own.is_cut_off, is_cut_off) != is_cut_off);
     }
 
+    /// This node answers for what it owns: the others may leave that to it from now on.
+    pub fn answers(&self) {
+        self.own.send_if_modified(|own| !std::mem::replace(&mut own.answers, true));
+    }
+
+    /// Tells whether the others may leave to this node what it owns.
+    #[cfg(test)]
+    pub(crate) fn says_it_answers(&self) -> impl Fn() -> bool + Send + use<> {
+        let own = self.own.subscribe();
+        move || own.borrow().answers
+    }
+
     /// Where it looks for others.
     #[cfg(test)]
     pub(crate) fn candidates(&self) -> watch::Receiver<Option<BTreeSet<IpAddr>>> {

@@ -119,7 +119,12 @@ impl Owner {
         if !self.is_complete {
             self.is_complete = true;
             self.executor.statuses.complete();
+        }
+        // An update of all speakers waits for this before it goes on to the next node.
+        if self.ring.as_ref().is_none_or(Ring::answers) {
             self.ready.open();
+        } else {
+            self.ready.close("the other speakers have not confirmed this one yet");
         }
         is_running
     }

@@ -4,7 +4,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use metallb_liveness::{Action, Keys, Liveness, Member, Note, Settings, meta};
+use metallb_liveness::meta::{self, Announced};
+use metallb_liveness::{Action, Keys, Liveness, Member, Note, Settings};
 use metallb_telemetry::logs;
 use metallb_telemetry::metrics::{HeartbeatCounts, MemberMetrics};
 
@@ -40,6 +41,8 @@ pub(super) struct Beats {
     /// A beat before that would have no receiver, and the fence would wait a period for the next.
     begins: Duration,
     has_failed: bool,
+    /// Whether the fence was open at least once.
+    has_opened: bool,
     peers: Vec<Member>,
     own: Own,
     metrics: MemberMetrics,
@@ -64,6 +67,7 @@ impl Beats {
             next_bind: now,
             begins: now + settings.joining,
             has_failed: false,
+            has_opened: false,
             peers: Vec::new(),
             own: Own::default(),
             metrics,
@@ -72,7 +76,15 @@ impl Beats {
 
     /// What the member says of itself: nothing while heartbeats would not arrive.
     pub(super) fn meta(&self) -> Vec<u8> {
-        self.socket.as_ref().map(|_| meta::encode(self.address.port(), self.boot)).unwrap_or_default()
+        let (port, boot, is_starting) = (self.address.port(), self.boot, !self.own.answers);
+        let announced = Announced { version: meta::VERSION, port, boot, is_starting };
+        self.socket.as_ref().map(|_| meta::encode(&announced)).unwrap_or_default()
+    }
+
+    /// Whether this node must not answer yet because its process is new. The others are told that it does when it does,
+    /// a moment after this.
+    pub(super) fn is_starting(&self) -> bool {
+        !self.has_opened
     }
 
     /// Resolves when something has arrived. Safe to cancel.
@@ -109,6 +121,13 @@ impl Beats {
         }
     }
 
+    /// Whether memberlist has found the others, or there are none: to be told after who they are. True if it changes
+    /// whether this node may answer.
+    pub(super) fn set_joined(&mut self, is_joined: bool, now: Duration) -> bool {
+        self.liveness.set_joined(is_joined, now);
+        self.act()
+    }
+
     pub(super) fn heard_elsewhere(&mut self, name: &str, now: Duration) {
         self.liveness.heard_elsewhere(name, now);
     }
@@ -130,7 +149,7 @@ impl Beats {
     /// Takes what arrived, does what is due, and sends.
     pub(super) fn turn(&mut self, own: &Own, now: Duration) -> News {
         let mut news = News { meta: self.bind_if_due(now), verdicts: false };
-        self.take_own(own, now);
+        news.meta |= self.take_own(own, now);
         if let Err(error) = self.drain(now) {
             tracing::error!(error = logs::chain(&error), "heartbeats: the socket fails, opening another one");
             self.socket = None;
@@ -140,15 +159,23 @@ impl Beats {
         if now >= self.begins {
             self.liveness.tick(now);
         }
-        while let Some(action) = self.liveness.poll() {
-            news.verdicts |= self.carry_out(action);
-        }
+        news.verdicts = self.act();
         news
     }
 
-    /// What the rest of the speaker noticed about this node.
-    fn take_own(&mut self, own: &Own, now: Duration) {
-        let Own { stalls, gap, is_cut_off } = *own;
+    /// Does what the machine wants done. True if that changes who counts, or whether this node may answer.
+    fn act(&mut self) -> bool {
+        let mut is_news = false;
+        while let Some(action) = self.liveness.poll() {
+            is_news |= self.carry_out(action);
+        }
+        self.has_opened |= !self.liveness.is_fenced();
+        is_news
+    }
+
+    /// What the rest of the speaker noticed about this node. True if the others are to be told.
+    fn take_own(&mut self, own: &Own, now: Duration) -> bool {
+        let Own { stalls, gap, is_cut_off, answers } = *own;
         if stalls != self.own.stalls {
             // Its own clock may have told the same already.
             self.liveness.tick(now);
@@ -160,7 +187,9 @@ impl Beats {
             let tell = if is_cut_off { Liveness::carrier_lost } else { Liveness::carrier_back };
             tell(&mut self.liveness, now);
         }
+        let is_news = answers != self.own.answers;
         self.own = *own;
+        is_news
     }
 
     fn bind_if_due(&mut self, now: Duration) -> bool {
@@ -295,5 +324,62 @@ mod tests {
         drop(taken);
         now += PAUSE;
         assert!(beats.turn(&Own::default(), now).meta && !beats.meta().is_empty());
+    }
+
+    /// One that has just been started, at the address `127.0.0.1`, and the time.
+    fn newborn() -> (Beats, Duration) {
+        let heartbeats = Heartbeats { port: 0, period: Duration::from_millis(100) };
+        let metrics = Metrics::default().members().unwrap();
+        let mut beats = Beats::new("n1", [127, 0, 0, 1].into(), heartbeats, Keys::plain(), metrics);
+        // Any port is taken, and another one is said.
+        beats.address.set_port(0);
+        let now = metallb_linux::since_boot();
+        beats.turn(&Own::default(), now);
+        beats.address.set_port(7947);
+        (beats, now)
+    }
+
+    fn says_it_starts(beats: &Beats) -> bool {
+        meta::decode(&beats.meta()).unwrap().is_starting
+    }
+
+    #[tokio::test]
+    async fn the_others_are_told_that_this_node_answers_when_it_does_and_hear_nothing_else_ever() {
+        let (mut beats, now) = newborn();
+        assert!(beats.is_starting() && says_it_starts(&beats));
+        assert!(beats.set_joined(true, now), "nobody else is there: the fence opens");
+        assert!(!beats.is_starting() && says_it_starts(&beats), "it may answer, and does not yet");
+        let answers = Own { answers: true, ..Own::default() };
+        assert!(beats.turn(&answers, now).meta && !says_it_starts(&beats));
+        assert!(!beats.turn(&answers, now).meta, "that is said once");
+        let stalled = Own { stalls: 1, gap: Duration::from_secs(9), ..answers };
+        beats.set_members([peer()].iter().map(as_member), now);
+        beats.turn(&stalled, now);
+        assert!(beats.is_fenced() && !beats.is_starting() && !says_it_starts(&beats));
+    }
+
+    fn peer() -> (String, Vec<u8>) {
+        let announced = Announced { version: 1, port: 9, boot: 7, is_starting: false };
+        ("n2".to_owned(), meta::encode(&announced))
+    }
+
+    fn as_member((name, meta): &(String, Vec<u8>)) -> (&str, SocketAddr, &[u8]) {
+        (name, SocketAddr::from(([127, 0, 0, 1], 7946)), meta)
+    }
+
+    #[tokio::test]
+    async fn where_heartbeats_do_not_pass_a_new_process_starts_for_three_seconds_and_answers_then() {
+        let began = metallb_linux::since_boot();
+        let (mut beats, mut now) = newborn();
+        beats.set_members([peer()].iter().map(as_member), now);
+        beats.set_joined(true, now);
+        while beats.is_starting() {
+            assert!(now < began + Duration::from_secs(4), "it starts for ever");
+            now = beats.next_deadline().max(now + Duration::from_millis(1));
+            beats.turn(&Own::default(), now);
+            beats.set_joined(true, now);
+        }
+        assert!(now >= began + Duration::from_secs(3), "{:?}", now - began);
+        assert!(says_it_starts(&beats), "until the rest of the speaker answers");
     }
 }

@@ -1,5 +1,8 @@
 //! Carries the two machines: sockets, timers, connections.
 
+mod arrivals;
+mod list;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -7,8 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metallb_linux::since_boot;
-use metallb_membership::machine::{Action, Event, Identity, Machine, Member};
-use metallb_membership::wire::message::StreamMessage;
+use metallb_membership::machine::{Action, Identity, Machine};
 use metallb_telemetry::logs;
 use metallb_telemetry::metrics::MemberMetrics;
 use tokio::net::TcpStream;
@@ -17,20 +19,16 @@ use tokio::time::sleep;
 
 use super::beats::{Beats, News};
 use super::codec::Codec;
-use super::datagrams::Arrival;
-use super::exchanges::{Exchanges, Next, Outcome};
+use super::exchanges::{Exchanges, Next};
 use super::joins::{Joins, is_alone};
 use super::members::{Members, Own};
 use super::ports::{Ports, own_address};
 use super::quota::Quota;
 use super::secret::Secret;
 use super::settings::RingSettings;
-use super::streams::Question;
 
 /// The longest datagram there can be.
 const LONGEST: usize = 65_535;
-/// Datagrams taken at a time, so that a flood does not keep us from everything else.
-const AT_ONCE: usize = 64;
 /// Between two looks at the file of the secret, and at the metrics.
 const REVIEW: Duration = Duration::from_secs(2);
 /// How long a goodbye may take (contract 02 §1.3).
@@ -77,6 +75,7 @@ enum Wake {
     /// Nobody is left who could ask to stop.
     Abandoned,
     Datagrams(io::Result<()>),
+    Heartbeats,
     Connection(TcpStream, SocketAddr),
     Exchange(Next),
     Other,
@@ -189,7 +188,7 @@ impl Driver {
             asked = &mut inputs.stop, if self.leaving.is_none() => asked.map_or(Wake::Abandoned, |()| Wake::Stop),
             ready = ports.datagrams.ready() => Wake::Datagrams(ready),
             // A failure shows when the socket is read.
-            _ = beats_ready => Wake::Other,
+            _ = beats_ready => Wake::Heartbeats,
             (stream, from) = ports.accept() => Wake::Connection(stream, from),
             next = self.exchanges.next() => Wake::Exchange(next),
             Ok(()) = inputs.candidates.changed() => Wake::Other,
@@ -208,111 +207,6 @@ impl Driver {
         self.leaving.is_some_and(|until| since_boot() >= until || self.machine.has_left())
     }
 
-    /// Takes in why the loop turns. Fails when the socket does.
-    fn take(&mut self, wake: Wake, ports: &Ports) -> io::Result<()> {
-        let now = since_boot();
-        match wake {
-            Wake::Stop => {
-                self.leaving = Some(now + GOODBYE);
-                self.machine.leave(now);
-            }
-            Wake::Datagrams(ready) => {
-                ready?;
-                self.take_datagrams(ports, now)?;
-            }
-            Wake::Connection(stream, from) => {
-                if !self.exchanges.serve(stream, from, self.codec.clone())
-                    && let Some(withheld) = self.lines.take(now)
-                {
-                    tracing::warn!(%from, withheld, "too many connections at a time, this one is closed");
-                }
-            }
-            Wake::Exchange(Next::Question(question)) => self.answer(question, now),
-            Wake::Exchange(Next::Outcome(outcome)) => self.take_outcome(outcome, now),
-            Wake::Abandoned | Wake::Other => {}
-        }
-        Ok(())
-    }
-
-    fn take_datagrams(&mut self, ports: &Ports, now: Duration) -> io::Result<()> {
-        for _ in 0..AT_ONCE {
-            match ports.datagrams.receive(&mut self.buffer)? {
-                None => break,
-                Some(Arrival::Refused(to)) => self.machine.unreachable(to, now),
-                Some(Arrival::Datagram { from, length }) => self.take_datagram(from, length, now),
-            }
-        }
-        Ok(())
-    }
-
-    fn take_datagram(&mut self, from: SocketAddr, length: usize, now: Duration) {
-        let messages = match self.codec.open(self.buffer.get(..length).unwrap_or_default()) {
-            Ok(messages) => messages,
-            Err(error) => {
-                self.metrics.packets_refused.inc();
-                tracing::debug!(%from, error = logs::chain(&error), "memberlist: a datagram is refused");
-                return;
-            }
-        };
-        if let (Some(beats), Some(name)) = (self.beats.as_mut(), self.names.get(&from)) {
-            beats.heard_elsewhere(name, now);
-        }
-        for message in messages {
-            self.machine.datagram(from, message, now);
-        }
-    }
-
-    fn answer(&mut self, question: Question, now: Duration) {
-        let answer = match question.message {
-            StreamMessage::Ping(ping) => self.machine.stream_ping(&ping, question.from),
-            StreamMessage::PushPull(theirs) => {
-                Some(StreamMessage::PushPull(self.machine.push_pull(theirs, now)))
-            }
-            StreamMessage::Ack { .. } | StreamMessage::Error(_) => None,
-        };
-        // The connection may have ended meanwhile.
-        let _ = question.answer.send(answer);
-    }
-
-    fn take_outcome(&mut self, outcome: Outcome, now: Duration) {
-        match outcome {
-            Outcome::Joined { address, answer } => {
-                let is_joined = answer.is_ok();
-                match answer {
-                    Ok(theirs) => self.machine.merge(theirs, now),
-                    Err(error) => {
-                        tracing::warn!(%address, error = logs::chain(&error), "memberlist: joining failed");
-                    }
-                }
-                self.is_stale = true;
-                self.log_round(address, is_joined, now);
-            }
-            Outcome::Synced { node, answer } => match answer {
-                Ok(theirs) => self.machine.merge(theirs, now),
-                Err(error) => {
-                    tracing::warn!(node, error = logs::chain(&error), "memberlist: push/pull failed")
-                }
-            },
-            Outcome::Pinged { sequence } => self.machine.stream_ack(sequence),
-            Outcome::Failed { from, error } => {
-                if let Some(withheld) = self.lines.take(now) {
-                    let error = logs::chain(&error);
-                    tracing::warn!(%from, error, withheld, "memberlist: a connection failed");
-                }
-            }
-            Outcome::Nothing => {}
-        }
-    }
-
-    fn log_round(&mut self, address: IpAddr, is_joined: bool, now: Duration) {
-        let Some(round) = self.joins.ended(address, is_joined, now) else { return };
-        if round.joined == round.expected {
-            tracing::info!(joined = round.joined, "memberlist join successfully");
-        } else {
-            tracing::warn!(joined = round.joined, expected = round.expected, "partial join");
-        }
-    }
-
     /// Does everything that is due and tells what came of it.
     fn turn(&mut self, ports: &Ports, inputs: &mut Inputs) {
         let now = since_boot();
@@ -320,16 +214,19 @@ impl Driver {
         let mut own = *inputs.own.borrow_and_update();
         // Where there is no other speaker, nobody takes anything over.
         own.is_cut_off = own.is_cut_off && !is_alone(candidates.as_ref(), &self.addresses);
-        let news = self.beats.as_mut().map(|beats| beats.turn(&own, now)).unwrap_or_default();
-        self.take_news(news, now);
         self.machine.tick(now);
         self.review(now);
+        // The heartbeats' turn comes when they know who is there: what strangers send is lost.
+        self.carry_out(ports, now);
+        let news = self.beats.as_mut().map(|beats| beats.turn(&own, now)).unwrap_or_default();
+        self.take_news(news, now);
         self.carry_out(ports, now);
         if self.leaving.is_some() {
             return;
         }
         if let Some(candidates) = candidates.as_ref() {
             self.join(candidates, now);
+            self.settle(candidates, now);
         }
         self.publish(&inputs.published, candidates.as_ref(), (own.stalls, now));
     }
@@ -393,67 +290,10 @@ impl Driver {
         }
     }
 
-    fn tell(&self, event: &Event) {
-        let (what, member) = match event {
-            Event::Joined(member) => ("NodeJoin", member),
-            Event::Left(member) | Event::Failed(member) => ("NodeLeave", member),
-            Event::Updated(member) => ("NodeUpdate", member),
-        };
-        let Member { name: node, address, .. } = member;
-        tracing::info!(node, %address, event = what, "node event - forcing sync");
-        self.metrics.events.with_label_values(&[what]).inc();
-    }
-
-    /// Tells the heartbeats who is there.
-    fn meet(&mut self, now: Duration) {
-        self.names = self.machine.members().map(|member| (member.address, member.name.clone())).collect();
-        self.addresses = self.names.keys().map(SocketAddr::ip).collect();
-        if let Some(beats) = self.beats.as_mut() {
-            let members = self.machine.members();
-            let members =
-                members.map(|member| (member.name.as_str(), member.address, member.meta.as_slice()));
-            beats.set_members(members, now);
-        }
-    }
-
     fn join(&mut self, candidates: &BTreeSet<IpAddr>, now: Duration) {
         for address in self.joins.due(candidates, &self.addresses, now) {
             let to = SocketAddr::new(address, self.settings.port);
             self.exchanges.join(to, self.machine.local_state(true), self.codec.clone());
         }
-    }
-
-    /// Tells the rest of the speaker who counts, if that has changed.
-    fn publish(
-        &mut self,
-        published: &watch::Sender<Members>,
-        candidates: Option<&BTreeSet<IpAddr>>,
-        (asked, now): (u64, Duration),
-    ) {
-        let settles = || candidates.is_some_and(|known| self.joins.is_settled(known, &self.addresses, now));
-        let (was_settled, was_asked) = (published.borrow().is_settled, published.borrow().asked);
-        let is_settled = was_settled || settles();
-        if !self.is_stale && is_settled == was_settled && asked == was_asked {
-            return;
-        }
-        let is_fenced = self.beats.as_ref().is_some_and(Beats::is_fenced);
-        // While the others are not heard there is no news to give.
-        let asked = if is_fenced { was_asked } else { asked };
-        let alive: BTreeSet<String> = self.alive();
-        self.metrics.members.set(i64::try_from(alive.len()).unwrap_or(i64::MAX));
-        published.send_if_modified(|last| {
-            let since = if last.alive == alive { last.since } else { now };
-            let members = Members { alive, since, is_settled, is_fenced, asked };
-            let is_new = *last != members;
-            *last = members;
-            is_new
-        });
-        self.is_stale = false;
-    }
-
-    fn alive(&self) -> BTreeSet<String> {
-        let members = self.machine.members().map(|member| member.name.as_str());
-        let counts = |name: &&str| !self.beats.as_ref().is_some_and(|beats| beats.is_down(name));
-        members.filter(counts).map(str::to_owned).collect()
     }
 }

@@ -91,6 +91,11 @@ impl Joins {
         self.attempts.iter().filter_map(idle).chain(settling).min()
     }
 
+    /// Whether one of the others was joined, or there is none.
+    pub(super) fn has_joined(&self, candidates: &BTreeSet<IpAddr>, members: &BTreeSet<IpAddr>) -> bool {
+        self.has_joined || candidates.is_subset(members)
+    }
+
     /// Whether the others have been heard, there are none, or they had time enough.
     pub(super) fn is_settled(
         &self,
@@ -182,6 +187,19 @@ mod tests {
         assert!(joins.is_settled(&two, &nobody, at(3000)), "too late");
         joins.ended([192, 0, 2, 2].into(), true, at(4));
         assert!(joins.is_settled(&two, &nobody, at(4)), "one has answered");
+    }
+
+    #[test]
+    fn one_that_nobody_answered_has_not_joined_while_somebody_is_missing() {
+        let (nobody, me, both) = (set(&[]), set(&[1]), set(&[1, 2]));
+        let mut joins = Joins::default();
+        assert!(joins.has_joined(&nobody, &me) && joins.has_joined(&me, &me), "nobody else is there");
+        assert!(joins.has_joined(&both, &both), "the other one has joined us");
+        joins.due(&both, &me, at(0));
+        joins.ended([192, 0, 2, 2].into(), false, at(5000));
+        assert!(!joins.has_joined(&both, &me));
+        joins.ended([192, 0, 2, 2].into(), true, at(6000));
+        assert!(joins.has_joined(&both, &me));
     }
 
     #[test]

@@ -8,6 +8,10 @@ use std::time::Duration;
 pub struct Members {
     /// The nodes whose speaker is alive, this one included.
     pub alive: BTreeSet<String>,
+    /// Those of them whose process was just started: they answer for nothing yet.
+    pub starting: BTreeSet<String>,
+    /// Whether some member says nothing of heartbeats: a speaker of the original, most likely.
+    pub has_foreign: bool,
     /// When they became these, by the clock that counts from the machine's start.
     pub since: Duration,
     /// Whether those who could be found have been heard, or there was time enough for that. Before, nobody should
@@ -19,6 +23,16 @@ pub struct Members {
     pub asked: u64,
 }
 
+impl Members {
+    /// Those among whom owners are chosen. One that starts is left out, so that its addresses stay where they are until
+    /// it can answer; unless nobody else is there. The original's speakers count everybody, and then so must we.
+    #[must_use]
+    pub fn counted(&self) -> BTreeSet<String> {
+        let ready: BTreeSet<String> = self.alive.difference(&self.starting).cloned().collect();
+        if self.has_foreign || ready.is_empty() { self.alive.clone() } else { ready }
+    }
+}
+
 /// What this node knows of itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Own {
@@ -27,4 +41,29 @@ pub(super) struct Own {
     pub(super) gap: Duration,
     /// Whether the interface of its address is without carrier.
     pub(super) is_cut_off: bool,
+    /// Whether it answers for what it owns, or did once since its start.
+    pub(super) answers: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_starts_does_not_count_unless_all_do_or_one_is_not_ours() {
+        let set = |names: &str| names.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
+        for (alive, starting, has_foreign, counted) in [
+            ("a b c", "", false, "a b c"),
+            ("a b c", "b", false, "a c"),
+            ("a b c", "a b", false, "c"),
+            ("a b c", "a b c", false, "a b c"),
+            ("a", "a", false, "a"),
+            ("a b", "b", true, "a b"),
+            ("", "", false, ""),
+        ] {
+            let members =
+                Members { alive: set(alive), starting: set(starting), has_foreign, ..Members::default() };
+            assert_eq!(members.counted(), set(counted), "{members:?}");
+        }
+    }
 }

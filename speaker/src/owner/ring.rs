@@ -29,13 +29,15 @@ pub(crate) struct Ring {
     question: u64,
     /// Whether somebody is gone since the pass before.
     has_lost: bool,
+    /// Whether this node answers for what it owns, or did once since its start.
+    answers: bool,
 }
 
 impl Ring {
     pub(crate) fn new(membership: Membership, fence: Option<FenceOwner>, metrics: MemberMetrics) -> Self {
         let members = membership.members();
         let current = Members::default();
-        Self { membership, members, fence, metrics, current, question: 0, has_lost: false }
+        Self { membership, members, fence, metrics, current, question: 0, has_lost: false, answers: false }
     }
 
     /// Resolves when another pass is due. Safe to cancel.
@@ -67,13 +69,19 @@ impl Ring {
         {
             fence.close();
         }
-        self.has_lost |= !self.current.alive.is_subset(&members.alive);
+        let (before, counted) = (self.current.counted(), members.counted());
+        self.has_lost |= before.difference(&self.current.starting).any(|name| !counted.contains(name));
         self.current = members;
         self.current.is_settled
     }
 
     pub(super) fn speakers(&self) -> Speakers {
-        Speakers::On(self.current.alive.clone())
+        Speakers::On(self.current.counted())
+    }
+
+    /// Whether this node answers for what it owns, or did once since its start.
+    pub(super) fn answers(&self) -> bool {
+        self.answers
     }
 
     /// A pass is done: what is announced is what these members make of it.
@@ -82,12 +90,15 @@ impl Ring {
             self.metrics.takeover.observe(since_boot().saturating_sub(self.current.since).as_secs_f64());
         }
         let is_answered = self.current.asked >= self.question;
-        if !self.current.is_fenced
-            && is_answered
-            && let Some(fence) = &self.fence
-        {
+        if self.current.is_fenced || !is_answered {
+            return;
+        }
+        if let Some(fence) = &self.fence {
             fence.open();
         }
+        // Only now may the others leave to this node what it owns.
+        self.answers = true;
+        self.membership.answers();
     }
 
     /// Says goodbye. Meanwhile this node goes on answering, so that nobody is without an answer.

@@ -9,3 +9,5 @@ mod mixed;
 mod ours;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod starting;

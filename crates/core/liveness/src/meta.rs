@@ -1,9 +1,14 @@
-//! What a member says of itself in memberlist's metadata: that it speaks this layer, where, and which life it is.
+//! What a member says of itself in memberlist's metadata: that it speaks this layer, where, which life it is, and
+//! whether it answers yet.
 //!
-//! Layout: `MLB`, version, port, boot (big-endian). Longer data is read all the same, so that later versions can add.
+//! Layout: `MLB`, version, port, boot (big-endian), flags. Speakers of before end with the boot: no flag is set then.
+//! Longer data is read all the same, so that later versions can add.
 
 /// Recognises our metadata among others'.
 const MAGIC: &[u8; 3] = b"MLB";
+
+/// The flag of a member whose process was just started: it answers for nothing yet.
+const STARTING: u8 = 1;
 
 /// The version written here.
 pub const VERSION: u8 = 1;
@@ -17,15 +22,19 @@ pub struct Announced {
     pub port: u16,
     /// Chosen at random when its process started: what it signed before is void.
     pub boot: u64,
+    /// Whether it does not answer yet.
+    pub is_starting: bool,
 }
 
-/// The metadata of a member that listens at this port.
+/// The metadata that announces this.
 #[must_use]
-pub fn encode(port: u16, boot: u64) -> Vec<u8> {
+pub fn encode(announced: &Announced) -> Vec<u8> {
+    let Announced { version, port, boot, is_starting } = *announced;
     let mut bytes = MAGIC.to_vec();
-    bytes.push(VERSION);
+    bytes.push(version);
     bytes.extend(port.to_be_bytes());
     bytes.extend(boot.to_be_bytes());
+    bytes.push(if is_starting { STARTING } else { 0 });
     bytes
 }
 
@@ -35,9 +44,11 @@ pub fn decode(bytes: &[u8]) -> Option<Announced> {
     let rest = bytes.strip_prefix(MAGIC)?;
     let (&[version], rest) = rest.split_first_chunk()?;
     let (port, rest) = rest.split_first_chunk()?;
-    let (boot, _) = rest.split_first_chunk()?;
+    let (boot, rest) = rest.split_first_chunk()?;
     let (port, boot) = (u16::from_be_bytes(*port), u64::from_be_bytes(*boot));
-    (version > 0 && port > 0).then_some(Announced { version, port, boot })
+    let flags = rest.first().copied().unwrap_or(0);
+    let is_starting = flags & STARTING != 0;
+    (version > 0 && port > 0).then_some(Announced { version, port, boot, is_starting })
 }
 
 #[cfg(test)]
@@ -46,11 +57,27 @@ mod tests {
 
     use super::*;
 
+    const READY: Announced =
+        Announced { version: VERSION, port: 7947, boot: 0x0102_0304_0506_0708, is_starting: false };
+
     #[test]
-    fn a_member_says_port_and_boot() {
-        let bytes = encode(7947, 0x0102_0304_0506_0708);
-        assert_eq!(bytes, b"MLB\x01\x1f\x0b\x01\x02\x03\x04\x05\x06\x07\x08");
-        assert_eq!(decode(&bytes), Some(Announced { version: 1, port: 7947, boot: 0x0102_0304_0506_0708 }));
+    fn a_member_says_port_and_boot_and_whether_it_answers_yet() {
+        for (is_starting, flags) in [(false, 0), (true, 1)] {
+            let announced = Announced { is_starting, ..READY };
+            let bytes = encode(&announced);
+            assert_eq!(bytes, [b"MLB\x01\x1f\x0b\x01\x02\x03\x04\x05\x06\x07\x08", &[flags][..]].concat());
+            assert_eq!(decode(&bytes), Some(announced));
+        }
+    }
+
+    #[test]
+    fn a_speaker_that_knows_no_flags_answers_and_unknown_flags_mean_nothing() {
+        let bytes = encode(&READY);
+        let (_, earlier) = bytes.split_last().unwrap();
+        for (flags, is_starting) in [(&[][..], false), (&[0b10], false), (&[0b11], true)] {
+            let announced = decode(&[earlier, flags].concat());
+            assert_eq!(announced, Some(Announced { is_starting, ..READY }), "{flags:?}");
+        }
     }
 
     #[test]
@@ -62,17 +89,18 @@ mod tests {
         assert_eq!(decode(b"MLB\x00\x1f\x0b12345678"), None, "no version");
     }
 
-    #[test]
-    fn later_versions_may_say_more() {
-        let later = [&b"MLB\x02"[..], &encode(1, 2)[4..], b"more"].concat();
-        assert_eq!(decode(&later), Some(Announced { version: 2, port: 1, boot: 2 }));
-    }
-
     proptest! {
         #[test]
-        fn what_is_written_is_read(port in 1u16.., boot in any::<u64>(), more in any::<Vec<u8>>()) {
-            let bytes = [encode(port, boot), more].concat();
-            prop_assert_eq!(decode(&bytes), Some(Announced { version: VERSION, port, boot }));
+        fn what_is_written_is_read_and_later_versions_may_say_more(
+            version in 1u8..,
+            port in 1u16..,
+            boot in any::<u64>(),
+            is_starting in any::<bool>(),
+            more in any::<Vec<u8>>(),
+        ) {
+            let announced = Announced { version, port, boot, is_starting };
+            let bytes = [encode(&announced), more].concat();
+            prop_assert_eq!(decode(&bytes), Some(announced));
         }
     }
 }

@@ -16,8 +16,8 @@
 //! Each member counts its lives (incarnations). Only it may begin a new one, and does so to refute an accusation.
 //!
 //! What is not as in the original, and why it goes together with it:
-//! * A goodbye, a refutation and, to a new member, that we are there are said directly, too: gossip is random, and
-//!   leaves somebody out now and then.
+//! * A goodbye, new metadata, a refutation and, to a new member, that we are there are said directly, too: gossip is
+//!   random, and leaves somebody out now and then.
 //! * Members that are gone don't count when a suspicion waits for others to confirm it.
 //! * Time during which nothing was done does not count.
 //! * One member whose versions don't fit is left out; the original refuses all it hears of in the same exchange.
@@ -213,18 +213,22 @@ impl Machine {
         ours
     }
 
-    /// Everything a member knows.
+    /// Everything a member knows. What it knows of us comes first: if that is an earlier life, a later one has to begin
+    /// before we introduce ourselves to members that are new to us, or they would not believe it.
     pub fn merge(&mut self, theirs: PushPull, now: Duration) {
         let now = self.at(now);
-        for peer in theirs.peers {
+        let (mine, others): (Vec<_>, Vec<_>) =
+            theirs.peers.into_iter().partition(|peer| peer.alive.node == self.me);
+        for peer in mine.into_iter().chain(others) {
             self.hear_of(peer, now);
         }
     }
 
-    /// Says other things of itself from now on.
+    /// Says other things of itself from now on, to everybody at once.
     pub fn set_meta(&mut self, meta: Vec<u8>, now: Duration) {
         self.at(now);
         self.announce(meta);
+        self.introduce_myself_to_all();
     }
 
     /// Says goodbye to everybody. Go on until [`has_left`](Self::has_left), but not for long.

@@ -45,6 +45,14 @@ impl Machine {
         self.tell_of_myself(to.address, to.takes_checksums());
     }
 
+    /// Tells everybody what we say of ourselves now.
+    pub(super) fn introduce_myself_to_all(&mut self) {
+        let others = self.members().filter(|member| member.name != self.me);
+        for other in others.map(Member::contact).collect::<Vec<_>>() {
+            self.introduce_myself(&other);
+        }
+    }
+
     fn tell_of_myself(&mut self, to: SocketAddr, with_checksum: bool) {
         if let Some(me) = self.roster.get(&self.me).filter(|_| !self.leaving) {
             let alive = Message::Alive(me.alive());

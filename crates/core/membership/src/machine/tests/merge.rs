@@ -284,14 +284,29 @@ fn other_metadata_in_our_name_is_of_an_earlier_life() {
 }
 
 #[test]
-fn new_metadata_begins_a_new_life() {
+fn new_metadata_begins_a_new_life_of_which_all_who_are_there_hear_at_once_and_by_gossip() {
     let mut machine = member_of(3, Settings::lan());
+    hear(&mut machine, &[Dead(accusation(3, 5, 3))]);
+    drain(&mut machine);
+    machine.rumours = Default::default();
     machine.set_meta(vec![1, 2], START);
     assert_eq!(state(&machine, 0), Some((State::Alive, 2)));
+    let announced = Message::Alive(Alive { meta: vec![1, 2], ..alive(0, 2) });
+    let told = sent(&drain(&mut machine));
+    assert_eq!(told, [1, 2].map(|other| (address(other), vec![announced.clone()])));
     let news: Vec<_> =
         sent(&run(&mut machine, START, START + seconds(0.2))).into_iter().flat_map(|to| to.1).collect();
-    let announced = Message::Alive(Alive { meta: vec![1, 2], ..alive(0, 2) });
     assert!(news.contains(&announced), "{news:?}");
+}
+
+#[test]
+fn whoever_joins_anew_introduces_the_life_that_others_will_believe() {
+    let mut machine = Machine::new(identity(5), Settings::lan(), 7, START);
+    let said = vec![(State::Alive, alive(1, 5)), (State::Left, alive(5, 8)), (State::Alive, alive(9, 5))];
+    machine.merge(push_pull(said), START);
+    let told = sent(&drain(&mut machine));
+    let me = Message::Alive(alive(5, 9));
+    assert_eq!(told, [1, 9].map(|other| (address(other), vec![me.clone()])));
 }
 
 #[test]

@@ -1,0 +1,127 @@
+//! What comes in: datagrams, connections, and how exchanges end.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use metallb_linux::since_boot;
+use metallb_membership::wire::message::StreamMessage;
+use metallb_telemetry::logs;
+
+use super::super::datagrams::Arrival;
+use super::super::exchanges::{Next, Outcome};
+use super::super::ports::Ports;
+use super::super::streams::Question;
+use super::{Driver, GOODBYE, Wake};
+
+/// Datagrams taken at a time, so that a flood does not keep us from everything else.
+const AT_ONCE: usize = 64;
+
+impl Driver {
+    /// Takes in why the loop turns. Fails when the socket does.
+    pub(super) fn take(&mut self, wake: Wake, ports: &Ports) -> io::Result<()> {
+        let now = since_boot();
+        match wake {
+            Wake::Stop => {
+                self.leaving = Some(now + GOODBYE);
+                self.machine.leave(now);
+            }
+            Wake::Datagrams(ready) => {
+                ready?;
+                self.take_datagrams(ports, now)?;
+            }
+            // What says who sends heartbeats may have come before them.
+            Wake::Heartbeats => self.take_datagrams(ports, now)?,
+            Wake::Connection(stream, from) => {
+                if !self.exchanges.serve(stream, from, self.codec.clone())
+                    && let Some(withheld) = self.lines.take(now)
+                {
+                    tracing::warn!(%from, withheld, "too many connections at a time, this one is closed");
+                }
+            }
+            Wake::Exchange(Next::Question(question)) => self.answer(question, now),
+            Wake::Exchange(Next::Outcome(outcome)) => self.take_outcome(outcome, now),
+            Wake::Abandoned | Wake::Other => {}
+        }
+        Ok(())
+    }
+
+    fn take_datagrams(&mut self, ports: &Ports, now: Duration) -> io::Result<()> {
+        for _ in 0..AT_ONCE {
+            match ports.datagrams.receive(&mut self.buffer)? {
+                None => break,
+                Some(Arrival::Refused(to)) => self.machine.unreachable(to, now),
+                Some(Arrival::Datagram { from, length }) => self.take_datagram(from, length, now),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_datagram(&mut self, from: SocketAddr, length: usize, now: Duration) {
+        let messages = match self.codec.open(self.buffer.get(..length).unwrap_or_default()) {
+            Ok(messages) => messages,
+            Err(error) => {
+                self.metrics.packets_refused.inc();
+                tracing::debug!(%from, error = logs::chain(&error), "memberlist: a datagram is refused");
+                return;
+            }
+        };
+        if let (Some(beats), Some(name)) = (self.beats.as_mut(), self.names.get(&from)) {
+            beats.heard_elsewhere(name, now);
+        }
+        for message in messages {
+            self.machine.datagram(from, message, now);
+        }
+    }
+
+    fn answer(&mut self, question: Question, now: Duration) {
+        let answer = match question.message {
+            StreamMessage::Ping(ping) => self.machine.stream_ping(&ping, question.from),
+            StreamMessage::PushPull(theirs) => {
+                Some(StreamMessage::PushPull(self.machine.push_pull(theirs, now)))
+            }
+            StreamMessage::Ack { .. } | StreamMessage::Error(_) => None,
+        };
+        // The connection may have ended meanwhile.
+        let _ = question.answer.send(answer);
+    }
+
+    fn take_outcome(&mut self, outcome: Outcome, now: Duration) {
+        match outcome {
+            Outcome::Joined { address, answer } => {
+                let is_joined = answer.is_ok();
+                match answer {
+                    Ok(theirs) => self.machine.merge(theirs, now),
+                    Err(error) => {
+                        tracing::warn!(%address, error = logs::chain(&error), "memberlist: joining failed");
+                    }
+                }
+                self.is_stale = true;
+                self.log_round(address, is_joined, now);
+            }
+            Outcome::Synced { node, answer } => match answer {
+                Ok(theirs) => self.machine.merge(theirs, now),
+                Err(error) => {
+                    tracing::warn!(node, error = logs::chain(&error), "memberlist: push/pull failed")
+                }
+            },
+            Outcome::Pinged { sequence } => self.machine.stream_ack(sequence),
+            Outcome::Failed { from, error } => {
+                if let Some(withheld) = self.lines.take(now) {
+                    let error = logs::chain(&error);
+                    tracing::warn!(%from, error, withheld, "memberlist: a connection failed");
+                }
+            }
+            Outcome::Nothing => {}
+        }
+    }
+
+    fn log_round(&mut self, address: IpAddr, is_joined: bool, now: Duration) {
+        let Some(round) = self.joins.ended(address, is_joined, now) else { return };
+        if round.joined == round.expected {
+            tracing::info!(joined = round.joined, "memberlist join successfully");
+        } else {
+            tracing::warn!(joined = round.joined, expected = round.expected, "partial join");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Who counts, for everybody else.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use metallb_liveness::meta;
+use metallb_membership::machine::{Event, Member};
+use tokio::sync::watch;
+
+use super::super::beats::Beats;
+use super::super::members::Members;
+use super::Driver;
+
+impl Driver {
+    pub(super) fn tell(&self, event: &Event) {
+        let (what, member) = match event {
+            Event::Joined(member) => ("NodeJoin", member),
+            Event::Left(member) | Event::Failed(member) => ("NodeLeave", member),
+            Event::Updated(member) => ("NodeUpdate", member),
+        };
+        let Member { name: node, address, .. } = member;
+        tracing::info!(node, %address, event = what, "node event - forcing sync");
+        self.metrics.events.with_label_values(&[what]).inc();
+    }
+
+    /// Tells the heartbeats who is there.
+    pub(super) fn meet(&mut self, now: Duration) {
+        self.names = self.machine.members().map(|member| (member.address, member.name.clone())).collect();
+        self.addresses = self.names.keys().map(SocketAddr::ip).collect();
+        if let Some(beats) = self.beats.as_mut() {
+            let members = self.machine.members();
+            let members =
+                members.map(|member| (member.name.as_str(), member.address, member.meta.as_slice()));
+            beats.set_members(members, now);
+        }
+    }
+
+    /// Tells the heartbeats whether others may still be found.
+    pub(super) fn settle(&mut self, candidates: &BTreeSet<IpAddr>, now: Duration) {
+        let has_joined = self.joins.has_joined(candidates, &self.addresses);
+        if let Some(beats) = self.beats.as_mut() {
+            self.is_stale |= beats.set_joined(has_joined, now);
+        }
+    }
+
+    /// Tells the rest of the speaker who counts, if that has changed.
+    pub(super) fn publish(
+        &mut self,
+        published: &watch::Sender<Members>,
+        candidates: Option<&BTreeSet<IpAddr>>,
+        (asked, now): (u64, Duration),
+    ) {
+        let settles = || candidates.is_some_and(|known| self.joins.is_settled(known, &self.addresses, now));
+        let (was_settled, was_asked) = (published.borrow().is_settled, published.borrow().asked);
+        let is_settled = was_settled || settles();
+        if !self.is_stale && is_settled == was_settled && asked == was_asked {
+            return;
+        }
+        let is_fenced = self.beats.as_ref().is_some_and(Beats::is_fenced);
+        // While the others are not heard there is no news to give.
+        let asked = if is_fenced { was_asked } else { asked };
+        let members = Members { is_settled, is_fenced, asked, ..self.members() };
+        self.metrics.members.set(i64::try_from(members.alive.len()).unwrap_or(i64::MAX));
+        published.send_if_modified(|last| {
+            let is_same = last.alive == members.alive && last.starting == members.starting;
+            let since = if is_same { last.since } else { now };
+            if last.starting != members.starting && !members.has_foreign {
+                tracing::info!(starting = ?members.starting, "speakers that start get no addresses yet");
+            }
+            let members = Members { since, ..members };
+            let is_new = *last != members;
+            *last = members;
+            is_new
+        });
+        self.is_stale = false;
+    }
+
+    /// Who is alive, and how ready they are.
+    fn members(&self) -> Members {
+        let mut members = Members::default();
+        let beats = self.beats.as_ref();
+        for member in self.machine.members() {
+            let announced = meta::decode(&member.meta);
+            members.has_foreign |= announced.is_none();
+            if beats.is_some_and(|beats| beats.is_down(&member.name)) {
+                continue;
+            }
+            let is_starting = match beats.filter(|_| member.name == self.settings.name) {
+                Some(beats) => beats.is_starting(),
+                None => announced.is_some_and(|announced| announced.is_starting),
+            };
+            if is_starting {
+                members.starting.insert(member.name.clone());
+            }
+            members.alive.insert(member.name.clone());
+        }
+        members
+    }
+}

@@ -1,0 +1,170 @@
+//! A speaker that starts: its addresses stay where they are until it can answer for them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metallb_interop::Peer;
+use metallb_membership::Settings;
+use metallb_speaker::membership::{Members, Membership, RingSettings};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::ours::{Net, Ours, REACTION, heartbeats, secret_file};
+
+/// Who answers for everything, and how often nobody did: one after the other, as if somebody saw all nodes at once.
+#[derive(Clone, Debug, Default)]
+struct Answering {
+    by: BTreeSet<String>,
+    gaps: usize,
+}
+
+/// All nodes.
+type Cluster = watch::Sender<Answering>;
+
+fn set_answers(cluster: &Cluster, name: &str, answers: bool) {
+    cluster.send_if_modified(|seen| {
+        let changed = if answers { seen.by.insert(name.to_owned()) } else { seen.by.remove(name) };
+        seen.gaps += usize::from(changed && seen.by.is_empty());
+        changed
+    });
+}
+
+async fn until_answering(cluster: &Cluster, names: &[&str]) {
+    let expected: BTreeSet<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut seen = cluster.subscribe();
+    let is_so = timeout(REACTION, seen.wait_for(|seen| seen.by == expected)).await.is_ok();
+    assert!(is_so, "{names:?} expected, last seen {:?}", cluster.borrow());
+}
+
+/// A speaker with nothing behind it but what decides: of those who count, the first by name answers for everything.
+struct Speaker {
+    name: String,
+    membership: Arc<Membership>,
+    owner: JoinHandle<()>,
+    cluster: Cluster,
+}
+
+impl Speaker {
+    fn start(settings: RingSettings, net: Net, cluster: &Cluster) -> Self {
+        let name = settings.name.clone();
+        let Ours { membership, members, .. } = Ours::start(settings, &[net.ip(1), net.ip(2), net.ip(3)]);
+        let membership = Arc::new(membership);
+        let owner = tokio::spawn(own(name.clone(), members, membership.clone(), cluster.clone()));
+        Self { name, membership, owner, cluster: cluster.clone() }
+    }
+
+    /// Says goodbye, and answers until others do.
+    async fn leave(self, heir: &str) {
+        let Self { name, membership, owner, cluster } = self;
+        owner.abort();
+        assert!(owner.await.is_err(), "the owner ended before");
+        Arc::into_inner(membership).unwrap().leave().await;
+        until_answering(&cluster, &[&name, heir]).await;
+        set_answers(&cluster, &name, false);
+    }
+
+    /// Is gone, with all its answers.
+    async fn die(self) {
+        self.owner.abort();
+        assert!(self.owner.await.is_err(), "the owner ended before");
+        drop(self.membership);
+        set_answers(&self.cluster, &self.name, false);
+    }
+}
+
+/// What `owner::Ring` does, without the rest of the speaker.
+async fn own(
+    name: String,
+    mut members: watch::Receiver<Members>,
+    membership: Arc<Membership>,
+    cluster: Cluster,
+) {
+    loop {
+        let seen = members.borrow_and_update().clone();
+        let may_answer = seen.is_settled && !seen.is_fenced;
+        set_answers(&cluster, &name, may_answer && seen.counted().first() == Some(&name));
+        if may_answer {
+            membership.answers();
+        }
+        if members.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+fn settings(net: Net, host: u8, secret: &str) -> RingSettings {
+    let mut settings = net.ours(host);
+    settings.profile = Settings::lan();
+    settings.heartbeats = heartbeats();
+    settings.secret = (!secret.is_empty()).then(|| secret_file("starting", secret));
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn during_a_planned_restart_the_old_or_the_new_owner_answers_at_every_moment() {
+    for secret in ["", "secret"] {
+        let (net, cluster) = (Net::new(), Cluster::default());
+        let start = |host| Speaker::start(settings(net, host, secret), net, &cluster);
+        let mut first = start(1);
+        until_answering(&cluster, &["rs-1"]).await;
+        let _others = [start(2), start(3)];
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            until_answering(&cluster, &["rs-1"]).await;
+            first.leave("rs-2").await;
+            until_answering(&cluster, &["rs-2"]).await;
+            first = start(1);
+            // Both for a moment, and then only the first again.
+            until_answering(&cluster, &["rs-1"]).await;
+        }
+        assert_eq!(cluster.borrow().gaps, 0, "nobody answered");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_died_and_is_back_takes_its_addresses_from_somebody_who_answers() {
+    let (net, cluster) = (Net::new(), Cluster::default());
+    let start = |host| Speaker::start(settings(net, host, ""), net, &cluster);
+    let first = start(1);
+    until_answering(&cluster, &["rs-1"]).await;
+    let _others = [start(2), start(3)];
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    until_answering(&cluster, &["rs-1"]).await;
+    first.die().await;
+    until_answering(&cluster, &["rs-2"]).await;
+    let gaps = cluster.borrow().gaps;
+    // While it starts it dies once more.
+    start(1).die().await;
+    let _first = start(1);
+    until_answering(&cluster, &["rs-1"]).await;
+    assert_eq!(cluster.borrow().gaps, gaps, "nobody answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_all_that_start_at_once_in_an_empty_cluster_one_answers_in_the_end() {
+    let (net, cluster) = (Net::new(), Cluster::default());
+    let speakers = [1, 2, 3].map(|host| Speaker::start(settings(net, host, ""), net, &cluster));
+    until_answering(&cluster, &["rs-1"]).await;
+    for speaker in &speakers {
+        let members = speaker.membership.members();
+        let no_more = |members: &Members| members.alive.len() == 3 && members.starting.is_empty();
+        timeout(REACTION, members.clone().wait_for(no_more))
+            .await
+            .expect("somebody starts for ever")
+            .unwrap();
+    }
+    until_answering(&cluster, &["rs-1"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn among_the_originals_a_new_one_answers_as_soon_as_it_is_counted() {
+    let net = Net::new();
+    let _them = Peer::start(&net.theirs(1)).unwrap();
+    let mut us = Ours::start(settings(net, 2, ""), &[net.ip(1), net.ip(2)]);
+    let settled = us.members.wait_for(|members| members.is_settled);
+    let members = timeout(REACTION, settled).await.expect("never settled").unwrap().clone();
+    assert!(members.has_foreign && members.counted().contains("rs-2"), "{members:?}");
+    assert!(!members.is_fenced && members.starting.is_empty(), "{members:?}");
+}
