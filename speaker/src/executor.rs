@@ -40,7 +40,12 @@ impl Executor {
         is_running
     }
 
-    /// Ends all answers.
+    /// Answers until the others are heard to have taken over, from now on. Soon the process ends.
+    pub(crate) async fn hand_over(&self) {
+        self.layer2.send(vec![Command::HandOverAll]).await;
+    }
+
+    /// Ends all answers; those that are handed over, when they are.
     pub(crate) fn stop(self) {
         self.layer2.stop();
     }
@@ -145,6 +150,7 @@ fn command(effect: Effect) -> Option<Command> {
         }
         Effect::Remind { address } => Some(Command::Remind { address }),
         Effect::Withdraw { address } => Some(Command::Withdraw { address }),
+        Effect::HandOver { address } => Some(Command::HandOver { address }),
         Effect::Tell { .. } => None,
     }
 }

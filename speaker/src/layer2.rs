@@ -30,6 +30,9 @@ const BATCHES: usize = 64;
 /// From one unasked announcement of an address to the next, unless told otherwise.
 const REFRESH: Duration = Duration::from_mins(5);
 
+/// How long the heir of an address that moves by plan may take to be heard.
+const HAND_OVER: Duration = Duration::from_secs(1);
+
 /// A change of what is announced.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Command {
@@ -50,6 +53,13 @@ pub enum Command {
         /// The address.
         address: IpAddr,
     },
+    /// Another node takes over: answer until it is heard, or too much time has passed. Say nothing unasked.
+    HandOver {
+        /// The address.
+        address: IpAddr,
+    },
+    /// The same for all addresses: this node is about to leave, and others take half a second longer to know.
+    HandOverAll,
 }
 
 /// How the thread works.
@@ -59,13 +69,15 @@ pub struct Options {
     pub fence: Fence,
     /// How often an address is made known though nothing happened, because switches forget; none for never.
     pub refresh: Option<Duration>,
+    /// How long an address that moves by plan is answered for while its heir is not heard.
+    pub hand_over: Duration,
     /// Who is told that another station answers for an announced address.
     pub conflicts: Option<mpsc::Sender<Conflict>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { fence: Fence::unattended(), refresh: Some(REFRESH), conflicts: None }
+        Self { fence: Fence::unattended(), refresh: Some(REFRESH), hand_over: HAND_OVER, conflicts: None }
     }
 }
 
@@ -109,7 +121,7 @@ impl Layer2 {
         commands.is_empty() || self.commands.send(commands).await.is_ok()
     }
 
-    /// Ends the thread and waits for it: after that nothing is answered.
+    /// Ends the thread once nothing is being handed over any more, and waits for it: after that nothing is answered.
     pub fn stop(self) {
         let Self { commands, thread } = self;
         drop(commands);

@@ -85,6 +85,9 @@ impl Owner {
             }
         };
         if let Some(ring) = self.ring {
+            if outcome.is_ok() && ring.has_others() {
+                self.executor.hand_over().await;
+            }
             ring.leave().await;
         }
         self.executor.stop();

@@ -2,6 +2,7 @@
 
 mod frames;
 mod gratuitous;
+mod handing;
 mod links;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -11,7 +12,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::{BoxStream, SelectAll};
 use metallb_l2::{
-    AnnouncedTable, Burst, Conflicts, Input, Interfaces as Scope, Limiter, Moment, Refresh, Subject,
+    AnnouncedTable, Burst, Conflicts, HandOvers, Input, Interfaces as Scope, Limiter, Moment, Refresh,
+    Subject,
 };
 use metallb_linux::{LONGEST_FRAME, since_boot};
 use metallb_net::MacAddr;
@@ -44,6 +46,11 @@ pub(super) struct Driver {
     refresh: Option<Refresh>,
     conflicts: Conflicts,
     told: Option<mpsc::Sender<Conflict>>,
+    hand_overs: HandOvers,
+    /// How long a hand-over may take.
+    longest_hand_over: Duration,
+    /// Nobody sends commands any more.
+    is_ending: bool,
     limiter: Limiter,
     /// When it was last told that questions were left unanswered for their number.
     storm_told: Option<Instant>,
@@ -68,7 +75,7 @@ impl Driver {
         metrics: SpeakerMetrics,
         options: Options,
     ) -> Self {
-        let Options { fence, refresh, conflicts } = options;
+        let Options { fence, refresh, hand_over, conflicts } = options;
         let mut gate = Gate::new(fence);
         // Differs between nodes and runs, which is all that is asked of it.
         let seed = u64::try_from(since_boot().as_nanos()).unwrap_or_default() ^ u64::from(std::process::id());
@@ -83,6 +90,9 @@ impl Driver {
             refresh: refresh.map(|interval| Refresh::new(interval, seed)),
             conflicts: Conflicts::default(),
             told: conflicts,
+            hand_overs: HandOvers::default(),
+            longest_hand_over: hand_over,
+            is_ending: false,
             limiter: Limiter::new(seed),
             storm_told: None,
             reach: Reach::default(),
@@ -96,18 +106,21 @@ impl Driver {
         }
     }
 
-    /// Works until the sender of commands is gone.
+    /// Works until the sender of commands is gone and nothing is being handed over.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Vec<Command>>) {
         self.sync_links();
         loop {
             self.work_off();
+            if self.is_ending && self.hand_overs.is_idle() {
+                return;
+            }
             let deadline = self.next_deadline();
             tokio::select! {
                 // Changes come first: they are few, and a question must not be answered by yesterday's table.
                 biased;
-                batch = commands.recv() => match batch {
+                batch = commands.recv(), if !self.is_ending => match batch {
                     Some(batch) => batch.into_iter().for_each(|command| self.execute(command)),
-                    None => return,
+                    None => self.is_ending = true,
                 },
                 changed = self.interfaces.changed() => match changed {
                     Ok(()) => self.sync_links(),
@@ -125,6 +138,7 @@ impl Driver {
     /// Does what is due.
     fn work_off(&mut self) {
         self.follow_fence();
+        self.end_hand_overs();
         self.follow_reach();
         self.send_due();
         self.tell_conflicts();
@@ -136,8 +150,9 @@ impl Driver {
     /// When there is something to do even if nothing happens.
     fn next_deadline(&self) -> Option<Instant> {
         let refresh = self.refresh.as_ref().and_then(Refresh::next_deadline);
-        let moments = [self.burst.next_deadline(), refresh, self.conflicts.next_deadline()];
-        let moments = moments.into_iter().flatten().map(|at| self.started + at.since_origin());
+        let found = [self.conflicts.next_deadline(), self.hand_overs.next_deadline()];
+        let moments = [self.burst.next_deadline(), refresh].into_iter().chain(found);
+        let moments = moments.flatten().map(|at| self.started + at.since_origin());
         let pulse = self.gate.pulse().map(|pulse| Instant::now() + pulse);
         let others = [pulse, self.reach.next_deadline(), self.retry.map(|(at, _)| at)];
         moments.chain(others.into_iter().flatten()).min()
@@ -153,21 +168,35 @@ impl Driver {
         self.gate.permits();
         match command {
             Command::Announce { address, interfaces } => self.announce(now, address, interfaces),
-            Command::Remind { address } => self.make_known(now, address),
-            Command::Withdraw { address } => {
-                self.table.remove(address);
-                self.burst.handle(now, Input::Withdraw(Subject::Address(address)));
-                self.refresh.iter_mut().for_each(|refresh| refresh.withdraw(address));
-                self.conflicts.release(address);
-                self.reach.withdrawn(Instant::now());
-                self.sync_groups_of(address);
+            Command::Remind { address } => {
+                self.hand_overs.keep(address);
+                self.make_known(now, address);
             }
+            Command::Withdraw { address } => self.withdraw(address),
+            Command::HandOver { address } => self.hand_over(address),
+            Command::HandOverAll => self.hand_over_all(),
         }
+    }
+
+    fn withdraw(&mut self, address: IpAddr) {
+        self.fall_silent(address);
+        self.hand_overs.forget(address);
+        self.table.remove(address);
+        self.reach.withdrawn(Instant::now());
+        self.sync_groups_of(address);
+    }
+
+    /// Says nothing about the address any more without being asked.
+    fn fall_silent(&mut self, address: IpAddr) {
+        self.burst.handle(self.now(), Input::Withdraw(Subject::Address(address)));
+        self.refresh.iter_mut().for_each(|refresh| refresh.withdraw(address));
+        self.conflicts.release(address);
     }
 
     fn announce(&mut self, now: Moment, address: IpAddr, interfaces: Scope) {
         self.table.set(address, interfaces);
         self.conflicts.hold(now, address);
+        self.hand_overs.keep(address);
         // Begun afresh, so that links that were added hear of it at once.
         self.burst.handle(now, Input::Withdraw(Subject::Address(address)));
         self.make_known(now, address);
@@ -194,6 +223,10 @@ impl Driver {
     /// Neighbours that were not answered for a while are told that they will be again.
     fn follow_fence(&mut self) {
         let is_open = self.gate.permits();
+        if !is_open {
+            // Who took over meanwhile was not heard.
+            self.hand_overs.give_up();
+        }
         if is_open && !self.was_open {
             tracing::info!("answering again");
             // Meanwhile others had reason to answer for our addresses.

@@ -101,6 +101,11 @@ impl Ring {
         self.membership.answers();
     }
 
+    /// Whether anybody is there to take over.
+    pub(super) fn has_others(&self) -> bool {
+        self.current.alive.len() > 1
+    }
+
     /// Says goodbye. Meanwhile this node goes on answering, so that nobody is without an answer.
     pub(super) async fn leave(self) {
         self.membership.leave().await;

@@ -29,7 +29,7 @@ fn request(target: u32) -> Vec<u8> {
     ArpFrame { destination: MacAddr::BROADCAST, source: CLIENT, packet }.encode()
 }
 
-fn index_of(client: &Namespace) -> u32 {
+pub fn index_of(client: &Namespace) -> u32 {
     client.sh("ip -o link show eth0").split(':').next().unwrap().trim().parse().unwrap()
 }
 

@@ -3,6 +3,7 @@
 
 mod conflict;
 mod flood;
+mod handover;
 mod kinds;
 mod many;
 mod netns;

@@ -43,6 +43,17 @@ pub struct Announcement {
     pub contest: u64,
 }
 
+impl Verdict {
+    /// The other node that announces, if this one does not.
+    #[must_use]
+    pub fn heir(&self) -> Option<&str> {
+        match self {
+            Self::Skip(reason) => reason.heir(),
+            Self::Announce(_) | Self::Orphan(_) => None,
+        }
+    }
+}
+
 /// Decides about one Service.
 #[must_use]
 pub fn decide(world: &World, service: &ServiceFacts, endpoints: &Endpoints) -> Verdict {
@@ -93,15 +104,16 @@ impl Case<'_> {
             return Err(SkipReason::SharedIpWithServiceSelector);
         }
         let me = self.world.inputs().me.as_str();
-        if !self.advertisements.iter().any(|ad| ad.selects_node(me)) {
-            return Err(SkipReason::NoMatchingAdvertisement);
-        }
         let candidates = self.candidates();
         let first = *addresses.first().ok_or(SkipReason::NoIpAllocated)?;
-        let ranked = candidates.iter().map(|node| (*node, self.score(node)));
-        let owner = elect(ranked, first).ok_or(SkipReason::NoCandidate)?;
-        if owner != me {
-            return Err(SkipReason::OtherNode { owner: owner.to_owned() });
+        let owner = elect(candidates.iter().map(|node| (*node, self.score(node))), first);
+        let is_selected = self.advertisements.iter().any(|ad| ad.selects_node(me));
+        match owner {
+            Some(owner) if owner == me => {}
+            Some(owner) if is_selected => return Err(SkipReason::OtherNode { owner: owner.to_owned() }),
+            Some(owner) => return Err(SkipReason::NotSelected { owner: owner.to_owned() }),
+            None if is_selected => return Err(SkipReason::NoCandidate),
+            None => return Err(SkipReason::NoMatchingAdvertisement),
         }
         let interfaces = self.interfaces(me);
         if !self.world.has_any(&interfaces) {

@@ -27,6 +27,11 @@ pub enum Effect {
         /// The address.
         address: IpAddr,
     },
+    /// Another node announces the address from now on: answer until it is heard.
+    HandOver {
+        /// The address.
+        address: IpAddr,
+    },
     /// Tell people and the cluster about a Service.
     Tell {
         /// The Service.

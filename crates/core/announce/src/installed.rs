@@ -41,7 +41,17 @@ impl Installed {
         &mut self,
         verdicts: impl IntoIterator<Item = (&'a ServiceKey, &'a Verdict)>,
     ) -> Vec<Effect> {
-        in_order(verdicts.into_iter().flat_map(|(key, verdict)| self.step(key, verdict)).collect())
+        let verdicts: Vec<_> = verdicts.into_iter().collect();
+        let moving = self.moving(&verdicts);
+        let effects = in_order(verdicts.iter().flat_map(|(key, verdict)| self.step(key, verdict)).collect());
+        effects.into_iter().map(|effect| with_heir(effect, &moving)).collect()
+    }
+
+    /// The addresses that another node announces from now on. When several Services share one, one of them is enough.
+    fn moving(&self, verdicts: &[(&ServiceKey, &Verdict)]) -> BTreeSet<IpAddr> {
+        let moving = verdicts.iter().filter(|(_, verdict)| verdict.heir().is_some());
+        let announced = moving.filter_map(|(key, _)| self.announcement(key));
+        announced.flat_map(|announcement| announcement.addresses.iter().copied()).collect()
     }
 
     /// The steps for one Service, in any order.
@@ -171,6 +181,18 @@ fn union(holders: &BTreeMap<ServiceKey, Interfaces>) -> Option<Interfaces> {
     (!holders.is_empty()).then_some(Interfaces::Only(names))
 }
 
+/// What has an heir is not given up before that is heard.
+fn with_heir(effect: Effect, moving: &BTreeSet<IpAddr>) -> Effect {
+    match effect {
+        Effect::Withdraw { address } if moving.contains(&address) => Effect::HandOver { address },
+        Effect::Announce { .. }
+        | Effect::Withdraw { .. }
+        | Effect::HandOver { .. }
+        | Effect::Remind { .. }
+        | Effect::Tell { .. } => effect,
+    }
+}
+
 fn tell(service: &ServiceKey, notice: Notice) -> Effect {
     Effect::Tell { service: service.clone(), notice }
 }
@@ -183,7 +205,9 @@ fn in_order(effects: Vec<Effect>) -> Vec<Effect> {
     let mut words = Vec::new();
     for effect in effects {
         match effect {
-            Effect::Announce { address, .. } | Effect::Withdraw { address } => {
+            Effect::Announce { address, .. }
+            | Effect::Withdraw { address }
+            | Effect::HandOver { address } => {
                 settled.insert(address, effect);
             }
             Effect::Remind { address } => {

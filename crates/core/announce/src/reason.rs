@@ -26,6 +26,11 @@ pub enum SkipReason {
     SharedIpWithServiceSelector,
     /// No advertisement of the pool is for this Service and this node.
     NoMatchingAdvertisement,
+    /// No advertisement of the pool is for this Service and this node, but for another node.
+    NotSelected {
+        /// The one that announces.
+        owner: String,
+    },
     /// No node has a live speaker, is available, selected and, where it matters, has an endpoint.
     NoCandidate,
     /// Another node was elected.
@@ -54,8 +59,28 @@ impl SkipReason {
             Self::LoadBalancerIpChanged => "loadBalancerIPChanged",
             Self::NoServingEndpoint | Self::NoCandidate | Self::OtherNode { .. } => "notOwner",
             Self::SharedIpWithServiceSelector => "sharedIPWithServiceSelector",
-            Self::NoMatchingAdvertisement => "noMatchingAdvertisement",
+            Self::NoMatchingAdvertisement | Self::NotSelected { .. } => "noMatchingAdvertisement",
             Self::NoSuchInterface { .. } => "announceFailed",
+        }
+    }
+
+    /// The other node that announces the Service.
+    #[must_use]
+    pub fn heir(&self) -> Option<&str> {
+        match self {
+            Self::OtherNode { owner } | Self::NotSelected { owner } => Some(owner),
+            Self::ServiceDeleted
+            | Self::NotLoadBalancer
+            | Self::OtherClass
+            | Self::NoIpAllocated
+            | Self::InvalidIp
+            | Self::IpNotAllowed
+            | Self::LoadBalancerIpChanged
+            | Self::NoServingEndpoint
+            | Self::SharedIpWithServiceSelector
+            | Self::NoMatchingAdvertisement
+            | Self::NoCandidate
+            | Self::NoSuchInterface { .. } => None,
         }
     }
 
@@ -74,6 +99,7 @@ impl SkipReason {
             | Self::LoadBalancerIpChanged
             | Self::NoServingEndpoint
             | Self::NoMatchingAdvertisement
+            | Self::NotSelected { .. }
             | Self::NoCandidate
             | Self::OtherNode { .. } => false,
         }
@@ -95,6 +121,9 @@ impl fmt::Display for SkipReason {
                 "it shares its address while an L2Advertisement selects Services: remove one or the other",
             ),
             Self::NoMatchingAdvertisement => f.write_str("no L2Advertisement selects its pool and this node"),
+            Self::NotSelected { owner } => {
+                write!(f, "no L2Advertisement selects its pool and this node, node {owner} announces it")
+            }
             Self::NoCandidate => f.write_str("no node with a live speaker may announce it"),
             Self::OtherNode { owner } => write!(f, "node {owner} announces it"),
             Self::NoSuchInterface { .. } => {

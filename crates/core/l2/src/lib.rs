@@ -1,4 +1,4 @@
-//! ARP and NDP: frames, answers and their limits, multicast groups, gratuitous packets, and others' claims.
+//! ARP and NDP: frames, answers and their limits, multicast groups, gratuitous packets, hand-overs, others' claims.
 //!
 //! Must not know: Services, pools or nodes (that is `metallb-announce`), sockets, netlink or the clock.
 
@@ -7,6 +7,7 @@ mod burst;
 mod conflict;
 mod cover;
 mod groups;
+mod handover;
 mod limit;
 mod moment;
 mod ndp;
@@ -21,6 +22,7 @@ pub use burst::{Burst, Input, Round, Subject};
 pub use conflict::{Claim, Conflict, Conflicts};
 pub use cover::Cover;
 pub use groups::{GroupChange, group_changes, group_changes_of, solicited_node};
+pub use handover::HandOvers;
 pub use limit::Limiter;
 pub use moment::Moment;
 pub use ndp::{Advertisement, NdpError, Solicitation, gratuitous_advertisement};

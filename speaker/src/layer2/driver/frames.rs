@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metallb_l2::{Answer, Silence, answer_arp, answer_ndp, claim_arp, claim_ndp};
+use metallb_l2::{Answer, Claim, Silence, answer_arp, answer_ndp, claim_arp, claim_ndp};
 use metallb_linux::Protocol;
 use tokio::time::Instant;
 
@@ -47,16 +47,29 @@ impl Driver {
             Protocol::Arp => (answer_arp(frame, link, &self.table), claim_arp(frame, link, &self.table)),
             Protocol::Ndp => (answer_ndp(frame, link, &self.table), claim_ndp(frame, link, &self.table)),
         };
-        if let Some(claim) = claim.filter(|claim| !self.macs.contains(&claim.mac)) {
-            self.conflicts.hear(self.now(), claim);
+        if let Some(claim) = claim.filter(|claim| !self.macs.contains(&claim.mac))
+            && self.hear_claim(claim)
+        {
+            return;
         }
         match answer {
             Ok(answer) => self.send_answer(index, protocol, &answer),
             Err(Silence::NotAnnounced(_)) => {}
             Err(reason) => {
-                tracing::trace!(interface = port.name(), %reason, "question not answered");
+                let interface = self.ports.get(&index).map_or("", Port::name);
+                tracing::trace!(interface, %reason, "question not answered");
             }
         }
+    }
+
+    /// Whether the claim is that of the heir of an address that is handed over: it gets no answer.
+    fn hear_claim(&mut self, claim: Claim) -> bool {
+        let now = self.now();
+        let is_heir = self.hand_overs.is_under_way(claim.address);
+        self.conflicts.hear(now, claim);
+        self.hand_overs.hear(now, claim.address);
+        self.end_hand_overs();
+        is_heir
     }
 
     fn send_answer(&mut self, index: u32, protocol: Protocol, answer: &Answer) {

@@ -47,6 +47,10 @@ fn stops(address: &str) -> Effect {
     Effect::Withdraw { address: ip(address) }
 }
 
+fn hands_over(address: &str) -> Effect {
+    Effect::HandOver { address: ip(address) }
+}
+
 fn told(name: &str, notice: Notice) -> Effect {
     tell(&key(name), notice)
 }
@@ -72,8 +76,45 @@ fn a_lost_election_withdraws_with_its_reason() {
     let mut installed = Installed::default();
     step(&mut installed, "web", &announce(&[A], &[]));
     let effects = step(&mut installed, "web", &Verdict::Skip(lost()));
-    assert_eq!(effects, [stops(A), withdrawn("web", &[A], lost())]);
+    assert_eq!(effects, [hands_over(A), withdrawn("web", &[A], lost())]);
     assert_eq!(installed.announced().count(), 0);
+}
+
+#[test]
+fn only_what_another_node_announces_is_handed_over() {
+    let not_selected = SkipReason::NotSelected { owner: "n2".to_owned() };
+    for (reason, expected) in [
+        (lost(), [hands_over(A), hands_over(B)]),
+        (not_selected, [hands_over(A), hands_over(B)]),
+        (SkipReason::NoCandidate, [stops(A), stops(B)]),
+        (SkipReason::NoServingEndpoint, [stops(A), stops(B)]),
+        (SkipReason::NoMatchingAdvertisement, [stops(A), stops(B)]),
+        (SkipReason::ServiceDeleted, [stops(A), stops(B)]),
+        (SkipReason::NotLoadBalancer, [stops(A), stops(B)]),
+    ] {
+        let mut installed = Installed::default();
+        step(&mut installed, "web", &announce(&[A, B], &[]));
+        let effects = step(&mut installed, "web", &Verdict::Skip(reason.clone()));
+        assert_eq!(effects.get(..2), Some(&expected[..]), "{reason:?}");
+    }
+}
+
+#[test]
+fn a_shared_address_is_handed_over_by_the_last_service_that_leaves_it() {
+    let gone = Verdict::Skip(SkipReason::NoServingEndpoint);
+    let moved = Verdict::Skip(lost());
+    for verdicts in [[("web", &moved), ("dns", &gone)], [("web", &gone), ("dns", &moved)]] {
+        let mut installed = Installed::default();
+        step(&mut installed, "web", &announce(&[A], &[]));
+        step(&mut installed, "dns", &announce(&[A], &[]));
+        let plan: Plan = verdicts.iter().map(|(name, verdict)| (key(name), (*verdict).clone())).collect();
+        assert_eq!(installed.advance(&plan).first(), Some(&hands_over(A)), "{verdicts:?}");
+    }
+    let mut installed = Installed::default();
+    step(&mut installed, "web", &announce(&[A], &[]));
+    step(&mut installed, "dns", &announce(&[A], &[]));
+    let effects = step(&mut installed, "web", &moved);
+    assert_eq!(effects, [withdrawn("web", &[A], lost())], "the other one still announces it");
 }
 
 #[test]
@@ -168,7 +209,7 @@ fn execute(table: &mut BTreeMap<IpAddr, Interfaces>, effects: Vec<Effect>) {
             Effect::Announce { address, interfaces } => {
                 table.insert(address, interfaces);
             }
-            Effect::Withdraw { address } => {
+            Effect::Withdraw { address } | Effect::HandOver { address } => {
                 assert!(table.remove(&address).is_some(), "{address} was not announced");
             }
             Effect::Remind { address } => assert!(table.contains_key(&address), "{address} is not announced"),
