@@ -105,13 +105,17 @@ impl Beats {
         members: impl Iterator<Item = (&'a str, SocketAddr, &'a [u8])>,
         now: Duration,
     ) {
+        let mut has_foreign = false;
         let speaks = |(name, address, meta): (&str, SocketAddr, &[u8])| {
-            let announced = meta::decode(meta)?;
+            let announced = meta::decode(meta);
+            has_foreign |= announced.is_none();
+            let announced = announced?;
             let address = SocketAddr::new(address.ip(), announced.port);
             Some(Member { name: name.to_owned(), address, boot: announced.boot })
         };
         let peers: Vec<Member> =
             if self.socket.is_some() { members.filter_map(speaks).collect() } else { Vec::new() };
+        self.liveness.set_foreign(has_foreign, now);
         if self.peers != peers {
             if peers.iter().any(|peer| peer.boot != self.boot) {
                 self.begins = self.begins.min(now);
@@ -138,6 +142,11 @@ impl Beats {
 
     pub(super) fn is_fenced(&self) -> bool {
         self.liveness.is_fenced()
+    }
+
+    /// Whether this node may answer only where nobody else could.
+    pub(super) fn is_held(&self) -> bool {
+        self.liveness.is_held()
     }
 
     pub(super) fn next_deadline(&self) -> Duration {
@@ -249,6 +258,13 @@ impl Beats {
                 tracing::warn!(node, "the speaker of this node does not answer, it counts no more")
             }
             Action::Up(node) => tracing::info!(node, "the speaker of this node counts again"),
+            Action::Held(true) => {
+                tracing::warn!(
+                    "the other speakers do not count this one for a while, for it came and went too often: \
+                     answering only where nobody else could"
+                );
+            }
+            Action::Held(false) => {}
             Action::Fence(true) => tracing::warn!("answering nothing until the other speakers are heard"),
             Action::Fence(false) => tracing::info!("the other speakers are heard, answering again"),
         }

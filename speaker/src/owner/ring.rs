@@ -76,7 +76,8 @@ impl Ring {
     }
 
     pub(super) fn speakers(&self) -> Speakers {
-        Speakers::On(self.current.counted())
+        let (alive, reluctant) = (self.current.counted(), self.current.reluctant.clone());
+        if reluctant.is_empty() { Speakers::On(alive) } else { Speakers::Ranked { alive, reluctant } }
     }
 
     /// Whether this node answers for what it owns, or did once since its start.

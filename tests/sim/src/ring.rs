@@ -238,6 +238,10 @@ impl World {
                 self.nodes.get_mut(number).map(|node| node.down.remove(&node::number(&name)));
             }
             Action::Fence(closed) => self.fence(number, closed),
+            Action::Held(held) => {
+                self.watchdog.note(self.now, format_args!("{number}: held {held}"));
+                self.nodes.get_mut(number).into_iter().for_each(|node| node.held = held);
+            }
             Action::Note(note) => {
                 self.report.refuted += usize::from(note == Note::Refuted);
                 return self.watchdog.note(self.now, format_args!("{number}: {note:?}"));
@@ -278,9 +282,7 @@ impl World {
     /// For which addresses a node answers, by what it knows.
     fn elect(&mut self, number: usize) {
         let Some(node) = self.nodes.get_mut(number) else { return };
-        let wins = |order: &Vec<usize>| {
-            order.iter().copied().find(|other| *other == number || node.counts(*other)) == Some(number)
-        };
+        let wins = |order: &Vec<usize>| node.elects(order) == Some(number);
         let won = self.ranks.iter().enumerate().filter(|(_, order)| wins(order));
         let won: BTreeSet<usize> = won.map(|(address, _)| address).collect();
         let answers = if node.runs() && !node.fenced { won } else { BTreeSet::new() };
@@ -331,6 +333,6 @@ impl World {
     }
 
     fn is_held(&self) -> bool {
-        self.nodes.iter().any(|node| node.fenced || !node.down.is_empty())
+        self.nodes.iter().any(|node| node.fenced || node.held || !node.down.is_empty())
     }
 }

@@ -130,13 +130,17 @@ impl Case<'_> {
         })
     }
 
-    /// The nodes that take part (contract 02 §2.2, rules 5 and 6).
+    /// The nodes that take part (contract 02 §2.2, rules 5 and 6). One that comes and goes is better than none.
     fn candidates(&self) -> BTreeSet<&str> {
-        let available = self.world.available().iter();
-        available
+        let candidates = self.candidates_of(self.world.available());
+        if candidates.is_empty() { self.candidates_of(self.world.reluctant()) } else { candidates }
+    }
+
+    fn candidates_of<'n>(&self, nodes: &'n BTreeSet<String>) -> BTreeSet<&'n str> {
+        let nodes = nodes.iter().map(String::as_str);
+        nodes
             .filter(|node| !self.service.is_local || self.endpoints.nodes.contains(*node))
             .filter(|node| self.advertisements.iter().any(|ad| ad.selects_node(node)))
-            .map(String::as_str)
             .collect()
     }
 

@@ -15,6 +15,13 @@ pub enum Speakers {
     EveryNode,
     /// These nodes.
     On(BTreeSet<String>),
+    /// These nodes; where none of them is a candidate, those who come and go, or were found dead a moment ago.
+    Ranked {
+        /// They count.
+        alive: BTreeSet<String>,
+        /// They count where nobody else does.
+        reluctant: BTreeSet<String>,
+    },
 }
 
 /// The interfaces of this node that announcing is not excluded from: name to the subnets it has addresses in.
@@ -45,14 +52,16 @@ pub struct World {
     inputs: Inputs,
     /// Nodes that may announce as far as the Service does not matter.
     available: BTreeSet<String>,
+    /// The same of those who count where nobody else does.
+    reluctant: BTreeSet<String>,
 }
 
 impl World {
     /// Prepares decisions.
     #[must_use]
     pub fn new(inputs: Inputs) -> Self {
-        let available = available(&inputs);
-        Self { inputs, available }
+        let (available, reluctant) = available(&inputs);
+        Self { inputs, available, reluctant }
     }
 
     /// What the decisions depend on.
@@ -64,6 +73,11 @@ impl World {
     /// Nodes with a live speaker that are neither cut off nor told to stay out (contract 02 §2.2, rule 5).
     pub(crate) fn available(&self) -> &BTreeSet<String> {
         &self.available
+    }
+
+    /// Nodes like these whose speaker is alive and comes and goes.
+    pub(crate) fn reluctant(&self) -> &BTreeSet<String> {
+        &self.reluctant
     }
 
     /// Whether this node has one of the interfaces.
@@ -92,13 +106,16 @@ fn is_selected(name: &str, interfaces: &Interfaces) -> bool {
     }
 }
 
-fn available(inputs: &Inputs) -> BTreeSet<String> {
-    let live: BTreeSet<&String> = match &inputs.speakers {
-        Speakers::EveryNode => inputs.nodes.keys().collect(),
-        Speakers::On(nodes) => nodes.iter().collect(),
+fn available(inputs: &Inputs) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (live, reluctant): (BTreeSet<&String>, Option<&BTreeSet<String>>) = match &inputs.speakers {
+        Speakers::EveryNode => (inputs.nodes.keys().collect(), None),
+        Speakers::On(nodes) => (nodes.iter().collect(), None),
+        Speakers::Ranked { alive, reluctant } => (alive.iter().collect(), Some(reluctant)),
     };
     let is_available =
         |node: &NodeView| !node.network_unavailable && (inputs.ignore_exclude_label || !node.is_excluded());
     // A live speaker whose node is not known yet is given the benefit of the doubt.
-    live.into_iter().filter(|name| inputs.nodes.get(*name).is_none_or(is_available)).cloned().collect()
+    let may_announce = |name: &&String| inputs.nodes.get(*name).is_none_or(is_available);
+    let live = live.into_iter().filter(may_announce).cloned().collect();
+    (live, reluctant.into_iter().flatten().filter(may_announce).cloned().collect())
 }

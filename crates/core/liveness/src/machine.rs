@@ -6,6 +6,8 @@
 //!     ▲  ▲          next heartbeat           │                                      │
 //!     │  └───────────────────────────────────┘                                      │
 //!     └── refuted; or fresh heartbeats, after the hold of one that flaps; or somebody hears it ──┘
+//!
+//! One that is held is told so, and answers where nobody else could.
 //! ```
 //!
 //! A member that was never heard is never suspected: memberlist decides about it alone.
@@ -58,8 +60,10 @@ pub struct Liveness {
     down: BTreeSet<u64>,
     /// What is remembered of lives that memberlist does not list now: their sequences, against replays.
     gone: BTreeMap<u64, (u64, u64)>,
-    /// How often members fell lately, by name.
-    falls: BTreeMap<String, Falls>,
+    /// How often members fell lately, by boot: a process that is started again is no link that flaps.
+    falls: BTreeMap<u64, Falls>,
+    /// Whether somebody is a member who does not announce this layer.
+    has_foreign: bool,
     fence: Fence,
     beat: u64,
     claims: u64,
@@ -90,6 +94,7 @@ impl Liveness {
             down: BTreeSet::new(),
             gone: BTreeMap::new(),
             falls: BTreeMap::new(),
+            has_foreign: false,
             fence: Fence::at_birth(now),
             beat: 0,
             claims: 0,
@@ -136,6 +141,16 @@ impl Liveness {
         self.fence.forget_others(|member| self.peers.contains_key(&member));
         self.look_around();
         self.review_fence(now);
+    }
+
+    /// Whether memberlist counts somebody who does not announce this layer. Such a member goes on counting one that comes
+    /// and goes; so that all elect alike, nobody is held then.
+    pub fn set_foreign(&mut self, has_foreign: bool, now: Duration) {
+        self.has_foreign = has_foreign;
+        if has_foreign {
+            let falls = self.peers.values_mut().filter_map(|peer| peer.fall.as_mut());
+            falls.for_each(|fall| fall.held_until = fall.held_until.min(now));
+        }
     }
 
     /// A member that was down and has another boot now is down still, until it is heard.
@@ -238,7 +253,13 @@ impl Liveness {
     /// Whether this node must not answer.
     #[must_use]
     pub fn is_fenced(&self) -> bool {
-        self.fence.is_closed()
+        self.fence.is_closed() && !self.fence.is_held()
+    }
+
+    /// Whether this node may answer only where nobody else could: see [`Action::Held`].
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.fence.is_held()
     }
 
     /// Members that do not count although memberlist counts them.
@@ -273,7 +294,10 @@ impl Liveness {
 
     fn send_beat(&mut self, to: u64, flags: Flags) {
         let watched = self.neighbours.contains(&to) || self.kin.contains(&to);
+        let is_back =
+            self.peers.get(&to).and_then(|peer| peer.fall.as_ref()).is_some_and(|fall| fall.is_back);
         let flags = flags.with(Flags::WANT, watched).with(Flags::DOWN, self.down.contains(&to));
+        let flags = flags.with(Flags::HELD, is_back);
         let flags = flags.with(Flags::REFUTE, flags.has(Flags::REFUTE) || self.fence.contradicts(to));
         let echo = self.peers.get(&to).map_or(0, |peer| peer.beat);
         self.send(to, self.beat, Body::Heartbeat { flags, echo });

@@ -21,6 +21,9 @@ pub enum Action {
     Up(String),
     /// Whether this node must not answer for any address.
     Fence(bool),
+    /// Whether the others hear this node well and still do not count it, for it came and went too often of late: it may
+    /// answer where nobody else could.
+    Held(bool),
     /// Something to log.
     Note(Note),
 }

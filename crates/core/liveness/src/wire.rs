@@ -63,6 +63,8 @@ impl Flags {
     pub const REFUTE: Self = Self(4);
     /// Answer with a heartbeat at once.
     pub const PROMPT: Self = Self(8);
+    /// With [`Self::DOWN`]: the sender hears the receiver well, which came and went too often of late.
+    pub const HELD: Self = Self(16);
 
     /// Whether that bit is set.
     #[must_use]

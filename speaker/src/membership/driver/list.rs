@@ -83,7 +83,12 @@ impl Driver {
         for member in self.machine.members() {
             let announced = meta::decode(&member.meta);
             members.has_foreign |= announced.is_none();
-            if beats.is_some_and(|beats| beats.is_down(&member.name)) {
+            let is_held = beats.is_some_and(Beats::is_held);
+            let is_down = beats.is_some_and(|beats| beats.is_down(&member.name));
+            if is_down || is_held && member.name == self.settings.name {
+                if is_held {
+                    members.reluctant.insert(member.name.clone());
+                }
                 continue;
             }
             let is_starting = match beats.filter(|_| member.name == self.settings.name) {

@@ -87,7 +87,7 @@ impl Watchdog {
     /// Everybody counts everybody, and the one elected answers, alone.
     pub(super) fn check_rest(&self, nodes: &[Node], addresses: &[IpAddr]) {
         for node in nodes {
-            if node.fenced || !node.down.is_empty() || node.view.len() + 1 != nodes.len() {
+            if node.fenced || node.held || !node.down.is_empty() || node.view.len() + 1 != nodes.len() {
                 let Node { name, fenced, down, view, .. } = node;
                 self.fail(format_args!(
                     "no rest: {name} fenced {fenced}, down {down:?}, lists {}",

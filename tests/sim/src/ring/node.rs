@@ -32,6 +32,8 @@ pub(super) struct Node {
     pub(super) view: BTreeMap<usize, u64>,
     pub(super) down: BTreeSet<usize>,
     pub(super) fenced: bool,
+    /// The others do not count it, for it comes and goes.
+    pub(super) held: bool,
     /// What its clock jumped ahead so far.
     pub(super) ahead: Duration,
     /// Its scheduler wakes it so much too late, at most, in milliseconds.
@@ -60,6 +62,7 @@ impl Node {
             view: BTreeMap::new(),
             down: BTreeSet::new(),
             fenced: false,
+            held: false,
             ahead: Duration::ZERO,
             lag: 0,
             busy: Duration::ZERO,
@@ -78,16 +81,22 @@ impl Node {
         self.view.clear();
         self.down.clear();
         self.buffer.clear();
-        self.fenced = false;
+        (self.fenced, self.held) = (false, false);
     }
 
     pub(super) fn runs(&self) -> bool {
         self.process == Process::Runs
     }
 
-    /// Whether this node lets the other take part in elections.
-    pub(super) fn counts(&self, other: usize) -> bool {
-        self.view.contains_key(&other) && !self.down.contains(&other)
+    /// Who answers for an address, as this node sees it: the first candidate that counts; if none does, the first that
+    /// memberlist lists.
+    pub(super) fn elects(&self, candidates: &[usize]) -> Option<usize> {
+        let me = number(&self.name);
+        let listed = |other: &usize| *other == me || self.view.contains_key(other);
+        let counts = |other: &usize| {
+            if *other == me { !self.held } else { listed(other) && !self.down.contains(other) }
+        };
+        candidates.iter().copied().find(counts).or_else(|| candidates.iter().copied().find(listed))
     }
 
     /// Puts a datagram aside.

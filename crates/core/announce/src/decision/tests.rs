@@ -148,6 +148,29 @@ fn rule_5_speakers_conditions_and_labels_decide_who_is_a_candidate() {
 }
 
 #[test]
+fn rule_5_one_that_comes_and_goes_takes_part_only_where_nobody_else_does() {
+    let local = service(&[V4], json!({ "externalTrafficPolicy": "Local" }));
+    let ranked = |alive: &[&str], reluctant: &[&str]| Inputs {
+        speakers: Speakers::Ranked { alive: names(alive), reluctant: names(reluctant) },
+        ..inputs()
+    };
+    for (alive, reluctant, endpoints, expected) in [
+        (&["n2", "n3"][..], &["n1"][..], &["n1"][..], &["n1"][..]),
+        (&["n2", "n3"], &["n1"], &["n1", "n2"], &["n2"]),
+        // Nobody is preferred: the election among all of them, as the original has it.
+        (&["n3"], &["n1", "n2"], &["n1", "n2"], &["n1"]),
+        (&["n3"], &["n1"], &["n2"], &[]),
+    ] {
+        let announcers = announcers(&ranked(alive, reluctant), &local, &endpoints_on(endpoints));
+        assert_eq!(announcers, expected, "{alive:?} {reluctant:?} {endpoints:?}");
+    }
+    // What rules somebody out rules it out for good.
+    let mut inputs = ranked(&["n2"], &["n1"]);
+    inputs.nodes.get_mut("n1").unwrap().network_unavailable = true;
+    assert_eq!(announcers(&inputs, &local, &endpoints_on(&["n1"])), Vec::<String>::new());
+}
+
+#[test]
 fn rule_5_without_membership_every_known_node_counts() {
     let mut inputs = Inputs { speakers: Speakers::EveryNode, ..inputs() };
     inputs.nodes.retain(|name, _| name == "n2");

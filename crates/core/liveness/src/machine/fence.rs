@@ -8,6 +8,8 @@
 //!         or nobody was heard for long, or nobody is there;
 //!         a new process waits a second for somebody to be there, unless memberlist has joined before
 //! ```
+//!
+//! Closed, but held: most watchers heard of it since, and some of them hold it down only because it came and went too often.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -51,15 +53,46 @@ struct Closed {
     beat: u64,
     /// Who says that this node counts.
     confirmed: BTreeSet<u64>,
+    /// Who hears it well and holds it down.
+    holders: BTreeSet<u64>,
+    /// Whether they and those who count it are most.
+    is_held: bool,
     /// The process was just started: others may have taken over from the one before.
     at_birth: bool,
+}
+
+impl Closed {
+    fn at(now: Duration, beat: u64, at_birth: bool) -> Self {
+        let (confirmed, holders) = (BTreeSet::new(), BTreeSet::new());
+        Self { since: now, beat, confirmed, holders, is_held: false, at_birth }
+    }
+
+    /// What a member says, as of that heartbeat.
+    fn take(&mut self, sender: u64, flags: Flags, echo: u64) {
+        if !flags.has(Flags::DOWN) {
+            self.holders.remove(&sender);
+            if echo >= self.beat {
+                self.confirmed.insert(sender);
+            }
+            return;
+        }
+        self.confirmed.remove(&sender);
+        if flags.has(Flags::HELD) && echo >= self.beat {
+            self.holders.insert(sender);
+        } else {
+            self.holders.remove(&sender);
+        }
+    }
 }
 
 impl Fence {
     /// The fence of a process that was just started: others may answer in the name of the one before.
     pub(super) fn at_birth(now: Duration) -> Self {
-        let closed = Closed { since: now, beat: 1, confirmed: BTreeSet::new(), at_birth: true };
-        Self { closed: Some(closed), ..Self::default() }
+        Self { closed: Some(Closed::at(now, 1, true)), ..Self::default() }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.closed.as_ref().is_some_and(|closed| closed.is_held)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -139,11 +172,11 @@ impl Liveness {
 
     /// Answers nothing until those who may have taken over were asked anew.
     fn close(&mut self, now: Duration) {
+        self.set_held(false);
         if self.fence.closed.is_none() {
             self.actions.push_back(Action::Fence(true));
         }
-        self.fence.closed =
-            Some(Closed { since: now, beat: self.beat + 1, confirmed: BTreeSet::new(), at_birth: false });
+        self.fence.closed = Some(Closed::at(now, self.beat + 1, false));
         self.next_beat = self.next_beat.min(now);
         self.begin_anew(now);
         if self.peers.is_empty() {
@@ -167,7 +200,8 @@ impl Liveness {
     }
 
     /// What a member thinks of this node, as of the heartbeat that it echoes.
-    pub(super) fn take_standing(&mut self, sender: u64, down: bool, echo: u64, now: Duration) {
+    pub(super) fn take_standing(&mut self, sender: u64, flags: Flags, echo: u64, now: Duration) {
+        let down = flags.has(Flags::DOWN);
         let Fence { closed, accusers, .. } = &mut self.fence;
         if down {
             let beat = self.beat + 1;
@@ -181,13 +215,7 @@ impl Liveness {
             accusers.remove(&sender);
         }
         match closed {
-            Some(closed) if down => {
-                closed.confirmed.remove(&sender);
-            }
-            Some(closed) if echo >= closed.beat => {
-                closed.confirmed.insert(sender);
-            }
-            Some(_) => {}
+            Some(closed) => closed.take(sender, flags, echo),
             None if down => self.refute(now),
             None => return,
         }
@@ -213,14 +241,31 @@ impl Liveness {
         };
         let unopposed = now >= closed.since + bound && denied == 0;
         let confirmed = voters.iter().filter(|voter| closed.confirmed.contains(voter)).count();
-        let opens = confirmed >= most || unopposed;
-        if opens && !without_carrier {
-            self.fence.closed = None;
+        let holding = voters.iter().filter(|voter| closed.holders.contains(voter)).count();
+        let (opens, is_held) = (confirmed >= most || unopposed, confirmed + holding >= most);
+        if *without_carrier {
+            return;
+        }
+        if !opens {
+            return self.set_held(is_held);
+        }
+        if let Some(closed) = self.fence.closed.take() {
             self.begin_anew(now);
             self.fence.accusers.clear();
             self.fence.refuted = None;
-            self.actions.push_back(Action::Fence(false));
+            let was_held = closed.is_held;
+            self.actions.push_back(if was_held { Action::Held(false) } else { Action::Fence(false) });
         }
+    }
+
+    /// Held is not fenced: the one begins where the other ends.
+    fn set_held(&mut self, is_held: bool) {
+        let Some(closed) = self.fence.closed.as_mut() else { return };
+        if std::mem::replace(&mut closed.is_held, is_held) == is_held {
+            return;
+        }
+        let actions = [Action::Held(is_held), Action::Fence(!is_held)];
+        self.actions.extend(actions);
     }
 
     /// Who could say something: those who watch this node and were ever heard. One that holds everybody to be down

@@ -68,7 +68,7 @@ impl Liveness {
         if flags.has(Flags::PROMPT) {
             self.beat_to([sender], Flags::default());
         }
-        self.take_standing(sender, flags.has(Flags::DOWN), echo, now);
+        self.take_standing(sender, flags, echo, now);
     }
 
     fn take_claim(&mut self, sender: u64, claim: Claim, now: Duration) {
@@ -82,6 +82,7 @@ impl Liveness {
             Verdict::Down if claim.about == self.boot => self.refute(now),
             Verdict::Down => self.take_verdict(sender, claim, now),
             Verdict::Alive => self.take_vouching(claim, now),
+            Verdict::Ask if claim.about == self.boot => self.answer_doubter(sender),
             Verdict::Ask => self.answer_about(sender, claim, now),
         }
     }
@@ -93,6 +94,13 @@ impl Liveness {
             receivers.push(accuser);
         }
         self.beat_to(receivers, Flags::default());
+    }
+
+    /// Somebody does not know of this process yet that it counts.
+    fn answer_doubter(&mut self, doubter: u64) {
+        if !self.fence.is_closed() {
+            self.beat_to([doubter], Flags::REFUTE);
+        }
     }
 
     fn take_suspicion(&mut self, witness: u64, claim: Claim, now: Duration) {
@@ -157,9 +165,8 @@ impl Liveness {
 fn is_back(peer: &mut Peer, flags: Flags, settings: &Settings, now: Duration) -> bool {
     let beat = peer.beat;
     let Some(fall) = peer.fall.as_mut().filter(|fall| beat > fall.beat) else { return false };
-    let Fall { beat, fresh, last, held_until, .. } = fall;
-    // A later life has nothing to contradict.
-    let refuted = flags.has(Flags::REFUTE) && *beat > 0;
+    let Fall { fresh, last, held_until, is_back, .. } = fall;
+    let refuted = flags.has(Flags::REFUTE);
     if now > *last + settings.silence {
         *fresh = 0;
     }
@@ -168,5 +175,6 @@ fn is_back(peer: &mut Peer, flags: Flags, settings: &Settings, now: Duration) ->
         *fresh = fresh.saturating_add(1);
         *last = now;
     }
-    now >= *held_until && (refuted || *fresh >= settings.fresh)
+    *is_back = refuted || *fresh >= settings.fresh;
+    *is_back && now >= *held_until
 }

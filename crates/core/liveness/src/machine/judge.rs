@@ -127,12 +127,14 @@ impl Liveness {
     pub(super) fn fell(&mut self, boot: u64, claim: Claim, now: Duration) {
         let was_watched = self.neighbours.contains(&boot);
         let Some(peer) = self.peers.get_mut(&boot).filter(|peer| peer.fall.is_none()) else { return };
-        let falls = Falls::add(self.falls.get(&peer.name), &self.settings, now);
-        let hold = falls.hold(&self.settings);
-        self.falls.insert(peer.name.clone(), falls);
+        let falls = Falls::add(self.falls.get(&boot), &self.settings, now);
+        let hold = if self.has_foreign { Duration::ZERO } else { falls.hold(&self.settings) };
+        self.falls.insert(boot, falls);
         let beat = claim.beat.max(peer.beat);
         let (evidence, held_until) = (claim.evidence, now + hold);
-        peer.fall = Some(Fall { beat, since: now, evidence, held_until, fresh: 0, last: now });
+        let (is_inherited, is_back, fresh, last) = (false, false, 0, now);
+        let since = now;
+        peer.fall = Some(Fall { beat, since, evidence, is_inherited, held_until, is_back, fresh, last });
         peer.suspicion = None;
         peer.asked = Some(now);
         let name = peer.name.clone();
@@ -216,9 +218,11 @@ impl Liveness {
         let place = peer.place;
         let Some(fall) = &peer.fall else { return false };
         let (about, beat, evidence) = (boot, fall.beat, fall.evidence);
+        // A new process may have been counted by others, who are not to be reached any more. It knows.
+        let itself = fall.is_inherited.then_some(boot);
         let watchers = self.watchers_of(place, boot);
         let one = watchers.iter().cycle().nth(usize::try_from(self.beat % 8).unwrap_or(0)).copied();
-        self.claim_to(one, Claim { verdict: Verdict::Ask, about, beat, evidence });
+        self.claim_to(one.into_iter().chain(itself), Claim { verdict: Verdict::Ask, about, beat, evidence });
         one.is_some()
     }
 }

@@ -57,8 +57,12 @@ pub(super) struct Fall {
     pub(super) beat: u64,
     pub(super) since: Duration,
     pub(super) evidence: Evidence,
+    /// It was the one before this life that fell.
+    pub(super) is_inherited: bool,
     /// It does not count before, whatever is heard.
     pub(super) held_until: Duration,
+    /// It is heard well, and would count if it were not held.
+    pub(super) is_back: bool,
     /// Heartbeats heard since.
     pub(super) fresh: u8,
     /// When the last of them came.
@@ -66,13 +70,15 @@ pub(super) struct Fall {
 }
 
 impl Fall {
-    /// The verdict as it stands for the next life of the member.
+    /// The verdict as it stands for the next life of the member. A process that ended and was started again does not
+    /// come and go: nothing holds it.
     pub(super) fn of_an_earlier_life(&self) -> Self {
-        Self { beat: 0, fresh: 0, evidence: Evidence::Silent, ..self.clone() }
+        let (is_inherited, held_until, evidence) = (true, self.since, Evidence::Silent);
+        Self { beat: 0, evidence, is_inherited, held_until, is_back: false, fresh: 0, ..self.clone() }
     }
 }
 
-/// How often a member fell lately.
+/// How often one life of a member fell lately.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Falls {
     count: u32,

@@ -56,3 +56,61 @@ fn one_whose_own_link_flaps_is_held_down_by_the_others() {
     assert!(rises[..2].iter().all(|rise| *rise < 1_000), "{rises:?}");
     assert!(rises[3] > 4_000, "{rises:?}");
 }
+
+#[test]
+fn a_process_that_is_killed_and_started_again_and_again_is_not_held() {
+    let mut network = Network::of(3);
+    for life in 1..=6 {
+        network.kill("n1");
+        network.until("n0:n1 n2:n1", 105);
+        network.run(500);
+        network.start("n1", 5_000 + life);
+        network.set_members();
+        let passed = network.until("", 700);
+        assert!(passed < 600, "life {life}: {passed} ms");
+    }
+}
+
+#[test]
+fn one_that_is_held_knows_and_answers_where_nobody_else_could() {
+    let mut network = Network::of(3);
+    (0..2).for_each(|_| assert!(fall(&mut network) < 1_000));
+    network.freeze("n1", true);
+    network.until("n0:n1 n2:n1", 700);
+    network.freeze("n1", false);
+    network.run(1);
+    assert!(network.node("n1").machine.is_fenced() && !network.node("n1").machine.is_held(), "not heard yet");
+    // The others hear it, count it not, and say so.
+    network.run(600);
+    assert_eq!(network.standing(), "n0:n1 n1:held n2:n1");
+    assert!(!network.node("n1").machine.is_fenced());
+    // It stood still again: whoever held it may have given it up meanwhile.
+    let now = network.now;
+    network.node("n1").machine.stalled(MS * 500, now);
+    assert!(network.node("n1").machine.is_fenced() && !network.node("n1").machine.is_held());
+    network.run(600);
+    assert_eq!(network.standing(), "n0:n1 n1:held n2:n1");
+    network.until("", 6_000);
+    let machine = &network.node("n1").machine;
+    assert!(!machine.is_fenced() && !machine.is_held());
+}
+
+#[test]
+fn nobody_is_held_in_a_ring_where_some_would_go_on_counting_it() {
+    for late in [false, true] {
+        let mut network = Network::of(3);
+        let tell = |network: &mut Network| {
+            let now = network.now;
+            network.nodes.values_mut().for_each(|node| node.machine.set_foreign(true, now));
+        };
+        if late {
+            (0..2).for_each(|_| assert!(fall(&mut network) < 1_000));
+            network.freeze("n1", true);
+            network.until("n0:n1 n2:n1", 700);
+        }
+        tell(&mut network);
+        network.freeze("n1", false);
+        network.until("", 1_000);
+        (0..4).for_each(|_| assert!(fall(&mut network) < 1_000));
+    }
+}

@@ -91,6 +91,29 @@ fn whoever_has_joined_answers_without_a_carrier_no_sooner_and_alone_again_at_onc
     assert!(!machine.is_fenced(), "what is open stays open");
 }
 
+/// Who counted it is beyond a partition when the others hear of its new life.
+#[test]
+fn a_new_process_tells_those_who_hold_its_predecessor_down_that_it_counts() {
+    let mut network = Network::of(10);
+    network.kill("n1");
+    network.run(200);
+    network.start("n1", 77);
+    let others: Vec<String> = network.nodes.keys().filter(|name| *name != "n1").cloned().collect();
+    let (watchers, strangers): (Vec<String>, Vec<String>) =
+        others.into_iter().partition(|name| network.node(name).machine.kin.contains(&1_001));
+    network.set_members_of(&[watchers.clone(), vec!["n1".to_owned()]].concat());
+    network.run(500);
+    assert!(!network.node("n1").fenced);
+    for watcher in &watchers {
+        strangers.iter().for_each(|stranger| network.cut(watcher, stranger));
+        network.cut(watcher, "n1");
+    }
+    network.set_members_of(&strangers);
+    assert!(strangers.iter().all(|name| network.node(name).down.contains("n1")), "as before");
+    network.run(250);
+    assert!(strangers.iter().all(|name| !network.node(name).down.contains("n1")), "{}", network.standing());
+}
+
 #[test]
 fn one_alone_has_nobody_to_ask() {
     let mut network = Network::of(1);

@@ -13,6 +13,7 @@ pub(super) struct Node {
     pub(super) gone: bool,
     pub(super) down: BTreeSet<String>,
     pub(super) fenced: bool,
+    pub(super) held: bool,
     inbox: Vec<(SocketAddr, Vec<u8>)>,
 }
 
@@ -72,16 +73,22 @@ impl Network {
         let begin = self.now + MS * u32::try_from(boot * 37 % 100).unwrap();
         let machine = Liveness::new(name, boot, keys(), Settings::default(), begin);
         let (down, inbox) = (BTreeSet::new(), Vec::new());
-        let node = Node { machine, runs: true, gone: false, down, fenced: false, inbox };
+        let node = Node { machine, runs: true, gone: false, down, fenced: false, held: false, inbox };
         self.nodes.insert(name.to_owned(), node);
     }
 
     /// Memberlist counts everybody.
     pub(super) fn set_members(&mut self) {
+        let all: Vec<String> = self.nodes.keys().cloned().collect();
+        self.set_members_of(&all);
+    }
+
+    /// Memberlist counts everybody, at these.
+    pub(super) fn set_members_of(&mut self, names: &[String]) {
         let all: Vec<Member> =
             self.nodes.iter().map(|(name, node)| member(name, node.machine.boot)).collect();
         let now = self.now;
-        self.nodes.values_mut().for_each(|node| node.machine.peers(all.clone(), now));
+        names.iter().for_each(|name| self.node(name).machine.peers(all.clone(), now));
     }
 
     pub(super) fn node(&mut self, name: &str) -> &mut Node {
@@ -140,6 +147,7 @@ impl Network {
             Action::Down(other) => assert!(node.down.insert(other.clone())),
             Action::Up(other) => assert!(node.down.remove(other)),
             Action::Fence(fenced) => node.fenced = *fenced,
+            Action::Held(held) => node.held = *held,
             Action::Note(_) => {}
         }
         self.log.push((now, name.to_owned(), action));
@@ -161,7 +169,8 @@ impl Network {
     pub(super) fn standing(&self) -> String {
         let words = self.nodes.iter().filter(|(_, node)| node.runs).flat_map(|(name, node)| {
             let down = node.down.iter().map(move |other| format!("{name}:{other}"));
-            down.chain(node.fenced.then(|| format!("{name}:fenced")))
+            let itself = [(node.fenced, "fenced"), (node.held, "held")].into_iter().filter(|(is, _)| *is);
+            down.chain(itself.map(move |(_, what)| format!("{name}:{what}")))
         });
         words.collect::<Vec<_>>().join(" ")
     }
