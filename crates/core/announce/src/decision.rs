@@ -82,16 +82,16 @@ fn assigned_addresses(world: &World, service: &ServiceFacts) -> Result<Vec<IpAdd
 }
 
 /// The pool's advertisements for this Service, whichever nodes they select.
-fn relevant<'a>(pool: &'a Pool, service: &ServiceFacts) -> Vec<&'a L2Advertisement> {
+pub(crate) fn relevant<'a>(pool: &'a Pool, service: &ServiceFacts) -> Vec<&'a L2Advertisement> {
     service.relevant(pool.l2_advertisements.iter().map(AsRef::as_ref))
 }
 
 /// A Service with addresses of a known pool, and all that matters for it.
-struct Case<'a> {
-    world: &'a World,
-    service: &'a ServiceFacts,
-    endpoints: &'a Endpoints,
-    advertisements: Vec<&'a L2Advertisement>,
+pub(crate) struct Case<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) service: &'a ServiceFacts,
+    pub(crate) endpoints: &'a Endpoints,
+    pub(crate) advertisements: Vec<&'a L2Advertisement>,
 }
 
 impl Case<'_> {
@@ -131,7 +131,7 @@ impl Case<'_> {
     }
 
     /// The nodes that take part (contract 02 §2.2, rules 5 and 6). One that comes and goes is better than none.
-    fn candidates(&self) -> BTreeSet<&str> {
+    pub(crate) fn candidates(&self) -> BTreeSet<&str> {
         let candidates = self.candidates_of(self.world.available());
         if candidates.is_empty() { self.candidates_of(self.world.reluctant()) } else { candidates }
     }
@@ -149,7 +149,7 @@ impl Case<'_> {
     }
 
     /// Where this node announces: everywhere if one advertisement says so, else all that any of them names.
-    fn interfaces(&self, me: &str) -> Interfaces {
+    pub(crate) fn interfaces(&self, me: &str) -> Interfaces {
         let mut union = BTreeSet::new();
         for advertisement in self.advertisements.iter().filter(|ad| ad.selects_node(me)) {
             match &advertisement.interfaces {

@@ -2,12 +2,15 @@
 //!
 //! Must not know: packets and sockets (`metallb-l2`, `metallb-linux`), how objects are fetched or written, the clock.
 
+mod condition;
 mod decision;
 mod effect;
 mod election;
 mod endpoints;
 mod installed;
+mod nobody;
 mod node;
+mod outlook;
 mod plan;
 mod reason;
 mod service;
@@ -16,12 +19,15 @@ mod world;
 #[cfg(test)]
 mod testing;
 
+pub use condition::{AnnouncedReason, Condition, Standing};
 pub use decision::{Announcement, Verdict, decide};
 pub use effect::{Effect, Notice};
 pub use election::{Ballot, ballot, elect};
 pub use endpoints::{EndpointIndex, Endpoints, SliceKey, SliceView};
 pub use installed::Installed;
+pub use nobody::{Barred, Nobody, Tally};
 pub use node::NodeView;
+pub use outlook::{Outlook, outlook};
 pub use plan::{Plan, Snapshot, plan};
 pub use reason::SkipReason;
 pub use service::ServiceFacts;

@@ -7,6 +7,7 @@ use metallb_config::ServiceKey;
 
 use crate::decision::{Verdict, decide};
 use crate::endpoints::EndpointIndex;
+use crate::outlook::{Outlook, outlook};
 use crate::reason::SkipReason;
 use crate::service::ServiceFacts;
 use crate::world::World;
@@ -29,6 +30,15 @@ impl Snapshot {
         match self.services.get(key) {
             Some(service) => decide(&self.world, service, &self.endpoints.of(key)),
             None => Verdict::Skip(SkipReason::ServiceDeleted),
+        }
+    }
+
+    /// What there is to say about a Service, given the verdict on it.
+    #[must_use]
+    pub fn outlook(&self, key: &ServiceKey, verdict: &Verdict) -> Outlook {
+        match self.services.get(key) {
+            Some(service) => outlook(&self.world, service, &self.endpoints.of(key), verdict),
+            None => Outlook::Unchanged,
         }
     }
 }

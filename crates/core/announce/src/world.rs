@@ -80,6 +80,21 @@ impl World {
         &self.reluctant
     }
 
+    /// What keeps a node from announcing anything; none if nothing does.
+    pub(crate) fn bar(&self, node: &str) -> Option<Bar> {
+        let is_live = match &self.inputs.speakers {
+            Speakers::EveryNode => self.inputs.nodes.contains_key(node),
+            Speakers::On(nodes) => nodes.contains(node),
+            Speakers::Ranked { alive, reluctant } => alive.contains(node) || reluctant.contains(node),
+        };
+        if is_live { bar(&self.inputs, node) } else { Some(Bar::NoSpeaker) }
+    }
+
+    /// The nodes whose speaker is alive and stays, in the order of their names.
+    pub(crate) fn live(&self) -> Box<dyn ExactSizeIterator<Item = &String> + '_> {
+        live(&self.inputs)
+    }
+
     /// Whether this node has one of the interfaces.
     pub(crate) fn has_any(&self, interfaces: &Interfaces) -> bool {
         match interfaces {
@@ -106,16 +121,40 @@ fn is_selected(name: &str, interfaces: &Interfaces) -> bool {
     }
 }
 
-fn available(inputs: &Inputs) -> (BTreeSet<String>, BTreeSet<String>) {
-    let (live, reluctant): (BTreeSet<&String>, Option<&BTreeSet<String>>) = match &inputs.speakers {
-        Speakers::EveryNode => (inputs.nodes.keys().collect(), None),
-        Speakers::On(nodes) => (nodes.iter().collect(), None),
-        Speakers::Ranked { alive, reluctant } => (alive.iter().collect(), Some(reluctant)),
-    };
-    let is_available =
-        |node: &NodeView| !node.network_unavailable && (inputs.ignore_exclude_label || !node.is_excluded());
+/// Why a node takes part in no election.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Bar {
+    /// No speaker is alive there.
+    NoSpeaker,
+    /// Its condition `NetworkUnavailable` is true.
+    NetworkUnavailable,
+    /// It is labelled to stay out.
+    Excluded,
+}
+
+fn live(inputs: &Inputs) -> Box<dyn ExactSizeIterator<Item = &String> + '_> {
+    match &inputs.speakers {
+        Speakers::EveryNode => Box::new(inputs.nodes.keys()),
+        Speakers::On(nodes) | Speakers::Ranked { alive: nodes, reluctant: _ } => Box::new(nodes.iter()),
+    }
+}
+
+/// What keeps a node with a live speaker from announcing.
+fn bar(inputs: &Inputs, node: &str) -> Option<Bar> {
     // A live speaker whose node is not known yet is given the benefit of the doubt.
-    let may_announce = |name: &&String| inputs.nodes.get(*name).is_none_or(is_available);
-    let live = live.into_iter().filter(may_announce).cloned().collect();
-    (live, reluctant.into_iter().flatten().filter(may_announce).cloned().collect())
+    let node = inputs.nodes.get(node)?;
+    if node.network_unavailable {
+        return Some(Bar::NetworkUnavailable);
+    }
+    (node.is_excluded() && !inputs.ignore_exclude_label).then_some(Bar::Excluded)
+}
+
+fn available(inputs: &Inputs) -> (BTreeSet<String>, BTreeSet<String>) {
+    let may_announce = |name: &&String| bar(inputs, name).is_none();
+    let reluctant = match &inputs.speakers {
+        Speakers::EveryNode | Speakers::On(_) => None,
+        Speakers::Ranked { alive: _, reluctant } => Some(reluctant),
+    };
+    let reluctant = reluctant.into_iter().flatten().filter(may_announce).cloned().collect();
+    (live(inputs).filter(may_announce).cloned().collect(), reluctant)
 }

@@ -1,0 +1,166 @@
+//! The condition `metallb.io/Announced`: which node announces a Service and on which interfaces, or why nobody does.
+
+use std::fmt::Write;
+
+use metallb_config::Interfaces;
+
+use crate::nobody::Nobody;
+use crate::outlook::Outlook;
+
+/// The most bytes a message may have.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// What the condition says of a Service.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Condition {
+    /// Whether it is announced.
+    pub status: Standing,
+    /// The reason, for machines.
+    pub reason: String,
+    /// For people: a line for each cause. At most 1024 bytes.
+    pub message: String,
+}
+
+/// Whether a Service is announced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It is.
+    True,
+    /// Nobody announces it.
+    False,
+    /// A node was elected that does not say.
+    Unknown,
+}
+
+/// The reasons of the condition `metallb.io/Announced`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AnnouncedReason {
+    /// A node announces it.
+    Announced,
+    /// No endpoint can serve.
+    NoEndpoint,
+    /// No L2Advertisement is for its pool, or for such a Service.
+    NoAdvertisement,
+    /// It shares its address while an L2Advertisement selects Services.
+    SharedAddress,
+    /// No speaker is alive on any node its L2Advertisements select.
+    NoSpeaker,
+    /// Nodes its L2Advertisements select have a live speaker, and something else keeps them from announcing.
+    NoCandidateNode,
+    /// The elected node has none of the interfaces its L2Advertisements name.
+    NoInterface,
+    /// The elected node has not said whether it announces.
+    NotReported,
+}
+
+impl AnnouncedReason {
+    /// Every reason, for the documents.
+    pub const ALL: [Self; 8] = [
+        Self::Announced,
+        Self::NoEndpoint,
+        Self::NoAdvertisement,
+        Self::SharedAddress,
+        Self::NoSpeaker,
+        Self::NoCandidateNode,
+        Self::NoInterface,
+        Self::NotReported,
+    ];
+
+    /// The reason as it stands in the condition.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Announced => "Announced",
+            Self::NoEndpoint => "NoEndpoint",
+            Self::NoAdvertisement => "NoAdvertisement",
+            Self::SharedAddress => "SharedAddress",
+            Self::NoSpeaker => "NoSpeaker",
+            Self::NoCandidateNode => "NoCandidateNode",
+            Self::NoInterface => "NoInterface",
+            Self::NotReported => "NotReported",
+        }
+    }
+
+    fn of(nobody: &Nobody) -> Self {
+        match nobody {
+            Nobody::NoEndpoint => Self::NoEndpoint,
+            Nobody::NoAdvertisement { .. } => Self::NoAdvertisement,
+            Nobody::SharedAddress => Self::SharedAddress,
+            Nobody::NoNode(barred) if barred.lacks_speakers() => Self::NoSpeaker,
+            Nobody::NoNode(_) => Self::NoCandidateNode,
+        }
+    }
+}
+
+impl Standing {
+    /// The status as it stands in the condition.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl Condition {
+    fn new(status: Standing, reason: AnnouncedReason, mut message: String) -> Self {
+        if message.len() > LONGEST_MESSAGE {
+            message.truncate(message.floor_char_boundary(LONGEST_MESSAGE.saturating_sub('…'.len_utf8())));
+            message.push('…');
+        }
+        Self { status, reason: reason.as_str().to_owned(), message }
+    }
+
+    /// Whether it says what became of the election of this node.
+    pub(crate) fn is_of(&self, owner: &str) -> bool {
+        self.message
+            .strip_prefix("node ")
+            .and_then(|rest| rest.strip_prefix(owner))
+            .is_some_and(|rest| rest.starts_with(' '))
+    }
+}
+
+impl Outlook {
+    /// The condition a Service needs, as node `me` says it; none if it needs none.
+    #[must_use]
+    pub fn condition(&self, me: &str) -> Option<Condition> {
+        Some(match self {
+            Self::Nothing | Self::Unchanged => return None,
+            Self::Here { interfaces, off_subnet } => {
+                let mut message = format!("node {me} announces on {}", named(interfaces));
+                for address in off_subnet {
+                    // Writing to a string can't fail.
+                    let _ = write!(
+                        message,
+                        "\nnode {me} has no address in the subnet of {address}: its neighbours may not ask for it"
+                    );
+                }
+                Condition::new(Standing::True, AnnouncedReason::Announced, message)
+            }
+            Self::NoInterface { interfaces } => {
+                let message = format!("node {me} was elected and has no {}", named(interfaces));
+                Condition::new(Standing::False, AnnouncedReason::NoInterface, message)
+            }
+            Self::There { owner } => {
+                let message = format!("node {owner} was elected and has not said whether it announces");
+                Condition::new(Standing::Unknown, AnnouncedReason::NotReported, message)
+            }
+            Self::Nobody(nobody) => {
+                Condition::new(Standing::False, AnnouncedReason::of(nobody), nobody.to_string())
+            }
+        })
+    }
+}
+
+fn named(interfaces: &Interfaces) -> String {
+    match interfaces {
+        Interfaces::All => "all interfaces".to_owned(),
+        Interfaces::Only(names) => {
+            let word = if names.len() == 1 { "interface" } else { "interfaces" };
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            format!("{word} {}", names.join(", "))
+        }
+    }
+}
