@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Node, ObjectReference, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use metallb_announce::{NodeView, ServiceFacts, SliceView};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use metallb_announce::{CONDITION_ANNOUNCED, NodeView, Said, ServiceFacts, SliceView};
 use metallb_cluster::Held;
 use metallb_config::{ServiceKey, service};
 use serde::Deserialize;
@@ -18,8 +19,10 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct KnownService {
     pub(crate) facts: Arc<ServiceFacts>,
+    /// What its condition `metallb.io/Announced` says, and since when its status is that.
+    pub(crate) said: Option<(Said, Time)>,
     uid: Box<str>,
-    resource_version: Box<str>,
+    pub(crate) resource_version: Box<str>,
 }
 
 impl KnownService {
@@ -46,10 +49,18 @@ impl Held for KnownService {
         let text = |text: Option<String>| text.unwrap_or_default().into_boxed_str();
         Ok(Self {
             facts: Arc::new(ServiceFacts::of(&service::parse(&object))),
+            said: said(&object),
             uid: text(object.metadata.uid),
             resource_version: text(object.metadata.resource_version),
         })
     }
+}
+
+fn said(service: &Service) -> Option<(Said, Time)> {
+    let mut conditions = service.status.as_ref()?.conditions.iter().flatten();
+    let Condition { status, reason, message, last_transition_time, .. } =
+        conditions.find(|condition| condition.type_ == CONDITION_ANNOUNCED)?;
+    Some((Said::read(status, reason, message), last_transition_time.clone()))
 }
 
 /// An EndpointSlice.

@@ -3,6 +3,7 @@
 //! Wires the decisions of `metallb-announce` and `metallb-l2` to the API server, the kernel and the logs.
 //! Must not know: how a decision is made.
 
+mod condition;
 mod conflicts;
 mod exclusion;
 mod executor;

@@ -5,6 +5,7 @@ mod ring;
 mod tests;
 mod view;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use metallb_announce::{Effect, Installed, Snapshot, Speakers, Verdict};
@@ -17,6 +18,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::condition::Conditions;
 use crate::executor::Executor;
 use crate::interfaces::Interfaces;
 use crate::stores::Stores;
@@ -50,6 +52,7 @@ pub(crate) struct Owner {
     /// None when every node counts.
     pub(crate) ring: Option<Ring>,
     pub(crate) executor: Executor,
+    pub(crate) conditions: Conditions,
     pub(crate) reporter: ConfigurationReporter,
     pub(crate) metrics: ClientMetrics,
     pub(crate) ready: Gate,
@@ -119,6 +122,7 @@ impl Owner {
         if let Some(ring) = self.ring.as_mut() {
             ring.passed(has_announced);
         }
+        self.explain(verdicts, seen.heard);
         if !self.is_complete {
             self.is_complete = true;
             self.executor.statuses.complete();
@@ -130,6 +134,15 @@ impl Owner {
             self.ready.close("the other speakers have not confirmed this one yet");
         }
         is_running
+    }
+
+    /// Sees to it that what Services say of their announcement is so, once that is made true.
+    fn explain(&mut self, mut verdicts: Vec<(ServiceKey, Verdict)>, heard: BTreeSet<ServiceKey>) {
+        let known = |key: ServiceKey| self.installed.verdict(&key).map(|verdict| (key, verdict));
+        verdicts.extend(heard.into_iter().filter_map(known));
+        if let Some(snapshot) = self.view.snapshot() {
+            self.conditions.look(snapshot, &verdicts);
+        }
     }
 
     fn report(&self, refusals: Vec<String>) {

@@ -19,6 +19,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::condition::Conditions;
 use crate::conflicts;
 use crate::exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
 use crate::executor::Executor;
@@ -123,6 +124,7 @@ pub(crate) fn build_owner(
     };
     let component = Component::Speaker(settings.node.clone());
     Ok(Owner {
+        conditions: Conditions::start(client.clone(), settings.node.clone(), stores.services.clone()),
         reporter: ConfigurationReporter::start(client.clone(), namespace, component, &settings.pod),
         metrics: metrics.client()?,
         ready: health.ready_when("cluster"),

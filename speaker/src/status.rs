@@ -26,6 +26,8 @@ use steps::{Step, steps};
 
 /// Services written about at the same time: enough to hide the API server's latency, too few to burden it.
 const AT_ONCE: usize = 8;
+/// Services looked at before others have a turn.
+const LOOKED_AT: usize = 64;
 /// Two nodes that both believe they announce would delete and create in turn: each one waits this long.
 const REST: Duration = Duration::from_secs(1);
 
@@ -206,7 +208,9 @@ impl Task {
         self.resting.retain(|_, until| *until > now);
         let idle =
             self.dirty.iter().filter(|key| !self.busy.contains(*key) && !self.resting.contains_key(*key));
-        let idle: Vec<ServiceKey> = idle.cloned().collect();
+        // A few more than can be begun at once, since some turn out to need nothing: thousands may be waiting.
+        let idle: Vec<ServiceKey> = idle.take(LOOKED_AT).cloned().collect();
+        let has_more = idle.len() == LOOKED_AT;
         for service in idle {
             if self.writing.len() >= AT_ONCE {
                 return None;
@@ -218,6 +222,9 @@ impl Task {
                 self.busy.insert(service.clone());
                 self.writing.push(Box::pin(self.write(service, steps)));
             }
+        }
+        if has_more {
+            return Some(now);
         }
         self.dirty.iter().filter_map(|key| self.resting.get(key)).min().copied()
     }

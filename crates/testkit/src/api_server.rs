@@ -1,6 +1,6 @@
 //! An API server in memory: a `tower` service under a real `kube::Client`.
 //!
-//! It serves get, list, watch, create, update, delete and the patches (apply, merge, JSON) for any kind, keeps
+//! It serves get, list, watch, create, update, delete and the patches (apply, merge, strategic merge, JSON) for any kind, keeps
 //! `resourceVersion`, `generation` and `managedFields` as a real one does, records every request, and fails when
 //! told to. It knows no schemas: a kind exists as soon as it is used. What a real server fills in by default is
 //! given by the test, with [`ApiServer::default_fields`].
@@ -19,6 +19,7 @@ mod fields;
 mod request;
 mod schema;
 mod state;
+mod strategic;
 mod target;
 mod watch;
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use metallb_allocator::ConditionReason;
+use metallb_announce::AnnouncedReason;
 
 use crate::generated::Mode;
 use crate::shell;
@@ -73,7 +74,8 @@ pub(crate) fn run(root: &Path, mode: Mode) -> anyhow::Result<Vec<String>> {
             format!("docs/metrics.md lacks {name}: give it a series in telemetry/src/metrics/document.rs")
         })
         .collect();
-    let reasons = ConditionReason::ALL.iter().map(|reason| reason.as_str().to_owned());
+    let reasons = ConditionReason::ALL.iter().map(|reason| reason.as_str());
+    let reasons = reasons.chain(AnnouncedReason::ALL.iter().map(|reason| reason.as_str())).map(str::to_owned);
     let new_flags =
         flags.iter().filter(|flag| !FLAGS.contains(&flag.as_str())).map(|flag| format!("--{flag}"));
     let new_metrics = metrics.into_iter().filter(|name| !METRICS.contains(&name.as_str()));

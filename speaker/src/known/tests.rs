@@ -55,3 +55,21 @@ fn of_a_pod_its_address_counts() {
     object.metadata.labels = None;
     assert!(read::<KnownPod>(object).is_same(&known));
 }
+
+#[test]
+fn what_a_service_says_of_its_announcement_is_read_beside_other_conditions() {
+    let condition = |kind: &str, status: &str| json!({ "type": kind, "status": status, "reason": "r", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z" });
+    let said = |conditions: serde_json::Value| {
+        let mut object = service("web", "192.0.2.1");
+        object.status.as_mut().unwrap().conditions = from_value(conditions).unwrap();
+        read::<KnownService>(object).said
+    };
+    assert_eq!(said(json!(null)), None);
+    assert_eq!(said(json!([condition("metallb.io/Allocated", "True")])), None);
+    let both = json!([condition("metallb.io/Allocated", "True"), condition("metallb.io/Announced", "False")]);
+    let (found, since) = said(both).unwrap();
+    assert_eq!(found, Said::read("False", "r", "m"));
+    assert_ne!(found, Said::read("False", "r", "n"));
+    assert_ne!(found, Said::read("True", "r", "m"));
+    assert_eq!(to_value(since).unwrap(), "2026-01-01T00:00:00Z");
+}

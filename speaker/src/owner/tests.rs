@@ -144,6 +144,8 @@ async fn a_second_look_at_the_same_cluster_writes_nothing() {
     let verdict =
         || server.get::<ConfigurationState>(Some(NAMESPACE), "speaker-n1").and_then(|state| state.status);
     until("the verdict", verdict, |seen| seen.is_some()).await;
+    let conditions = || server.get::<Service>(Some("default"), "web").and_then(|web| web.status?.conditions);
+    until("the condition", conditions, |seen| seen.is_some()).await;
     server.forbid_writes();
     // Changes that change nothing, and then one that shows that they were looked at.
     server.edit::<Node>(None, "n1", &json!({ "metadata": { "annotations": { "a": "b" } } }));

@@ -33,6 +33,8 @@ pub(crate) struct View {
 pub(crate) struct Seen {
     /// The Services to decide about anew.
     pub(crate) touched: BTreeSet<ServiceKey>,
+    /// Services that changed in a way that is no matter for a decision: perhaps their condition.
+    pub(crate) heard: BTreeSet<ServiceKey>,
     /// The objects refused, when that changed since the last time.
     pub(crate) refusals: Option<Vec<String>>,
 }
@@ -64,7 +66,7 @@ impl View {
                 endpoints: EndpointIndex::default(),
             },
         };
-        refresh_services(&mut snapshot, stores, &mut seen.touched);
+        refresh_services(&mut snapshot, stores, &mut seen);
         refresh_endpoints(&mut snapshot, stores, &mut seen.touched);
         self.snapshot = Some(snapshot);
         seen
@@ -149,7 +151,7 @@ fn own_interfaces(interfaces: &Interfaces) -> OwnInterfaces {
     interfaces.iter().map(|interface| (interface.name.clone(), interface.subnets.clone())).collect()
 }
 
-fn refresh_services(snapshot: &mut Snapshot, stores: &Stores, touched: &mut BTreeSet<ServiceKey>) {
+fn refresh_services(snapshot: &mut Snapshot, stores: &Stores, seen: &mut Seen) {
     let known = snapshot.services.keys().cloned();
     let keys: BTreeSet<ServiceKey> = match stores.services.take_changes() {
         Changes::Keys(keys) => keys.into_iter().map(service_key).collect(),
@@ -161,9 +163,10 @@ fn refresh_services(snapshot: &mut Snapshot, stores: &Stores, touched: &mut BTre
     for key in keys {
         let now = stores.services.get(&key.namespace, &key.name).map(|service| service.facts.clone());
         if snapshot.services.get(&key) == now.as_ref() {
+            seen.heard.insert(key);
             continue;
         }
-        touched.insert(key.clone());
+        seen.touched.insert(key.clone());
         match now {
             Some(view) => snapshot.services.insert(key, view),
             None => snapshot.services.remove(&key),

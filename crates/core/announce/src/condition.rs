@@ -1,11 +1,15 @@
 //! The condition `metallb.io/Announced`: which node announces a Service and on which interfaces, or why nobody does.
 
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use metallb_config::Interfaces;
 
 use crate::nobody::Nobody;
 use crate::outlook::Outlook;
+
+/// The condition's type.
+pub const CONDITION_ANNOUNCED: &str = "metallb.io/Announced";
 
 /// The most bytes a message may have.
 const LONGEST_MESSAGE: usize = 1024;
@@ -19,6 +23,17 @@ pub struct Condition {
     pub reason: String,
     /// For people: a line for each cause. At most 1024 bytes.
     pub message: String,
+}
+
+/// What stands in a Service, as far as it must be known to tell whether it is right: texts take ten times the room.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Said {
+    /// Whether it is announced.
+    pub status: Standing,
+    /// A digest of reason and message; good within one process.
+    words: u64,
+    /// A digest of the beginning of the message.
+    beginning: u64,
 }
 
 /// Whether a Service is announced.
@@ -92,6 +107,32 @@ impl AnnouncedReason {
     }
 }
 
+impl Said {
+    /// Reads a condition. A status Kubernetes does not know is as good as `Unknown`.
+    #[must_use]
+    pub fn read(status: &str, reason: &str, message: &str) -> Self {
+        let status = match status {
+            "True" => Standing::True,
+            "False" => Standing::False,
+            _ => Standing::Unknown,
+        };
+        let beginning = message.split_inclusive(' ').take(2).map(str::len).sum();
+        let beginning = message.get(..beginning).unwrap_or_default();
+        Self { status, words: digest(&(reason, message)), beginning: digest(&beginning) }
+    }
+
+    /// Whether it says what became of the election of this node.
+    pub(crate) fn is_of(&self, owner: &str) -> bool {
+        self.beginning == digest(&format!("node {owner} ").as_str())
+    }
+}
+
+fn digest(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Standing {
     /// The status as it stands in the condition.
     #[must_use]
@@ -113,12 +154,10 @@ impl Condition {
         Self { status, reason: reason.as_str().to_owned(), message }
     }
 
-    /// Whether it says what became of the election of this node.
-    pub(crate) fn is_of(&self, owner: &str) -> bool {
-        self.message
-            .strip_prefix("node ")
-            .and_then(|rest| rest.strip_prefix(owner))
-            .is_some_and(|rest| rest.starts_with(' '))
+    /// What stands in a Service that says this.
+    #[must_use]
+    pub fn as_said(&self) -> Said {
+        Said::read(self.status.as_str(), &self.reason, &self.message)
     }
 }
 

@@ -76,6 +76,18 @@ impl Installed {
         self.services.keys()
     }
 
+    /// The verdict on a Service that was carried out last.
+    #[must_use]
+    pub fn verdict(&self, key: &ServiceKey) -> Option<Verdict> {
+        self.services.get(key).map(|state| match state {
+            State::Announced { announcement, is_orphan: false } => Verdict::Announce(announcement.clone()),
+            State::Announced { announcement, is_orphan: true } => {
+                Verdict::Orphan(announcement.addresses.clone())
+            }
+            State::Skipped(reason) => Verdict::Skip(reason.clone()),
+        })
+    }
+
     fn announcement(&self, key: &ServiceKey) -> Option<&Announcement> {
         match self.services.get(key) {
             Some(State::Announced { announcement, .. }) => Some(announcement),

@@ -19,7 +19,7 @@ mod world;
 #[cfg(test)]
 mod testing;
 
-pub use condition::{AnnouncedReason, Condition, Standing};
+pub use condition::{AnnouncedReason, CONDITION_ANNOUNCED, Condition, Said, Standing};
 pub use decision::{Announcement, Verdict, decide};
 pub use effect::{Effect, Notice};
 pub use election::{Ballot, ballot, elect};

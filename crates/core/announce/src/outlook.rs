@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use metallb_config::{Interfaces, ServiceKey};
 use sha2::{Digest, Sha256};
 
-use crate::condition::Condition;
+use crate::condition::Said;
 use crate::decision::{Case, Verdict, relevant};
 use crate::endpoints::Endpoints;
 use crate::nobody::Nobody;
@@ -61,7 +61,9 @@ pub fn outlook(world: &World, service: &ServiceFacts, endpoints: &Endpoints, ver
     match reason {
         SkipReason::NoServingEndpoint => Outlook::Nobody(Nobody::NoEndpoint),
         SkipReason::SharedIpWithServiceSelector => Outlook::Nobody(Nobody::SharedAddress),
-        SkipReason::OtherNode { owner } => Outlook::There { owner: owner.clone() },
+        SkipReason::OtherNode { owner } | SkipReason::NotSelected { owner } => {
+            Outlook::There { owner: owner.clone() }
+        }
         SkipReason::NoSuchInterface { .. } => {
             Outlook::NoInterface { interfaces: case.interfaces(&world.inputs().me) }
         }
@@ -86,6 +88,7 @@ fn at_the_gate(reason: &SkipReason) -> Outlook {
         | SkipReason::NoMatchingAdvertisement
         | SkipReason::NoCandidate
         | SkipReason::OtherNode { .. }
+        | SkipReason::NotSelected { .. }
         | SkipReason::NoSuchInterface { .. } => Outlook::Unchanged,
     }
 }
@@ -93,12 +96,12 @@ fn at_the_gate(reason: &SkipReason) -> Outlook {
 impl Outlook {
     /// Whether what is said about the Service will do.
     #[must_use]
-    pub fn is_said(&self, me: &str, said: Option<&Condition>) -> bool {
+    pub fn is_said(&self, me: &str, said: Option<Said>) -> bool {
         match self {
             Self::Unchanged => true,
             Self::There { owner } => said.is_some_and(|said| said.is_of(owner)),
             Self::Nothing | Self::Here { .. } | Self::NoInterface { .. } | Self::Nobody(_) => {
-                self.condition(me).as_ref() == said
+                self.condition(me).map(|condition| condition.as_said()) == said
             }
         }
     }

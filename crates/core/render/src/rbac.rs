@@ -1,7 +1,8 @@
 //! What the controller and the speakers may do.
 //!
 //! Names and rules are those users know; what is gone from Kubernetes (pod security policies) is left out. The one
-//! additions: speakers watch their fellow pods, and controllers agree over a Lease on who leads.
+//! additions: speakers watch their fellow pods and say in Services who announces them, and controllers agree over a Lease on
+//! who leads.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{
@@ -139,6 +140,8 @@ fn speaker_cluster_rules() -> Vec<PolicyRule> {
         rule("frrk8s.metallb.io", &["frrconfigurations"], &write),
         rule("metallb.io", &statuses, &["*"]),
         rule("", &["services", "endpoints", "nodes", "namespaces"], READ),
+        // The condition `metallb.io/Announced`; without this right Services have none.
+        rule("", &["services/status"], &["patch"]),
         rule("discovery.k8s.io", &["endpointslices"], READ),
         rule("", &["events"], &["create", "patch"]),
     ]

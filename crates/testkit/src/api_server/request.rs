@@ -25,6 +25,8 @@ pub enum Verb {
     Apply,
     /// A merge patch.
     MergePatch,
+    /// A strategic merge patch.
+    StrategicPatch,
     /// A JSON patch.
     JsonPatch,
     /// Delete an object.
@@ -51,6 +53,7 @@ impl Verb {
             Self::Update => "update",
             Self::Apply => "apply",
             Self::MergePatch => "merge-patch",
+            Self::StrategicPatch => "strategic-patch",
             Self::JsonPatch => "json-patch",
             Self::Delete => "delete",
             Self::Put => "put",
@@ -158,6 +161,7 @@ fn verb(method: &http::Method, named: bool, query: &str, content_type: Option<&s
         ("PATCH", true) => match content_type {
             Some("application/apply-patch+yaml") => Verb::Apply,
             Some("application/merge-patch+json") => Verb::MergePatch,
+            Some("application/strategic-merge-patch+json") => Verb::StrategicPatch,
             Some("application/json-patch+json") => Verb::JsonPatch,
             _ => Verb::Unknown,
         },

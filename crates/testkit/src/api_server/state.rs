@@ -143,7 +143,7 @@ impl State {
                 let object = managers::apply(&json!({}), request)?;
                 Ok(self.store(key, None, object))
             }
-            Verb::Apply | Verb::Update | Verb::MergePatch | Verb::JsonPatch => {
+            Verb::Apply | Verb::Update | Verb::MergePatch | Verb::StrategicPatch | Verb::JsonPatch => {
                 let live = live.ok_or_else(missing)?;
                 let object = changed(&live, request)?;
                 Ok(self.store(key, Some(live), object))
@@ -339,6 +339,7 @@ fn patched(live: &Value, request: &Request) -> Result<Value, Refusal> {
             let patch: json_patch::Patch = patch;
             json_patch::patch(&mut object, &patch).map_err(|error| invalid(&error))?;
         }
+        Verb::StrategicPatch => super::strategic::merge(&mut object, &request.content),
         _ => json_patch::merge(&mut object, &request.content),
     }
     object["metadata"]["managedFields"] = live["metadata"]["managedFields"].clone();

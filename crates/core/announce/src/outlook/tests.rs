@@ -1,6 +1,7 @@
 //! What is said of a Service, cause by cause, and who says it.
 
 use super::*;
+use crate::condition::Condition;
 use crate::decision::decide;
 use crate::testing::*;
 use crate::world::{Inputs, Speakers};
@@ -209,12 +210,12 @@ fn of_services_that_are_not_ours_or_have_no_address_nothing_is_said() {
 }
 
 #[test]
-fn a_node_no_advertisement_selects_leaves_the_word_to_those_that_are() {
+fn a_node_no_advertisement_selects_knows_whose_word_it_is() {
     let inputs = advertised(on_hosts(&["n2"]));
     let outlooks = outlooks(&inputs, &service(&[V4], json!({})), &everywhere());
     let expected = |me: &str| match me {
         "n2" => Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![] },
-        _ => Outlook::Unchanged,
+        _ => Outlook::There { owner: "n2".to_owned() },
     };
     for (me, outlook) in outlooks {
         assert_eq!(outlook, expected(&me), "{me}");
@@ -246,12 +247,13 @@ fn what_is_said_will_do_when_it_is_the_same_or_comes_from_the_elected_node() {
         (&Outlook::Unchanged, None, true),
         (&Outlook::Nobody(Nobody::NoEndpoint), Some(&mine), false),
     ] {
-        assert_eq!(outlook.is_said("n1", said), will_do, "{outlook:?} {said:?}");
+        assert_eq!(outlook.is_said("n1", said.map(Condition::as_said)), will_do, "{outlook:?} {said:?}");
     }
     // What somebody says in another's place is good enough until the other says it.
     let stand_in = there.condition("n2").unwrap();
     assert_eq!((stand_in.status.as_str(), stand_in.reason.as_str()), ("Unknown", "NotReported"));
-    assert!(there.is_said("n3", Some(&stand_in)) && !here.is_said("n1", Some(&stand_in)));
+    let stand_in = Some(stand_in.as_said());
+    assert!(there.is_said("n3", stand_in) && !here.is_said("n1", stand_in));
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! Keeps the condition `metallb.io/Announced` of Services true: which node announces them, or why nobody does.
+//!
+//! What is to be said is compared with what is said whenever a Service is looked at, and only a difference is kept: it is
+//! written in a task of its own, so that announcing never waits for it. The elected node speaks for itself. Where nobody was
+//! elected, or the elected one keeps silent, all others wait for their turn and see meanwhile that it was said.
+
+mod queue;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kube::Client;
+use metallb_announce::{Outlook, Said, Snapshot, Verdict};
+use metallb_cluster::Store;
+use metallb_config::ServiceKey;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::known::KnownService;
+use queue::Write;
+use writer::{Order, Task};
+
+/// What passes sooner is not written: several changes in a row are one, and a Service that is created has no endpoints yet.
+const SETTLE_ELECTED: Duration = Duration::from_millis(200);
+const SETTLE_NOBODY: Duration = Duration::from_secs(1);
+/// Whose turn comes later has this much more patience for each speaker ahead.
+const TURN: Duration = Duration::from_secs(10);
+
+/// The owner's side: finds what is not said rightly.
+#[derive(Debug)]
+pub(crate) struct Conditions {
+    node: String,
+    services: Store<KnownService>,
+    /// Unbounded, since the owner must not wait; the task takes in at once what there is and keeps the last word on each
+    /// Service only.
+    orders: mpsc::UnboundedSender<Vec<Order>>,
+    /// Whether the right to write is missing: nothing is looked at then.
+    is_refused: watch::Receiver<bool>,
+    /// The Services of which something else is said than should be.
+    unsaid: BTreeSet<ServiceKey>,
+}
+
+impl Conditions {
+    /// Starts the task. It ends when this is dropped.
+    pub(crate) fn start(client: Client, node: String, services: Store<KnownService>) -> Self {
+        let (orders, received) = mpsc::unbounded_channel();
+        let (refused, is_refused) = watch::channel(false);
+        tokio::spawn(Task::new(client, refused).run(received));
+        Self { node, services, orders, is_refused, unsaid: BTreeSet::new() }
+    }
+
+    /// Compares what is said of these Services with what is so.
+    pub(crate) fn look(&mut self, snapshot: &Snapshot, verdicts: &[(ServiceKey, Verdict)]) {
+        if *self.is_refused.borrow() {
+            self.unsaid.clear();
+            return;
+        }
+        let now = Instant::now();
+        let orders: Vec<Order> =
+            verdicts.iter().filter_map(|(key, verdict)| self.order(snapshot, key, verdict, now)).collect();
+        if !orders.is_empty() {
+            // The task ends only after this.
+            let _ = self.orders.send(orders);
+        }
+    }
+
+    /// What the task must be told about a Service, if anything.
+    fn order(
+        &mut self,
+        snapshot: &Snapshot,
+        key: &ServiceKey,
+        verdict: &Verdict,
+        now: Instant,
+    ) -> Option<Order> {
+        let write = self.services.get(&key.namespace, &key.name).and_then(|service| {
+            let outlook = snapshot.outlook(key, verdict);
+            let at = now.checked_add(patience(&outlook, snapshot, key))?;
+            build_write(&service, &outlook, &self.node).map(|write| (write, at))
+        });
+        match write {
+            Some((write, at)) => {
+                self.unsaid.insert(key.clone());
+                Some(Order::Write(key.clone(), write, at))
+            }
+            None => self.unsaid.remove(key).then(|| Order::Settled(key.clone())),
+        }
+    }
+}
+
+/// How long to wait for others to say it, or for it to pass.
+fn patience(outlook: &Outlook, snapshot: &Snapshot, key: &ServiceKey) -> Duration {
+    let settle = match outlook {
+        Outlook::Here { .. } | Outlook::NoInterface { .. } => SETTLE_ELECTED,
+        Outlook::Nothing | Outlook::Unchanged | Outlook::There { .. } | Outlook::Nobody(_) => SETTLE_NOBODY,
+    };
+    let ahead = u32::try_from(outlook.turn(&snapshot.world, key)).unwrap_or(u32::MAX);
+    settle.saturating_add(TURN.saturating_mul(ahead))
+}
+
+/// The write that makes what is said of a Service right; none if it is.
+fn build_write(service: &KnownService, outlook: &Outlook, node: &str) -> Option<Write> {
+    if outlook.is_said(node, service.said.as_ref().map(|(said, _)| *said)) {
+        return None;
+    }
+    let condition = outlook.condition(node);
+    let keeps_status =
+        |said: &Said| condition.as_ref().is_some_and(|condition| condition.status == said.status);
+    let since = service.said.as_ref().filter(|(said, _)| keeps_status(said)).map(|(_, since)| since.clone());
+    Some(Write { condition, since, version: service.resource_version.to_string() })
+}

@@ -1,0 +1,219 @@
+//! What is to be written and when: at most one write of a Service at a time, each only when its time has come, and those
+//! that come again and again more and more seldom.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use metallb_announce::Condition;
+use metallb_config::ServiceKey;
+use tokio::time::Instant;
+
+/// Two speakers that see different things would contradict each other without end: after each write of a Service the next
+/// waits twice as long, from this
+const SHORTEST_REST: Duration = Duration::from_secs(1);
+/// to this,
+const LONGEST_REST: Duration = Duration::from_secs(60);
+/// until nothing was written for as long as this.
+const CALM: Duration = Duration::from_secs(120);
+
+/// A condition to write.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Write {
+    /// What to say; none to remove what is said.
+    pub(super) condition: Option<Condition>,
+    /// Since when the status is this; none if it changes.
+    pub(super) since: Option<Time>,
+    /// The version of the Service this was decided on.
+    pub(super) version: String,
+}
+
+/// How a write ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Outcome {
+    /// It is written.
+    Written,
+    /// There is nothing more to do: the Service is gone or has changed, and will be looked at again.
+    Moot,
+    /// It should be tried again after this time.
+    Failed(Duration),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    due: HashMap<ServiceKey, (Write, Instant)>,
+    /// What is due and not under way, by when.
+    order: BTreeSet<(Instant, ServiceKey)>,
+    busy: HashMap<ServiceKey, Write>,
+    rests: HashMap<ServiceKey, Rest>,
+}
+
+/// A Service was written lately.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    since: Instant,
+    pause: Duration,
+}
+
+impl Queue {
+    /// Something is to be written. The same for other reasons keeps its time.
+    pub(super) fn want(&mut self, service: ServiceKey, write: Write, at: Instant) {
+        let reason = |write: &Write| write.condition.as_ref().map(|condition| condition.reason.clone());
+        let at = match self.due.get(&service) {
+            Some((old, earlier)) if reason(old) == reason(&write) => at.min(*earlier),
+            _ => at,
+        };
+        self.settle(&service);
+        let at = self.rests.get(&service).map_or(at, |rest| at.max(rest.end()));
+        if !self.busy.contains_key(&service) {
+            self.order.insert((at, service.clone()));
+        }
+        self.due.insert(service, (write, at));
+    }
+
+    /// Nothing is to be written any more.
+    pub(super) fn settle(&mut self, service: &ServiceKey) {
+        if let Some((_, at)) = self.due.remove(service) {
+            self.order.remove(&(at, service.clone()));
+        }
+    }
+
+    /// Takes out what is to be written now.
+    pub(super) fn begin(&mut self, now: Instant) -> Option<(ServiceKey, Write)> {
+        self.order.first().filter(|(at, _)| *at <= now)?;
+        let (_, service) = self.order.pop_first()?;
+        let (write, _) = self.due.remove(&service)?;
+        self.busy.insert(service.clone(), write.clone());
+        Some((service, write))
+    }
+
+    /// A write has ended.
+    pub(super) fn end(&mut self, service: ServiceKey, outcome: Outcome, now: Instant) {
+        let Some(write) = self.busy.remove(&service) else { return };
+        if outcome == Outcome::Written {
+            self.rest(&service, now);
+        }
+        if let Some((write, at)) = self.due.remove(&service) {
+            return self.want(service, write, at);
+        }
+        if let Outcome::Failed(pause) = outcome {
+            self.want(service, write, later(now, pause));
+        }
+    }
+
+    /// When something is to be written next.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.order.first().map(|(at, _)| *at)
+    }
+
+    fn rest(&mut self, service: &ServiceKey, now: Instant) {
+        self.rests.retain(|_, rest| now.saturating_duration_since(rest.since) < CALM);
+        let pause = self.rests.get(service).map_or(SHORTEST_REST, |rest| rest.pause.saturating_mul(2));
+        self.rests.insert(service.clone(), Rest { since: now, pause: pause.min(LONGEST_REST) });
+    }
+}
+
+impl Rest {
+    fn end(&self) -> Instant {
+        later(self.since, self.pause)
+    }
+}
+
+/// A time beyond all clocks is as good as no time.
+fn later(moment: Instant, pause: Duration) -> Instant {
+    moment.checked_add(pause).unwrap_or(moment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metallb_announce::Standing;
+
+    fn key(name: &str) -> ServiceKey {
+        ServiceKey { namespace: "default".to_owned(), name: name.to_owned() }
+    }
+
+    fn write(reason: &str, version: &str) -> Write {
+        let condition =
+            Condition { status: Standing::True, reason: reason.to_owned(), message: version.to_owned() };
+        Write { condition: Some(condition), since: None, version: version.to_owned() }
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn what_is_wanted_is_begun_when_its_time_has_come_in_the_order_of_the_times() {
+        let (mut queue, start) = (Queue::default(), Instant::now());
+        queue.want(key("late"), write("a", "1"), start + seconds(2));
+        queue.want(key("early"), write("a", "1"), start + seconds(1));
+        assert_eq!(queue.deadline(), Some(start + seconds(1)));
+        assert_eq!(queue.begin(start), None);
+        let later = start + seconds(9);
+        assert_eq!(queue.begin(later), Some((key("early"), write("a", "1"))));
+        assert_eq!(queue.begin(later), Some((key("late"), write("a", "1"))));
+        assert_eq!((queue.begin(later), queue.deadline()), (None, None));
+    }
+
+    #[test]
+    fn what_is_settled_is_never_written() {
+        let (mut queue, start) = (Queue::default(), Instant::now());
+        queue.want(key("web"), write("a", "1"), start);
+        queue.settle(&key("web"));
+        queue.settle(&key("unknown"));
+        assert_eq!((queue.begin(start), queue.deadline()), (None, None));
+    }
+
+    #[test]
+    fn the_newest_word_counts_and_keeps_its_time_only_while_the_reason_is_the_same() {
+        let (mut queue, start) = (Queue::default(), Instant::now());
+        queue.want(key("web"), write("a", "1"), start + seconds(1));
+        queue.want(key("web"), write("a", "2"), start + seconds(5));
+        assert_eq!(queue.deadline(), Some(start + seconds(1)));
+        queue.want(key("web"), write("b", "3"), start + seconds(5));
+        assert_eq!(queue.deadline(), Some(start + seconds(5)));
+        assert_eq!(queue.begin(start + seconds(5)), Some((key("web"), write("b", "3"))));
+    }
+
+    #[test]
+    fn a_service_is_written_once_at_a_time_and_what_failed_again() {
+        let (mut queue, start) = (Queue::default(), Instant::now());
+        queue.want(key("web"), write("a", "1"), start);
+        assert!(queue.begin(start).is_some());
+        queue.want(key("web"), write("b", "2"), start);
+        assert_eq!(queue.begin(start), None, "one at a time");
+        queue.end(key("web"), Outcome::Failed(seconds(3)), start);
+        assert_eq!(queue.begin(start), Some((key("web"), write("b", "2"))), "the newer one instead");
+        queue.end(key("web"), Outcome::Failed(seconds(3)), start);
+        assert_eq!(queue.deadline(), Some(start + seconds(3)));
+        assert!(queue.begin(start + seconds(3)).is_some());
+        queue.end(key("web"), Outcome::Moot, start + seconds(3));
+        assert_eq!(queue.deadline(), None);
+    }
+
+    #[test]
+    fn who_is_contradicted_writes_more_and_more_seldom_until_it_has_been_calm() {
+        let (mut queue, mut now) = (Queue::default(), Instant::now());
+        let mut pauses = Vec::new();
+        for round in 0..8 {
+            queue.want(key("web"), write("a", &round.to_string()), now);
+            let begun = queue.deadline().unwrap();
+            pauses.push((begun - now).as_secs());
+            now = begun;
+            assert!(queue.begin(now).is_some());
+            queue.end(key("web"), Outcome::Written, now);
+        }
+        assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 60]);
+        queue.want(key("other"), write("a", "1"), now);
+        assert_eq!(queue.deadline(), Some(now), "others do not wait");
+        queue.settle(&key("other"));
+        now += seconds(200);
+        queue.want(key("web"), write("a", "9"), now);
+        assert_eq!(queue.deadline(), Some(now));
+        assert!(queue.begin(now).is_some());
+        queue.end(key("web"), Outcome::Written, now);
+        queue.want(key("web"), write("a", "10"), now);
+        assert_eq!(queue.deadline(), Some(now + seconds(1)));
+    }
+}
