@@ -2,13 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test ready check check-static fmt deps testbed testbed-down images bundle unit e2e soak bench
+.PHONY: help demo test ready check check-static fmt deps testbed testbed-down images bundle unit e2e soak bench bench-layer2
 
 CARGO ?= cargo
 TESTBED := $(CARGO) run --quiet --package metallb-testbed --
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
 
 demo: deps ready ## A cluster, the operator, a Service, a curl: see it work (root)
 	@$(TESTBED) build
@@ -46,6 +46,11 @@ bench: deps ready ## The controller at 10,000 Services, in ratios to a bare clie
 	@$(TESTBED) build
 	$(CARGO) build --release --package metallb-controller --package metallb-bench
 	@target/release/metallb-bench --json artifacts/bench/figures.jsonl $(BENCH)
+
+bench-layer2: deps ready ## Speakers on a LAN: announcing, answering, memory, CPU, floods (root); BENCH='--check' judges
+	@$(TESTBED) build
+	$(CARGO) build --release --package metallb-speaker --package metallb-controller --package metallb-bench
+	@target/release/metallb-bench layer2 --json artifacts/bench/layer2.jsonl $(BENCH)
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -1,6 +1,7 @@
 //! Makes effects true: packets through the layer 2 thread, words through logs, events, metrics and status objects.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use metallb_announce::{Announcement, Effect, Notice, SkipReason};
 use metallb_cluster::{Event, EventSink, EventType, Store};
@@ -27,11 +28,13 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    /// Carries out effects in their order. Only the layer 2 thread is waited for; false when that has ended.
-    pub(crate) async fn execute(&self, effects: Vec<Effect>) -> bool {
+    /// Carries out effects in their order; `since` is when what they follow from was seen. Only the layer 2 thread is
+    /// waited for; false when that has ended.
+    pub(crate) async fn execute(&self, effects: Vec<Effect>, since: Option<Instant>) -> bool {
         let (packets, words): (Vec<Effect>, Vec<Effect>) =
             effects.into_iter().partition(|effect| !matches!(effect, Effect::Tell { .. }));
-        let is_running = self.layer2.send(packets.into_iter().filter_map(command).collect()).await;
+        let commands = packets.into_iter().filter_map(command).collect();
+        let is_running = self.layer2.send_seen(commands, since).await;
         for effect in words {
             if let Effect::Tell { service, notice } = effect {
                 self.tell(&service, notice);

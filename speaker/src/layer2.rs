@@ -12,7 +12,7 @@ mod spec;
 use std::io;
 use std::net::IpAddr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metallb_l2::Interfaces as Scope;
 use metallb_net::MacAddr;
@@ -62,6 +62,14 @@ pub enum Command {
     HandOverAll,
 }
 
+/// Changes that belong together.
+#[derive(Debug)]
+struct Batch {
+    commands: Vec<Command>,
+    /// When the reason for them was seen.
+    since: Option<Instant>,
+}
+
 /// How the thread works.
 #[derive(Debug)]
 pub struct Options {
@@ -95,7 +103,7 @@ pub struct Conflict {
 /// The thread. Dropping this, or [`Self::stop`], ends all answers.
 #[derive(Debug)]
 pub struct Layer2 {
-    commands: mpsc::Sender<Vec<Command>>,
+    commands: mpsc::Sender<Batch>,
     thread: thread::JoinHandle<()>,
 }
 
@@ -118,7 +126,13 @@ impl Layer2 {
 
     /// Hands over changes, to be carried out in this order. Returns false when the thread has ended.
     pub async fn send(&self, commands: Vec<Command>) -> bool {
-        commands.is_empty() || self.commands.send(commands).await.is_ok()
+        self.send_seen(commands, None).await
+    }
+
+    /// The same for changes whose reason was seen at a known time: how long it takes to make new addresses known from
+    /// then on is measured.
+    pub async fn send_seen(&self, commands: Vec<Command>, since: Option<Instant>) -> bool {
+        commands.is_empty() || self.commands.send(Batch { commands, since }).await.is_ok()
     }
 
     /// Ends the thread once nothing is being handed over any more, and waits for it: after that nothing is answered.

@@ -118,7 +118,7 @@ impl Owner {
             self.view.snapshot().map(|snapshot| verdicts(snapshot, seen.touched)).unwrap_or_default();
         let effects = self.installed.advance(verdicts.iter().map(|(key, verdict)| (key, verdict)));
         let has_announced = effects.iter().any(|effect| matches!(effect, Effect::Announce { .. }));
-        let is_running = self.executor.execute(effects).await;
+        let is_running = self.executor.execute(effects, self.stores.watches.take_since()).await;
         if let Some(ring) = self.ring.as_mut() {
             ring.passed(has_announced);
         }

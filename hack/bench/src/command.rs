@@ -1,6 +1,6 @@
 //! The command line, and the bed the scenarios run on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
@@ -9,10 +9,11 @@ use metallb_testbed::{Bed, Options, down};
 
 use crate::bare::{self, Task};
 use crate::figures::Report;
+use crate::layer2::{self, Layer2Plan};
 use crate::pick::Scenario;
 use crate::scenarios;
 
-/// Benchmarks of the controller on the test bed's API server (root).
+/// Benchmarks on the test bed's API server (root): of the controller, or of the part that is named.
 #[derive(Debug, Parser)]
 #[command(name = "metallb-bench", args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
@@ -34,6 +35,8 @@ enum Part {
         condition: bool,
         task: Task,
     },
+    /// The speaker: how soon addresses are made known and answered, and at what price.
+    Layer2(Layer2Plan),
 }
 
 /// What is measured, and how often.
@@ -70,12 +73,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
             runtime()?.block_on(bare::run(&kubeconfig, task, condition))?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(Part::Layer2(plan)) => layer2::measure(&plan),
         None => measure(&arguments.plan),
     }
 }
 
 /// Like the controller's own.
-fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no runtime")
 }
 
@@ -94,15 +98,15 @@ fn measure(plan: &Plan) -> Result<ExitCode> {
     // Threads started in the network of the control plane stay there, and so do the programs they start.
     let report = bed.in_network_of("cp", || runtime()?.block_on(scenarios::run(&plan, &bed.kubeconfig())));
     down(&options)?;
-    tell(&report?, &plan)
+    tell(&report?, plan.json.as_deref(), plan.check)
 }
 
 #[expect(clippy::print_stdout, reason = "the result of a command")]
-fn tell(report: &Report, plan: &Plan) -> Result<ExitCode> {
+pub(crate) fn tell(report: &Report, json: Option<&Path>, check: bool) -> Result<ExitCode> {
     println!("{report}");
-    if let Some(file) = &plan.json {
+    if let Some(file) = json {
         report.add_to(file)?;
     }
-    let failed = plan.check && report.out_of_bounds() > 0;
+    let failed = check && report.out_of_bounds() > 0;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -104,7 +104,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{:width$} {:>22} {:>10} {:>14}  bound",
-            "figure", "controller, median..max", "bare", "ratio, ..max"
+            "figure", "ours, median..max", "bare", "ratio, ..max"
         )?;
         for figure in &self.figures {
             let name = format!("{}: {} [{}]", figure.scenario, figure.name, figure.unit);

@@ -1,10 +1,11 @@
-//! Macro benchmarks of the controller against a real API server, in ratios to a bare client that does nothing but
+//! Macro benchmarks: of speakers on a LAN, and of the controller against a real API server, in ratios to a bare client that does nothing but
 //! the same writes. `make bench` runs them; the README says what is measured and how far to trust it.
 
 mod bare;
 mod cluster;
 mod command;
 mod figures;
+mod layer2;
 mod pick;
 mod requests;
 mod scenarios;

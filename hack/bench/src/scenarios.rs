@@ -81,7 +81,7 @@ impl Values {
 
 async fn idle(run: &mut Run<'_>) -> Result<()> {
     say("idle: no Services");
-    let mut controller = Subject::controller(run.plan, &run.cluster)?;
+    let mut controller = Subject::controller(&run.plan.controller, &run.cluster)?;
     controller.probed_ready().await?;
     at_rest(&controller).await?;
     let memory = controller.memory()?;
@@ -91,7 +91,7 @@ async fn idle(run: &mut Run<'_>) -> Result<()> {
 }
 
 /// Waits until the program does nothing worth mentioning for two seconds.
-async fn at_rest(subject: &Subject) -> Result<()> {
+pub(crate) async fn at_rest(subject: &Subject) -> Result<()> {
     let mut quiet = 0;
     for _ in 0..PATIENCE.as_secs() {
         let before = subject.cpu()?;
@@ -101,11 +101,11 @@ async fn at_rest(subject: &Subject) -> Result<()> {
             return Ok(());
         }
     }
-    anyhow::bail!("the controller does not come to rest within {PATIENCE:?}")
+    anyhow::bail!("it does not come to rest within {PATIENCE:?}")
 }
 
 #[expect(clippy::print_stderr, reason = "progress of a command")]
-fn say(step: &str) {
+pub(crate) fn say(step: &str) {
     eprintln!("bench: {step}");
 }
 

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use crate::bare::{READY, Task};
 use crate::cluster::{Cluster, POD, SYSTEM, until};
-use crate::command::Plan;
+use crate::layer2::lab;
 
 const PROBES: u16 = 27472;
 const START: Duration = Duration::from_secs(120);
@@ -40,8 +40,8 @@ pub(crate) struct Memory {
 
 impl Subject {
     /// The controller, started as in a pod but without webhooks.
-    pub(crate) fn controller(plan: &Plan, cluster: &Cluster) -> Result<Self> {
-        let mut command = Command::new(&plan.controller);
+    pub(crate) fn controller(controller: &Path, cluster: &Cluster) -> Result<Self> {
+        let mut command = Command::new(controller);
         command.args(["--port=0", &format!("--health-probe-port={PROBES}")]);
         command.args(["--log-level=info", "--webhook-mode=disabled", "--disable-cert-rotation"]);
         command.env_clear();
@@ -51,7 +51,27 @@ impl Subject {
             ("METALLB_BGP_TYPE", "native"),
         ]);
         command.env("KUBECONFIG", &cluster.kubeconfig);
-        Self::start(command, Stdio::null(), log()?)
+        Self::start(command, Stdio::null(), log("controller")?)
+    }
+
+    /// A speaker, started as in a pod on this machine at this address, and member of the ring.
+    pub(crate) fn speaker(
+        speaker: &Path,
+        cluster: &Cluster,
+        (machine, address): (&str, &str),
+    ) -> Result<Self> {
+        let mut command = Command::new(speaker);
+        command.arg("--kubeconfig").arg(&cluster.kubeconfig);
+        command.env_clear();
+        command.envs([
+            ("METALLB_NAMESPACE", SYSTEM),
+            ("METALLB_NODE_NAME", machine),
+            ("METALLB_POD_NAME", &lab::pod_of(machine)),
+            ("METALLB_ML_BIND_ADDR", address),
+            ("METALLB_ML_LABELS", lab::LABEL),
+        ]);
+        let log = log(&format!("speaker-{machine}"))?;
+        Self::start(command, log.try_clone()?, log)
     }
 
     /// The bare client.
@@ -62,7 +82,7 @@ impl Subject {
         Self::start(command, Stdio::piped(), Stdio::inherit())
     }
 
-    fn start(mut command: Command, output: Stdio, errors: Stdio) -> Result<Self> {
+    fn start(mut command: Command, output: impl Into<Stdio>, errors: impl Into<Stdio>) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let what = command.get_program().to_string_lossy().into_owned();
         let started = Instant::now();
@@ -147,12 +167,12 @@ impl Drop for Subject {
     }
 }
 
-/// The controller's log: as in a pod it has somewhere to go, and it is there to be read after a failure.
-fn log() -> Result<Stdio> {
-    let file = Path::new("artifacts/bench/controller.log");
+/// A program's log: as in a pod it has somewhere to go, and it is there to be read after a failure.
+fn log(name: &str) -> Result<File> {
+    let file = Path::new("artifacts/bench").join(name).with_extension("log");
     fs::create_dir_all("artifacts/bench").context("cannot make artifacts/bench")?;
-    let opened = File::options().create(true).append(true).open(file);
-    opened.map(Stdio::from).with_context(|| format!("cannot open {}", file.display()))
+    let opened = File::options().create(true).append(true).open(&file);
+    opened.with_context(|| format!("cannot open {}", file.display()))
 }
 
 async fn probe() -> bool {

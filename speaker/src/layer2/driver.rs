@@ -5,7 +5,7 @@ mod gratuitous;
 mod handing;
 mod links;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until};
 use super::fence::Gate;
 use super::port::{Port, Ready};
 use super::reach::Reach;
-use super::{Command, Conflict, Options};
+use super::{Batch, Command, Conflict, Options};
 use crate::interfaces::Interfaces;
 
 /// What can't be opened, or broke, is tried again after this; each time in a row after twice as long.
@@ -61,6 +61,8 @@ pub(super) struct Driver {
     inbox: SelectAll<BoxStream<'static, Ready>>,
     /// Announcements to send: link and address.
     outbox: VecDeque<(u32, IpAddr)>,
+    /// New addresses not made known on any link yet, and when the reason to announce them was seen.
+    unheard: HashMap<IpAddr, std::time::Instant>,
     /// Links that could not be opened, so that the same failure is told once.
     failing: BTreeSet<u32>,
     /// When to look after broken links again, and how long the pause was.
@@ -100,6 +102,7 @@ impl Driver {
             macs: HashSet::new(),
             inbox: SelectAll::new(),
             outbox: VecDeque::new(),
+            unheard: HashMap::new(),
             failing: BTreeSet::new(),
             retry: None,
             buffer: vec![0; LONGEST_FRAME],
@@ -107,7 +110,7 @@ impl Driver {
     }
 
     /// Works until the sender of commands is gone and nothing is being handed over.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Vec<Command>>) {
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Batch>) {
         self.sync_links();
         loop {
             self.work_off();
@@ -119,7 +122,7 @@ impl Driver {
                 // Changes come first: they are few, and a question must not be answered by yesterday's table.
                 biased;
                 batch = commands.recv(), if !self.is_ending => match batch {
-                    Some(batch) => batch.into_iter().for_each(|command| self.execute(command)),
+                    Some(batch) => self.execute_all(batch),
                     None => self.is_ending = true,
                 },
                 changed = self.interfaces.changed() => match changed {
@@ -160,6 +163,15 @@ impl Driver {
 
     fn now(&self) -> Moment {
         Moment::after_origin(self.started.elapsed())
+    }
+
+    fn execute_all(&mut self, batch: Batch) {
+        for command in batch.commands {
+            if let (Command::Announce { address, .. }, Some(since)) = (&command, batch.since) {
+                self.unheard.insert(*address, since);
+            }
+            self.execute(command);
+        }
     }
 
     fn execute(&mut self, command: Command) {

@@ -1,7 +1,7 @@
 //! Follows kinds of objects into stores, with one coalesced signal when any of them changed.
 
 use std::fmt::{self, Debug};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use kube::runtime::watcher;
@@ -33,8 +33,10 @@ pub struct Watches {
     /// Aborted on drop; a task ends only then, since every error is retried.
     tasks: JoinSet<()>,
     followed: Vec<(&'static str, Ask)>,
-    signal: watch::Sender<()>,
-    seen: watch::Receiver<()>,
+    signal: Signal,
+    seen: watch::Receiver<Option<Instant>>,
+    /// What [`changed`](Self::changed) told last: when the first of those changes was taken in.
+    since: Option<Instant>,
     /// The round of lists that is wanted. In round 0 nobody lists.
     round: watch::Sender<u64>,
 }
@@ -59,9 +61,9 @@ impl Watches {
     }
 
     fn in_round(round: u64) -> Self {
-        let (signal, seen) = watch::channel(());
+        let (signal, seen) = watch::channel(None);
         let (tasks, followed) = (JoinSet::new(), Vec::new());
-        Self { tasks, followed, signal, seen, round: watch::channel(round).0 }
+        Self { tasks, followed, signal: Signal(signal), seen, since: None, round: watch::channel(round).0 }
     }
 
     /// Starts to follow the objects of `api` that `config` selects; `what` names them in logs and probes.
@@ -128,11 +130,17 @@ impl Watches {
     pub async fn changed(&mut self) {
         // The sender lives in self.
         let _ = self.seen.changed().await;
+        self.since = self.signal.take();
+    }
+
+    /// When the first of the changes was taken in that [`changed`](Self::changed) told of last; once.
+    pub fn take_since(&mut self) -> Option<Instant> {
+        self.since.take()
     }
 
     /// Asks for another round, as if something had changed: for work that must be tried again.
     pub fn nudge(&self) {
-        self.signal.send_replace(());
+        self.signal.send();
     }
 
     /// Whether every store has seen its first list.
@@ -169,11 +177,32 @@ impl Watches {
     }
 }
 
+/// That something changed, with the time of the first change nobody has looked at yet.
+#[derive(Clone)]
+struct Signal(watch::Sender<Option<Instant>>);
+
+impl Signal {
+    fn send(&self) {
+        self.0.send_modify(|since| {
+            since.get_or_insert_with(Instant::now);
+        });
+    }
+
+    fn take(&self) -> Option<Instant> {
+        let mut since = None;
+        self.0.send_if_modified(|waiting| {
+            since = waiting.take();
+            false
+        });
+        since
+    }
+}
+
 /// The task behind one store.
 struct Follower<T> {
     store: Store<T>,
     what: &'static str,
-    signal: watch::Sender<()>,
+    signal: Signal,
     round: watch::Receiver<u64>,
 }
 
@@ -249,7 +278,7 @@ impl<T: Held> Follower<T> {
             }
             watcher::Event::Delete(object) => self.store.delete(&object),
         }
-        self.signal.send_replace(());
+        self.signal.send();
     }
 
     fn complain(&self, object: &Wire<T>) {
@@ -274,7 +303,7 @@ impl<T: Held> Follower<T> {
         tracing::warn!(what = self.what, error = text, "can't follow, trying again");
         // Readiness tells the reason: let the owner look.
         if !self.store.is_synced() {
-            self.signal.send_replace(());
+            self.signal.send();
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<bool> {
     for number in 1..=run.plan.repeat {
         run.cluster.reset().await?;
         say(&format!("fill {number}: controller"));
-        ours.push(turn(run, Subject::controller(run.plan, &run.cluster)?).await?);
+        ours.push(turn(run, Subject::controller(&run.plan.controller, &run.cluster)?).await?);
         condition = check(run).await?;
         run.cluster.reset().await?;
         say(&format!("fill {number}: bare client"));
@@ -49,7 +49,7 @@ pub(super) async fn assign(run: &Run<'_>) -> Result<()> {
     say("assigning what has no address");
     // What the bare client gave may not be what a controller would have given.
     run.cluster.reset().await?;
-    turn(run, Subject::controller(run.plan, &run.cluster)?).await.map(drop)
+    turn(run, Subject::controller(&run.plan.controller, &run.cluster)?).await.map(drop)
 }
 
 async fn turn(run: &Run<'_>, subject: Subject) -> Result<Turn> {

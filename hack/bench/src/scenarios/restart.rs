@@ -49,7 +49,7 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<()> {
 async fn start(run: &Run<'_>, starts: &mut Starts) -> Result<Subject> {
     let mut sight = Sight::begin(&run.cluster.client).await?;
     let before = run.requests().await?;
-    let mut controller = Subject::controller(run.plan, &run.cluster)?;
+    let mut controller = Subject::controller(&run.plan.controller, &run.cluster)?;
     let ready = controller.probed_ready().await?;
     run.cluster.create_service("new".to_owned()).await?;
     let served = sight.one("new", PATIENCE).await?;

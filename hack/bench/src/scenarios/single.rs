@@ -26,7 +26,7 @@ pub(super) async fn run(run: &mut Run<'_>, condition: bool) -> Result<()> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for number in 1..=run.plan.repeat {
         say(&format!("single {number}: controller"));
-        let mut controller = Subject::controller(run.plan, &run.cluster)?;
+        let mut controller = Subject::controller(&run.plan.controller, &run.cluster)?;
         controller.probed_ready().await?;
         ours.push(turn(run, controller).await?);
         say(&format!("single {number}: bare client"));

@@ -30,7 +30,11 @@ impl Driver {
             self.queue(address);
         }
         for _ in 0..ROUNDS_AT_ONCE {
-            let Some((index, address)) = self.outbox.pop_front() else { return };
+            let Some((index, address)) = self.outbox.pop_front() else {
+                // What is still unheard has nowhere to be made known, or must not be.
+                self.unheard.clear();
+                return;
+            };
             self.send_gratuitous(index, address);
         }
     }
@@ -50,6 +54,9 @@ impl Driver {
         }
         match port.announce(address) {
             Ok(frames) => {
+                if let Some(since) = self.unheard.remove(&address) {
+                    self.metrics.announce.observe(since.elapsed().as_secs_f64());
+                }
                 let label = address.to_string();
                 self.metrics.gratuitous_sent.with_label_values(&[label.as_str()]).inc_by(frames);
             }

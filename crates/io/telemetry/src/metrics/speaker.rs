@@ -1,8 +1,12 @@
 //! `metallb_speaker_*` and `metallb_layer2_*`: what a node announces and answers.
 
-use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::RegisterError;
+
+/// Around the bounds that are promised: 2 ms and 10 ms.
+const ANNOUNCE_SECONDS: &[f64] =
+    &[0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
 /// The series of a speaker. Layer 2 counters carry no `_total`: the original's do not either.
 #[derive(Clone, Debug)]
@@ -17,6 +21,8 @@ pub struct SpeakerMetrics {
     pub gratuitous_sent: IntCounterVec,
     /// Frames by which another station claims an announced address; label `ip`.
     pub conflicts: IntCounterVec,
+    /// From seeing why an address is to be announced to the first frame that makes it known.
+    pub announce: Histogram,
 }
 
 impl SpeakerMetrics {
@@ -26,9 +32,16 @@ impl SpeakerMetrics {
             &["service", "protocol", "node", "ip"],
         )?;
         registry.register(Box::new(announced.clone()))?;
+        let announce = HistogramOpts::new(
+            "metallb_layer2_announce_seconds",
+            "From seeing the change that makes this node announce an address to the first frame that makes it known.",
+        );
+        let announce = Histogram::with_opts(announce.buckets(ANNOUNCE_SECONDS.to_vec()))?;
+        registry.register(Box::new(announce.clone()))?;
         let counter = |name: &str, help: &str| layer2_counter(registry, name, help);
         Ok(Self {
             announced,
+            announce,
             requests_received: counter(
                 "requests_received",
                 "ARP requests and neighbour solicitations received for announced addresses.",
