@@ -8,8 +8,10 @@ mod kinds;
 mod many;
 mod netns;
 mod process;
+mod replug;
 mod stall;
 mod storm;
+mod tools;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
@@ -48,13 +50,18 @@ impl Wire {
     }
 
     fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options::default();
+        change(&mut options);
+        Self::connected_by(options, connect)
+    }
+
+    fn connected_by(mut options: Options, connect: impl FnOnce(&Namespace, &Namespace)) -> Self {
         let (node, client) = (Namespace::new(), Namespace::new());
         connect(&node, &client);
         let metrics = Metrics::default();
         let counters = metrics.speaker().unwrap();
         let (told, conflicts) = tokio::sync::mpsc::channel(8);
-        let mut options = Options { conflicts: Some(told), ..Options::default() };
-        change(&mut options);
+        options.conflicts = Some(told);
         let (runtime, layer2, interfaces) = node.run(move || {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -22,7 +22,8 @@ const STEP: Duration = Duration::from_millis(1);
 /// A station that speaks ARP and nothing else.
 pub(crate) struct Prober {
     socket: PacketSocket,
-    runtime: Runtime,
+    /// None while it is being dropped.
+    runtime: Option<Runtime>,
     mac: MacAddr,
     address: Ipv4Addr,
     buffer: Vec<u8>,
@@ -37,6 +38,13 @@ pub(crate) struct Sighting {
     pub(crate) answered: Instant,
 }
 
+impl Drop for Prober {
+    fn drop(&mut self) {
+        // Also where nothing may block. It runs nothing that would have to end.
+        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
+    }
+}
+
 impl Prober {
     /// On the client's interface.
     pub(crate) fn start(bed: &Bed) -> Result<Self> {
@@ -49,7 +57,7 @@ impl Prober {
             let mac = link.mac.context("the client's eth0 has no hardware address")?;
             let socket = PacketSocket::open(Protocol::Arp, link.index, &Targets::default())?;
             drop(entered);
-            Ok(Self { socket, runtime, mac, address, buffer: vec![0; LONGEST_FRAME] })
+            Ok(Self { socket, runtime: Some(runtime), mac, address, buffer: vec![0; LONGEST_FRAME] })
         })
     }
 
@@ -133,7 +141,8 @@ impl Prober {
             return Ok(ArpFrame::decode(frame).ok());
         }
         let socket = &self.socket;
-        let ready = self.runtime.block_on(async { timeout(patience, socket.readable()).await });
+        let Some(runtime) = &self.runtime else { return Ok(None) };
+        let ready = runtime.block_on(async { timeout(patience, socket.readable()).await });
         if ready.is_err() {
             return Ok(None);
         }

@@ -81,8 +81,8 @@ impl Run<'_> {
         self.hold(half..self.plan.addresses).await?;
         let resident = self.speaker.memory()?.resident;
         self.add("full", "resident memory", "MB", (Bound::Each(30.0), vec![resident]));
-        self.answers()?;
-        self.flood()
+        // The prober waits by a runtime of its own.
+        tokio::task::block_in_place(|| self.answers().and_then(|()| self.flood()))
     }
 
     async fn idle(&mut self) -> Result<()> {

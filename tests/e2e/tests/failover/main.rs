@@ -79,10 +79,13 @@ fn node_unplugged(cluster: &Cluster) -> Result<()> {
     let owner = lan::wait_owner(&cluster.bed, four, None, REACTION)?;
     let start = Instant::now();
     cluster.bed.unplug(&owner)?;
+    // Both before anything is fetched: a fetch may first reach the pod on the node that is gone, and wait for that.
     for address in [four, six] {
         let next = lan::wait_owner(&cluster.bed, address, Some(&owner), MOVED)?;
         report(&format!("{owner} unplugged, {next} answers for {address} after"), start.elapsed());
-        lan::forget_neighbours(&cluster.bed)?;
+    }
+    lan::forget_neighbours(&cluster.bed)?;
+    for address in [four, six] {
         lan::fetch(&cluster.bed, address)?;
     }
     cluster.bed.plug(&owner)?;

@@ -1,0 +1,79 @@
+//! A cable that is pulled out of a switch and put back: the node's interface stays up and loses its carrier.
+
+use std::time::Instant;
+
+use super::*;
+
+/// The kernel keeps addresses and groups of a link without carrier, so nothing has to be found out anew: an answer comes
+/// with the first question. Duplicate address detection alone, begun anew, would take a second and more.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Node and client, each on a port of a switch that snoops on multicast, as real ones do.
+fn connect_by_switch(node: &Namespace, client: &Namespace, switch: &Namespace) {
+    switch.sh("ip link add br0 type bridge mcast_snooping 1");
+    switch.sh("ip link set br0 up");
+    node.connect("eth0", NODE_MAC, switch, "node");
+    client.connect("eth0", "02:00:00:00:00:50", switch, "client");
+    for port in ["node", "client"] {
+        switch.sh(&format!("ip link set {port} master br0"));
+        switch.sh(&format!("ip link set {port} up"));
+    }
+    client.sh("ip addr add 192.0.2.50/24 dev eth0");
+    client.sh("ip addr add 2001:db8::50/64 dev eth0 nodad");
+    until_no_tentative(node, "eth0");
+    until_no_tentative(client, "eth0");
+}
+
+#[test]
+fn both_families_are_answered_as_soon_as_a_cable_is_back_each_time() {
+    let switch = Namespace::new();
+    let wire =
+        Wire::connected_by(Options::default(), |node, client| connect_by_switch(node, client, &switch));
+    for address in [V4, V6] {
+        wire.announce(address);
+        wire.until_answered(address);
+    }
+    let group = || wire.node.sh("ip -6 maddr show dev eth0");
+    for round in 0..3 {
+        switch.sh("ip link set node down");
+        for address in [V4, V6] {
+            wire.until_silent(address);
+        }
+        switch.sh("ip link set node up");
+        let plugged = Instant::now();
+        for address in [V6, V4] {
+            wire.until_answered(address);
+        }
+        // Two programs were started meanwhile, and each has a second for its question.
+        assert!(plugged.elapsed() < AT_ONCE, "round {round}: {:?}", plugged.elapsed());
+        assert!(group().contains("ff02::1:ff01:200"), "{}", group());
+    }
+}
+
+#[test]
+fn a_neighbour_learns_by_itself_that_both_families_are_back() {
+    let switch = Namespace::new();
+    let wire =
+        Wire::connected_by(Options::default(), |node, client| connect_by_switch(node, client, &switch));
+    for address in [V4, V6] {
+        wire.announce(address);
+        wire.until_answered(address);
+    }
+    switch.sh("ip link set node down");
+    until("the loss is published", DEADLINE, || {
+        let is_lost = wire.interfaces.borrow().iter().any(|it| it.name == "eth0" && !it.has_carrier);
+        Ok(seen(is_lost, ""))
+    })
+    .unwrap();
+    for address in [V4, V6] {
+        wire.client.sh(&format!("ip neigh replace {address} lladdr 02:00:00:00:00:99 nud stale dev eth0"));
+    }
+    switch.sh("ip link set node up");
+    for address in [V4, V6] {
+        until("the client knows the owner again", DEADLINE, || {
+            let text = wire.client.sh(&format!("ip neigh show {address}"));
+            Ok(seen(text.contains(NODE_MAC), text))
+        })
+        .unwrap();
+    }
+}
