@@ -4,6 +4,7 @@
 //! Runs on a thread of its own with a runtime of its own: a heartbeat must not wait behind the API server's answers.
 
 mod beats;
+mod budget;
 mod codec;
 mod datagrams;
 mod driver;

@@ -26,6 +26,7 @@ use super::ports::{Ports, own_address};
 use super::quota::Quota;
 use super::secret::Secret;
 use super::settings::RingSettings;
+use super::streams::Partner;
 
 /// The longest datagram there can be.
 const LONGEST: usize = 65_535;
@@ -61,6 +62,8 @@ pub(super) struct Driver {
     /// The members that count: names and addresses.
     names: BTreeMap<SocketAddr, String>,
     addresses: BTreeSet<IpAddr>,
+    /// Who sends with the new secret already, while there are two.
+    ahead: BTreeSet<IpAddr>,
     next_review: Duration,
     /// Whether the list may be another one than was published last.
     is_stale: bool,
@@ -127,12 +130,11 @@ impl Driver {
             meta: Vec::new(),
         };
         let now = since_boot();
-        let (keyring, keys) = (secret.keyring(), secret.keys());
         let beats = settings
             .heartbeats
-            .map(|beats| Beats::new(&settings.name, address, beats, keys, metrics.clone()));
+            .map(|beats| Beats::new(&settings.name, address, beats, secret.keys(), metrics.clone()));
         Self {
-            codec: Arc::new(Codec { settings: settings.profile.clone(), keyring }),
+            codec: Arc::new(Codec::new(&secret, &settings.profile)),
             machine: Machine::new(identity, settings.profile.clone(), rand::random(), now),
             settings,
             secret,
@@ -143,6 +145,7 @@ impl Driver {
             lines: Quota::new(now),
             names: BTreeMap::new(),
             addresses: BTreeSet::new(),
+            ahead: BTreeSet::new(),
             next_review: now,
             is_stale: true,
             leaving: None,
@@ -165,9 +168,8 @@ impl Driver {
                     error = logs::chain(&error),
                     "memberlist's socket fails, opening another one"
                 );
-                drop(ports);
                 ports = tokio::select! {
-                    ports = Ports::get(bind) => ports,
+                    ports = ports.replace(bind) => ports,
                     _ = &mut inputs.stop, if self.leaving.is_none() => return,
                 };
             }
@@ -241,9 +243,9 @@ impl Driver {
             beats.count();
         }
         if self.secret.review(now) {
-            tracing::info!("memberlist: the secret has changed, accepting the old one and the new one");
-            let settings = self.codec.settings.clone();
-            self.codec = Arc::new(Codec { settings, keyring: self.secret.keyring() });
+            tracing::info!(phase = self.secret.phase(), "memberlist: the secret changes");
+            self.codec = Arc::new(Codec::new(&self.secret, &self.settings.profile));
+            self.ahead.clear();
             if let Some(beats) = self.beats.as_mut() {
                 beats.set_keys(self.secret.keys());
             }
@@ -264,15 +266,17 @@ impl Driver {
         while let Some(action) = self.machine.poll() {
             match action {
                 Action::Send { to, with_checksum, bodies } => {
-                    if let Err(error) = ports.datagrams.send(to, &self.codec.seal(&bodies, with_checksum)) {
+                    let sealed = self.codec.seal(&bodies, with_checksum, self.ahead.contains(&to.ip()));
+                    if let Err(error) = ports.datagrams.send(to, &sealed) {
                         tracing::debug!(%to, error = logs::chain(&error), "memberlist: a datagram is not sent");
                     }
                 }
                 Action::PushPull { to, node } => {
-                    self.exchanges.sync(to, node, self.machine.local_state(false), self.codec.clone());
+                    let state = self.machine.local_state(false);
+                    self.exchanges.sync(self.partner(to), node, state);
                 }
                 Action::StreamPing { to, ping, within } => {
-                    self.exchanges.ping(to, ping, within, self.codec.clone());
+                    self.exchanges.ping(self.partner(to), ping, within);
                 }
                 Action::Event(event) => {
                     self.is_stale = true;
@@ -292,8 +296,12 @@ impl Driver {
 
     fn join(&mut self, candidates: &BTreeSet<IpAddr>, now: Duration) {
         for address in self.joins.due(candidates, &self.addresses, now) {
-            let to = SocketAddr::new(address, self.settings.port);
-            self.exchanges.join(to, self.machine.local_state(true), self.codec.clone());
+            let partner = self.partner(SocketAddr::new(address, self.settings.port));
+            self.exchanges.join(partner, self.machine.local_state(true));
         }
+    }
+
+    fn partner(&self, address: SocketAddr) -> Partner {
+        Partner { address, is_ahead: self.ahead.contains(&address.ip()), codec: self.codec.clone() }
     }
 }

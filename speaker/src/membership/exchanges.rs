@@ -5,16 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metallb_membership::wire::message::{Ping, PushPull, StreamMessage};
+use metallb_membership::wire::stream::MOST_BYTES;
 use metallb_telemetry::logs;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::budget::Budget;
 use super::codec::Codec;
-use super::streams::{self, ExchangeError, Question};
+use super::streams::{self, CHUNK, ExchangeError, Partner, Question};
 
 /// Connections of others at a time, as many as the original takes.
 const MOST_SERVED: usize = 128;
+/// Bytes taken from all of them together before it is known whether they may ask: two of the largest messages there are,
+/// and beside them what each of a ring of some hundred sends.
+const MOST_RECEIVED: usize = 2 * MOST_BYTES;
 /// Questions that wait for the driver: one for each connection.
 const MOST_QUESTIONS: usize = MOST_SERVED;
 
@@ -38,6 +43,7 @@ pub(super) enum Outcome {
 pub(super) struct Exchanges {
     tasks: JoinSet<Outcome>,
     served: Arc<()>,
+    received: Budget,
     ask: mpsc::Sender<Question>,
     asked: mpsc::Receiver<Question>,
 }
@@ -45,7 +51,7 @@ pub(super) struct Exchanges {
 impl Exchanges {
     pub(super) fn new() -> Self {
         let (ask, asked) = mpsc::channel(MOST_QUESTIONS);
-        Self { tasks: JoinSet::new(), served: Arc::new(()), ask, asked }
+        Self { tasks: JoinSet::new(), served: Arc::new(()), received: Budget::of(MOST_RECEIVED), ask, asked }
     }
 
     /// The next question or outcome. Safe to cancel.
@@ -62,29 +68,29 @@ impl Exchanges {
         if Arc::strong_count(&self.served) > MOST_SERVED {
             return false;
         }
-        let (slot, driver) = (self.served.clone(), self.ask.clone());
+        let (slot, driver, share) = (self.served.clone(), self.ask.clone(), self.received.share(CHUNK));
         self.tasks.spawn(async move {
-            let served = streams::serve(stream, from, codec, driver).await;
+            let served = streams::serve(stream, from, codec, (driver, share)).await;
             drop(slot);
             served.map_or_else(|error| Outcome::Failed { from, error }, |()| Outcome::Nothing)
         });
         true
     }
 
-    pub(super) fn join(&mut self, to: SocketAddr, state: PushPull, codec: Arc<Codec>) {
+    pub(super) fn join(&mut self, with: Partner, state: PushPull) {
         self.tasks.spawn(async move {
-            Outcome::Joined { address: to.ip(), answer: push_pull(to, state, codec).await }
+            Outcome::Joined { address: with.address.ip(), answer: push_pull(with, state).await }
         });
     }
 
-    pub(super) fn sync(&mut self, to: SocketAddr, node: String, state: PushPull, codec: Arc<Codec>) {
-        self.tasks.spawn(async move { Outcome::Synced { node, answer: push_pull(to, state, codec).await } });
+    pub(super) fn sync(&mut self, with: Partner, node: String, state: PushPull) {
+        self.tasks.spawn(async move { Outcome::Synced { node, answer: push_pull(with, state).await } });
     }
 
-    pub(super) fn ping(&mut self, to: SocketAddr, ping: Ping, within: Duration, codec: Arc<Codec>) {
+    pub(super) fn ping(&mut self, whom: Partner, ping: Ping, within: Duration) {
         self.tasks.spawn(async move {
-            let sequence = ping.sequence;
-            match streams::ask(to, &StreamMessage::Ping(ping), codec, within).await {
+            let (sequence, to) = (ping.sequence, whom.address);
+            match streams::ask(&whom, &StreamMessage::Ping(ping), within).await {
                 Ok(StreamMessage::Ack { sequence: acked, .. }) if acked == sequence => {
                     Outcome::Pinged { sequence }
                 }
@@ -105,9 +111,9 @@ pub(super) enum Next {
     Outcome(Outcome),
 }
 
-async fn push_pull(to: SocketAddr, state: PushPull, codec: Arc<Codec>) -> Result<PushPull, ExchangeError> {
-    let within = codec.settings.tcp_timeout;
-    match streams::ask(to, &StreamMessage::PushPull(state), codec, within).await? {
+async fn push_pull(with: Partner, state: PushPull) -> Result<PushPull, ExchangeError> {
+    let within = with.codec.settings.tcp_timeout;
+    match streams::ask(&with, &StreamMessage::PushPull(state), within).await? {
         StreamMessage::PushPull(theirs) => Ok(theirs),
         _ => Err(ExchangeError::Unexpected),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metallb_telemetry::logs;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::datagrams::Datagrams;
 
@@ -20,11 +20,22 @@ const BREATH: Duration = Duration::from_millis(100);
 pub(super) struct Ports {
     pub(super) datagrams: Datagrams,
     listener: TcpListener,
+    opened: Instant,
 }
 
 impl Ports {
     async fn bind(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self { datagrams: Datagrams::bind(address)?, listener: TcpListener::bind(address).await? })
+        let (datagrams, listener) = (Datagrams::bind(address)?, TcpListener::bind(address).await?);
+        Ok(Self { datagrams, listener, opened: Instant::now() })
+    }
+
+    /// Others in the place of these, which failed. Those that failed soon after they were opened would do so again:
+    /// there is a pause then.
+    pub(super) async fn replace(self, address: SocketAddr) -> Self {
+        let earliest = self.opened + PAUSE;
+        drop(self);
+        sleep_until(earliest).await;
+        Self::get(address).await
     }
 
     /// Tries until both are there. Says so when they are not, once.
@@ -85,6 +96,15 @@ mod tests {
         assert!(!waiting.is_finished());
         drop(taken);
         tokio::time::timeout(PAUSE * 5, waiting).await.expect("still waiting").unwrap();
+    }
+
+    #[tokio::test]
+    async fn sockets_that_fail_again_and_again_are_opened_once_a_second() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let ports = Ports::get(address).await;
+        let began = ports.opened;
+        let ports = ports.replace(address).await;
+        assert!(ports.opened >= began + PAUSE, "{:?}", ports.opened - began);
     }
 
     #[test]

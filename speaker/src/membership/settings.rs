@@ -62,12 +62,32 @@ impl Heartbeats {
 /// When the file is there and can't be used.
 pub fn profile(file: &Path, is_wan: bool) -> Result<Settings, ConfigError> {
     match std::fs::read_to_string(file) {
-        Ok(text) => Settings::parse_file(&text).map_err(|error| ConfigError::Parse(file.to_owned(), error)),
+        Ok(text) => {
+            let settings =
+                Settings::parse_file(&text).map_err(|error| ConfigError::Parse(file.to_owned(), error))?;
+            for (key, effect) in remarks(&settings) {
+                tracing::warn!(file = %file.display(), key, effect, "memberlist: zero, or left out of the file");
+            }
+            Ok(settings)
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Ok(if is_wan { Settings::wan() } else { Settings::lan() })
         }
         Err(error) => Err(ConfigError::Read(file.to_owned(), error)),
     }
+}
+
+/// Settings that are zero, as those are that a file leaves out, and what that means. The original says nothing.
+fn remarks(settings: &Settings) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let Settings { udp_buffer_size, gossip_nodes, retransmit_mult, suspicion_mult, .. } = settings;
+    [
+        (*udp_buffer_size == 0, "UDPBufferSize", "no news go with pings or gossip"),
+        (*gossip_nodes == 0, "GossipNodes", "news are not gossiped"),
+        (*retransmit_mult == 0, "RetransmitMult", "news are passed on once"),
+        (*suspicion_mult == 0, "SuspicionMult", "a member that misses one probe is dead at once"),
+    ]
+    .into_iter()
+    .filter_map(|(is_zero, key, effect)| is_zero.then_some((key, effect)))
 }
 
 #[cfg(test)]
@@ -98,6 +118,14 @@ mod tests {
             let read = profile(&there, is_wan).unwrap();
             assert_eq!((read.tcp_timeout.as_secs(), read.suspicion_mult), (9, 5));
         }
+    }
+
+    #[test]
+    fn what_a_file_leaves_out_is_remarked_upon_where_zero_takes_something_away() {
+        let keys = |settings: &Settings| remarks(settings).map(|(key, _)| key).collect::<Vec<_>>();
+        let read = Settings::parse_file(FILE).unwrap();
+        assert_eq!(keys(&read), ["UDPBufferSize", "GossipNodes", "RetransmitMult"]);
+        assert!(keys(&Settings::lan()).is_empty() && keys(&Settings::wan()).is_empty());
     }
 
     #[test]

@@ -13,10 +13,11 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{error::Elapsed, timeout};
 
+use super::budget::Share;
 use super::codec::Codec;
 
 /// Bytes read at a time.
-const CHUNK: usize = 16 * 1024;
+pub(super) const CHUNK: usize = 16 * 1024;
 
 /// An exchange failed.
 #[derive(Debug, Error)]
@@ -37,6 +38,8 @@ pub(super) enum ExchangeError {
     Refused(String),
     #[error("not what was asked for")]
     Unexpected,
+    #[error("others send too much at the moment")]
+    Crowded,
 }
 
 /// What somebody wants to know over a connection.
@@ -44,6 +47,8 @@ pub(super) enum ExchangeError {
 pub(super) struct Question {
     pub(super) from: SocketAddr,
     pub(super) message: StreamMessage,
+    /// Whether who asks sends with the new secret already.
+    pub(super) is_ahead: bool,
     /// Takes the answer; none ends the connection.
     pub(super) answer: oneshot::Sender<Option<StreamMessage>>,
 }
@@ -53,13 +58,14 @@ pub(super) async fn serve(
     mut stream: TcpStream,
     from: SocketAddr,
     codec: Arc<Codec>,
-    driver: mpsc::Sender<Question>,
+    (driver, mut share): (mpsc::Sender<Question>, Share),
 ) -> Result<(), ExchangeError> {
     let patience = codec.settings.tcp_timeout;
-    let message = match timeout(patience, receive(&mut stream, &codec)).await? {
+    let received = timeout(patience, receive(&mut stream, &codec, Some(&mut share))).await?;
+    let (message, is_ahead) = match received {
         Err(ExchangeError::Malformed(error)) => {
             // As the original does, which then names the reason in its log.
-            let refusal = codec.write(&StreamMessage::Error(error.to_string()));
+            let refusal = codec.write(&StreamMessage::Error(error.to_string()), false);
             let _said = timeout(patience, stream.write_all(&refusal)).await;
             return Err(error.into());
         }
@@ -67,25 +73,36 @@ pub(super) async fn serve(
     };
     let (answer, answered) = oneshot::channel();
     // A driver that has ended, or has nothing to say, ends the connection.
-    let question = Question { from, message, answer };
+    let question = Question { from, message, is_ahead, answer };
     if driver.send(question).await.is_err() {
         return Ok(());
     }
     let Ok(Some(answer)) = answered.await else { return Ok(()) };
-    timeout(patience, stream.write_all(&codec.write(&answer))).await?.map_err(ExchangeError::Send)
+    drop(share);
+    let answer = codec.write(&answer, is_ahead);
+    timeout(patience, stream.write_all(&answer)).await?.map_err(ExchangeError::Send)
+}
+
+/// Whom to ask, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Partner {
+    pub(super) address: SocketAddr,
+    /// Whether it sends with the new secret already.
+    pub(super) is_ahead: bool,
+    pub(super) codec: Arc<Codec>,
 }
 
 /// Asks one question over a connection of its own.
 pub(super) async fn ask(
-    to: SocketAddr,
+    partner: &Partner,
     message: &StreamMessage,
-    codec: Arc<Codec>,
     within: Duration,
 ) -> Result<StreamMessage, ExchangeError> {
+    let Partner { address, is_ahead, codec } = partner;
     timeout(within, async {
-        let mut stream = TcpStream::connect(to).await.map_err(ExchangeError::Connect)?;
-        stream.write_all(&codec.write(message)).await.map_err(ExchangeError::Send)?;
-        match receive(&mut stream, &codec).await? {
+        let mut stream = TcpStream::connect(address).await.map_err(ExchangeError::Connect)?;
+        stream.write_all(&codec.write(message, *is_ahead)).await.map_err(ExchangeError::Send)?;
+        match receive(&mut stream, codec, None).await?.0 {
             StreamMessage::Error(why) => Err(ExchangeError::Refused(why)),
             answer => Ok(answer),
         }
@@ -93,8 +110,13 @@ pub(super) async fn ask(
     .await?
 }
 
-/// The next message; its size is bounded by the reader.
-async fn receive(stream: &mut TcpStream, codec: &Codec) -> Result<StreamMessage, ExchangeError> {
+/// The next message, and whether its writer is ahead. Its size is bounded by the reader, and by what strangers have
+/// left of theirs.
+async fn receive(
+    stream: &mut TcpStream,
+    codec: &Codec,
+    mut share: Option<&mut Share>,
+) -> Result<(StreamMessage, bool), ExchangeError> {
     let mut reader = codec.reader();
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -104,6 +126,9 @@ async fn receive(stream: &mut TcpStream, codec: &Codec) -> Result<StreamMessage,
         let length = stream.read(&mut chunk).await.map_err(ExchangeError::Receive)?;
         if length == 0 {
             return Err(ExchangeError::Ended);
+        }
+        if share.as_mut().is_some_and(|share| !share.take(length * reader.copies())) {
+            return Err(ExchangeError::Crowded);
         }
         reader.push(chunk.get(..length).unwrap_or_default());
     }

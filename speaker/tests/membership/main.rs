@@ -11,3 +11,5 @@ mod ours;
 mod secrets;
 #[cfg(test)]
 mod starting;
+#[cfg(test)]
+mod strangers;

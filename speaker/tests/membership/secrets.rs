@@ -44,11 +44,41 @@ async fn a_new_secret_is_accepted_before_anybody_sends_with_it() {
     us.until(&["go-1", "rs-2", "rs-3"]).await;
     more.until(&["go-1", "rs-2", "rs-3"]).await;
     std::fs::write(&file, new).unwrap();
-    // Each looks at the file every two seconds; a member that starts now knows only the new one.
+    // Each looks at the file every two seconds.
     us.quiet(Duration::from_secs(5)).await;
+    // A member that starts now knows only the new one: those that know both speak to it with that.
+    let mut newcomer = Ours::start(settings(4), &[net.ip(2), net.ip(3)]);
+    newcomer.until(&["go-1", "rs-2", "rs-3", "rs-4"]).await;
+    for member in [&mut us, &mut more] {
+        member.until(&["go-1", "rs-2", "rs-3", "rs-4"]).await;
+        member.quiet(Duration::from_secs(4)).await;
+    }
+    newcomer.membership.leave().await;
+    us.until(&["go-1", "rs-2", "rs-3"]).await;
+    more.until(&["go-1", "rs-2", "rs-3"]).await;
     them.command("add-secret", &hex(new)).unwrap();
     them.command("use-secret", &hex(new)).unwrap();
     us.quiet(Duration::from_secs(5)).await;
     more.quiet(Duration::from_millis(1)).await;
     assert_eq!(them.members().unwrap(), ["go-1", "rs-2", "rs-3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ring_without_a_secret_gets_one_node_by_node_without_a_gap() {
+    let net = Net::new();
+    let files = [1, 2, 3].map(|host| secret_file(&format!("first-{host}"), ""));
+    let [mut first, mut second, mut third] = [1, 2, 3].map(|host| {
+        let mut settings = net.ours(host);
+        settings.secret = Some(files[usize::from(host) - 1].clone());
+        settings.heartbeats = heartbeats();
+        Ours::start(settings, &[net.ip(1), net.ip(2), net.ip(3)])
+    });
+    for member in [&mut first, &mut second, &mut third] {
+        member.until(&["rs-1", "rs-2", "rs-3"]).await;
+    }
+    for file in &files {
+        std::fs::write(file, "the first secret").unwrap();
+        let time = Duration::from_secs(3);
+        tokio::join!(first.quiet(time), second.quiet(time), third.quiet(time));
+    }
 }

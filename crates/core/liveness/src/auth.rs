@@ -13,7 +13,20 @@ const LABEL: &[u8] = b"metallb liveness 1";
 
 /// The keys of a ring. The first signs; all of them are accepted, so that a secret can be changed node by node.
 #[derive(Clone, Debug, Default)]
-pub struct Keys(Vec<Key>);
+pub struct Keys {
+    keys: Vec<Key>,
+    /// While a ring without a secret gets one: what is done beside the keys.
+    beside: Option<Plain>,
+}
+
+/// What becomes of datagrams without a tag while there are keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Plain {
+    /// They are believed by their source address.
+    Accepted,
+    /// The same, and none with a tag are sent yet.
+    Sent,
+}
 
 impl Keys {
     /// No keys: datagrams are believed by their source address.
@@ -25,18 +38,25 @@ impl Keys {
     /// Keys derived from memberlist's secrets, the primary one first. Empty ones are none, as they are for memberlist.
     #[must_use]
     pub fn derive<'a>(secrets: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        Self(secrets.into_iter().filter(|secret| !secret.is_empty()).map(derived).collect())
+        let secrets = secrets.into_iter().filter(|secret| !secret.is_empty());
+        Self { keys: secrets.map(derived).collect(), beside: None }
     }
 
-    /// Whether datagrams carry no tag.
+    /// Takes datagrams without a tag, too: not every member has a key yet.
+    #[must_use]
+    pub fn beside(self, plain: Option<Plain>) -> Self {
+        Self { beside: plain, ..self }
+    }
+
+    /// Whether datagrams without a tag are believed, by their source address.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty() || self.beside.is_some()
     }
 
-    /// Adds the tag, if there are keys.
+    /// Adds the tag, if there are keys to sign with.
     pub(crate) fn sign(&self, bytes: &mut Vec<u8>) {
-        if let Some(key) = self.0.first() {
+        if let Some(key) = self.keys.first().filter(|_| self.beside != Some(Plain::Sent)) {
             let tag = hmac::sign(key, bytes);
             bytes.extend(tag.as_ref().iter().take(TAG));
         }
@@ -44,11 +64,12 @@ impl Keys {
 
     /// The signed part of a datagram; nothing if no key fits.
     pub(crate) fn verify<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        if self.is_plain() {
-            return Some(bytes);
-        }
-        let (signed, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG)?)?;
-        self.0.iter().any(|key| is_equal(hmac::sign(key, signed).as_ref(), tag)).then_some(signed)
+        let tagged = bytes.len().checked_sub(TAG).and_then(|length| bytes.split_at_checked(length));
+        let fits = |(signed, tag): &(&[u8], &[u8])| {
+            self.keys.iter().any(|key| is_equal(hmac::sign(key, signed).as_ref(), tag))
+        };
+        let signed = tagged.filter(fits).map(|(signed, _)| signed);
+        signed.or_else(|| self.is_plain().then_some(bytes))
     }
 }
 
@@ -98,6 +119,34 @@ mod tests {
         assert_eq!(keys.verify(b"beat"), None, "without a tag");
         assert_eq!(keys.verify(&signed_by(&[])), None, "from one without keys");
         assert_eq!(Keys::plain().verify(b"beat"), Some(&b"beat"[..]));
+    }
+
+    #[test]
+    fn a_ring_that_gets_its_first_secret_goes_over_node_by_node() {
+        let keys = Keys::derive([&b"first"[..]]);
+        let (plain, before, after) = (
+            Keys::plain(),
+            keys.clone().beside(Some(Plain::Sent)),
+            keys.clone().beside(Some(Plain::Accepted)),
+        );
+        let understands = |reader: &Keys, writer: &Keys| {
+            let mut bytes = b"a heartbeat of some length".to_vec();
+            writer.sign(&mut bytes);
+            reader.verify(&bytes) == Some(b"a heartbeat of some length")
+        };
+        for (one, other, both) in [
+            (&plain, &before, true),
+            (&before, &before, true),
+            (&before, &after, true),
+            (&after, &after, true),
+            (&after, &keys, true),
+            (&before, &keys, false),
+            (&plain, &after, false),
+            (&plain, &keys, false),
+        ] {
+            assert_eq!(understands(one, other) && understands(other, one), both, "{one:?} {other:?}");
+        }
+        assert!(before.is_plain() && after.is_plain() && !keys.is_plain());
     }
 
     #[test]

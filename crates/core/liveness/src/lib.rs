@@ -12,7 +12,7 @@ mod settings;
 mod watch;
 pub mod wire;
 
-pub use auth::Keys;
+pub use auth::{Keys, Plain};
 pub use machine::{Liveness, Member};
 pub use output::{Action, Counters, Note};
 pub use settings::Settings;

@@ -16,6 +16,8 @@ use super::{Driver, GOODBYE, Wake};
 
 /// Datagrams taken at a time, so that a flood does not keep us from everything else.
 const AT_ONCE: usize = 64;
+/// More than the largest cluster has.
+const MOST_AHEAD: usize = 16_384;
 
 impl Driver {
     /// Takes in why the loop turns. Fails when the socket does.
@@ -58,7 +60,7 @@ impl Driver {
     }
 
     fn take_datagram(&mut self, from: SocketAddr, length: usize, now: Duration) {
-        let messages = match self.codec.open(self.buffer.get(..length).unwrap_or_default()) {
+        let (messages, is_ahead) = match self.codec.open(self.buffer.get(..length).unwrap_or_default()) {
             Ok(messages) => messages,
             Err(error) => {
                 self.metrics.packets_refused.inc();
@@ -66,6 +68,7 @@ impl Driver {
                 return;
             }
         };
+        self.take_standing(from.ip(), is_ahead);
         if let (Some(beats), Some(name)) = (self.beats.as_mut(), self.names.get(&from)) {
             beats.heard_elsewhere(name, now);
         }
@@ -75,6 +78,7 @@ impl Driver {
     }
 
     fn answer(&mut self, question: Question, now: Duration) {
+        self.take_standing(question.from.ip(), question.is_ahead);
         let answer = match question.message {
             StreamMessage::Ping(ping) => self.machine.stream_ping(&ping, question.from),
             StreamMessage::PushPull(theirs) => {
@@ -84,6 +88,13 @@ impl Driver {
         };
         // The connection may have ended meanwhile.
         let _ = question.answer.send(answer);
+    }
+
+    /// Remembers whom to write to with the new secret, until all do.
+    fn take_standing(&mut self, from: IpAddr, is_ahead: bool) {
+        if is_ahead && self.ahead.len() < MOST_AHEAD {
+            self.ahead.insert(from);
+        }
     }
 
     fn take_outcome(&mut self, outcome: Outcome, now: Duration) {
