@@ -11,6 +11,7 @@ use metallb_telemetry::logs::{Level, UnknownLevel};
 use thiserror::Error;
 
 use crate::membership::Heartbeats;
+use crate::snapshot::SnapshotSettings;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,8 @@ mod tests;
 const MEMBER_PORT: u16 = 7946;
 /// Between two heartbeats, when nothing is given.
 const LIVENESS_PERIOD: Duration = Duration::from_millis(100);
+/// What is older says too little about now, when nothing is given.
+const SNAPSHOT_MAX_AGE: Duration = Duration::from_hours(24);
 /// The file of the key among the files of the memberlist Secret.
 const SECRET_KEY_FILE: &str = "secretkey";
 
@@ -60,6 +63,12 @@ pub struct Flags {
     /// Milliseconds between two heartbeats, 20 to 10000, by default 100.
     #[arg(long, env = "METALLB_LIVENESS_PERIOD", default_value = "")]
     pub liveness_period: String,
+    /// File in which is kept what is known of the cluster, for a restart while the API server is away; by default none.
+    #[arg(long, env = "METALLB_SNAPSHOT_PATH", default_value = "")]
+    pub snapshot_path: String,
+    /// Seconds after which such a file is not used any more, by default 86400.
+    #[arg(long, env = "METALLB_SNAPSHOT_MAX_AGE", default_value = "")]
+    pub snapshot_max_age: String,
     /// Port of the metrics over HTTPS; 0 serves none.
     #[arg(long, default_value_t = 9120)]
     pub port: u16,
@@ -118,6 +127,8 @@ pub struct Settings {
     pub pod: String,
     /// How members are found; none when every node counts.
     pub members: Option<MemberSettings>,
+    /// Where what is known is kept; none keeps nothing.
+    pub snapshot: Option<SnapshotSettings>,
     /// Port of the metrics; none serves none.
     pub metrics_port: Option<u16>,
     /// Port of the probes.
@@ -194,6 +205,9 @@ pub enum FlagError {
         #[source]
         source: std::io::Error,
     },
+    /// Not a time.
+    #[error("invalid --snapshot-max-age (METALLB_SNAPSHOT_MAX_AGE) {0:?}: give seconds above 0")]
+    SnapshotAge(String),
     /// Not a positive number.
     #[error("invalid --bgp-debounce-timeout (METALLB_BGP_DEBOUNCE_TIMEOUT) {0:?}: give milliseconds above 0")]
     Debounce(String),
@@ -244,8 +258,10 @@ impl Flags {
             &self.metrics_cert_dir,
         )?;
         let members = self.parse_members()?;
+        let snapshot = parse_snapshot(&self.snapshot_path, &self.snapshot_max_age)?;
         Ok(Settings {
             members,
+            snapshot,
             tls,
             bgp,
             log_level: self.log_level.parse()?,
@@ -305,6 +321,17 @@ fn parse_port(text: &str) -> Result<u16, FlagError> {
 fn check_key(path: &Path) -> Result<(), FlagError> {
     let unreadable = |source| FlagError::MemberKey { path: path.to_owned(), source };
     std::fs::read(path).map(drop).map_err(unreadable)
+}
+
+fn parse_snapshot(path: &str, max_age: &str) -> Result<Option<SnapshotSettings>, FlagError> {
+    let max_age = match max_age {
+        "" => SNAPSHOT_MAX_AGE,
+        text => {
+            let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
+            Duration::from_secs(seconds.ok_or_else(|| FlagError::SnapshotAge(text.to_owned()))?)
+        }
+    };
+    Ok((!path.is_empty()).then(|| SnapshotSettings { path: path.into(), max_age }))
 }
 
 /// Only meaningful once BGP is served, but checked in every mode.

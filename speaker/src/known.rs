@@ -21,11 +21,17 @@ pub(crate) struct KnownService {
     pub(crate) facts: Arc<ServiceFacts>,
     /// What its condition `metallb.io/Announced` says, and since when its status is that.
     pub(crate) said: Option<(Said, Time)>,
-    uid: Box<str>,
+    pub(crate) uid: Box<str>,
+    /// Empty when it is known from a snapshot.
     pub(crate) resource_version: Box<str>,
 }
 
 impl KnownService {
+    /// One that an earlier speaker knew.
+    pub(crate) fn resumed(facts: Arc<ServiceFacts>, uid: Box<str>) -> Self {
+        Self { facts, said: None, uid, resource_version: Box::default() }
+    }
+
     /// A Service as events refer to it.
     pub(crate) fn reference(&self, key: &ServiceKey) -> ObjectReference {
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());

@@ -14,6 +14,7 @@ pub mod layer2;
 pub mod membership;
 mod owner;
 mod run;
+mod snapshot;
 mod status;
 mod stores;
 #[cfg(test)]

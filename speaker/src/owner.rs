@@ -1,5 +1,6 @@
 //! The owner of the speaker's state: one task that looks at what changed, decides, and has effects carried out.
 
+mod resume;
 mod ring;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,9 @@ use crate::condition::Conditions;
 use crate::executor::Executor;
 use crate::interfaces::Interfaces;
 use crate::stores::Stores;
+pub(crate) use resume::Resume;
 pub(crate) use ring::Ring;
-pub(crate) use view::{View, ViewSettings, service_key};
+pub(crate) use view::{View, ViewSettings, service_key, slice_key};
 
 /// The loop turns at least this often, to show that it does.
 const BEAT: Duration = Duration::from_secs(5);
@@ -60,6 +62,7 @@ pub(crate) struct Owner {
     pub(crate) view: View,
     pub(crate) installed: Installed,
     pub(crate) is_complete: bool,
+    pub(crate) resume: Resume,
 }
 
 impl Owner {
@@ -76,12 +79,18 @@ impl Owner {
                 () = self.stores.watches.changed() => {}
                 changed = self.interfaces.changed() => if changed.is_err() { break Err(Lost::Interfaces) },
                 changed = ring_changed(self.ring.as_mut()) => if let Err(lost) = changed { break Err(lost) },
+                () = self.resume.due() => {}
                 _ = beat.tick() => {}
             }
             self.heartbeat.beat();
+            let is_known = self.resume.is_known(&self.stores);
             if !self.stores.watches.all_synced() {
                 self.ready.close(self.stores.why_waiting());
-            } else if !self.refresh_ring() {
+            }
+            if !is_known {
+                continue;
+            }
+            if !self.refresh_ring() {
                 self.ready.close("the other speakers not heard yet".to_owned());
             } else if !self.pass().await {
                 break Err(Lost::Layer2);
@@ -121,6 +130,10 @@ impl Owner {
         let is_running = self.executor.execute(effects, self.stores.watches.take_since()).await;
         if let Some(ring) = self.ring.as_mut() {
             ring.passed(has_announced);
+        }
+        if !self.stores.watches.all_synced() {
+            // A snapshot does not tell what is said of Services, or what status objects are left over.
+            return is_running;
         }
         self.explain(verdicts, seen.heard);
         if !self.is_complete {

@@ -27,7 +27,8 @@ use crate::flags::Settings;
 use crate::interfaces::{InterfaceWatch, Interfaces};
 use crate::layer2::{self, Fence, FenceOwner, Layer2};
 use crate::membership::{self, CONFIG_FILE, ConfigError, Membership, RingSettings};
-use crate::owner::{LONGEST_SILENCE, Lost, Owner, Ring, View, ViewSettings};
+use crate::owner::{LONGEST_SILENCE, Lost, Owner, Resume, Ring, View, ViewSettings};
+use crate::snapshot::{self, Contents, Keeper};
 use crate::status::{StatusSettings, StatusWriter};
 use crate::stores::Stores;
 
@@ -104,6 +105,7 @@ pub(crate) fn build_owner(
     let counters = metrics.speaker()?;
     let (fence, fence_owner) = fence(settings);
     let stores = Stores::follow(client, namespace, settings.members.as_ref());
+    let resume = resume(settings, namespace, &stores, metrics)?;
     let statuses = StatusSettings {
         namespace: namespace.to_owned(),
         node: settings.node.clone(),
@@ -132,11 +134,32 @@ pub(crate) fn build_owner(
         view: View::new(view_settings(settings)),
         installed: Installed::default(),
         is_complete: false,
+        resume,
         ring: membership.map(|(membership, metrics)| Ring::new(membership, fence_owner, metrics)),
         stores,
         interfaces,
         executor,
     })
+}
+
+/// Reads what an earlier speaker knew, and keeps what this one knows.
+fn resume(
+    settings: &Settings,
+    namespace: &str,
+    stores: &Stores,
+    metrics: &Metrics,
+) -> Result<Resume, RunError> {
+    let (contents, metrics) = (Contents::new(stores, &settings.node, namespace), metrics.snapshot()?);
+    let Some(file) = &settings.snapshot else { return Ok(Resume::new(None, contents, metrics)) };
+    let saved = snapshot::read(file, &settings.node).unwrap_or_else(|error| {
+        let path = file.path.display();
+        tracing::warn!(%path, error = logs::chain(&error), "snapshot left alone");
+        None
+    });
+    let changes = stores.watches.listen();
+    // Ends when the stores are not followed any more.
+    tokio::spawn(Keeper::new(file.path.clone(), contents.clone(), changes, metrics.clone()).run());
+    Ok(Resume::new(saved, contents, metrics))
 }
 
 /// How to take part in the ring; nothing if every node counts.

@@ -104,3 +104,25 @@ pub(crate) fn statuses(server: &ApiServer) -> Vec<(String, String, Vec<String>)>
     all.sort();
     all
 }
+
+/// A folder of its own for one test, gone with it.
+#[derive(Debug)]
+pub(crate) struct Folder(std::path::PathBuf);
+
+impl Folder {
+    pub(crate) fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("metallb-speaker-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

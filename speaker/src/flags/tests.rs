@@ -15,6 +15,7 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!((settings.metrics_port, settings.probe_port), (Some(9120), 17472));
     assert_eq!(settings.members, None);
     assert_eq!(settings.bgp, BgpType::Native);
+    assert_eq!(settings.snapshot, None, "nothing is kept unless it is said where");
     assert!(settings.class.is_empty() && !settings.ignore_exclude_label);
 }
 
@@ -36,6 +37,8 @@ fn every_flag_of_the_contract_is_taken_with_one_dash_or_two() {
         "ml-wan-config",
         "liveness-port=7001",
         "liveness-period=250",
+        "snapshot-path=/var/lib/metallb/snapshot",
+        "snapshot-max-age=3600",
         "port=0",
         "health-probe-port=7473",
         "pprof-bind-address=127.0.0.1:6060",
@@ -57,6 +60,11 @@ fn every_flag_of_the_contract_is_taken_with_one_dash_or_two() {
         assert_eq!(settings.probe_port, 7473);
         assert_eq!(settings.class, "example.com/lb");
         assert!(settings.ignore_exclude_label);
+        let snapshot = settings.snapshot.unwrap();
+        assert_eq!(
+            (snapshot.path.to_str(), snapshot.max_age.as_secs()),
+            (Some("/var/lib/metallb/snapshot"), 3600)
+        );
         let members = settings.members.unwrap();
         assert_eq!((members.port, members.labels.as_str()), (7000, "app=metallb,component=speaker"));
         assert!(members.is_wan && members.secret == Some(folder.join("secretkey")));

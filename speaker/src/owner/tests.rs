@@ -17,6 +17,8 @@ use crate::flags::{Flags, Settings};
 use crate::membership::{Members, Membership};
 use crate::testing::{NAMESPACE, advertisement, node, object, pod, pool, service, slice, statuses, until};
 
+mod resume;
+
 const ADDRESS: &str = "192.0.2.200";
 
 /// A speaker on node `n1` and what can be seen of it.

@@ -194,6 +194,6 @@ pub(crate) fn service_key(key: ObjectKey) -> ServiceKey {
     ServiceKey { namespace: key.namespace.unwrap_or_default(), name: key.name }
 }
 
-fn slice_key(key: ObjectKey) -> SliceKey {
+pub(crate) fn slice_key(key: ObjectKey) -> SliceKey {
     SliceKey { namespace: key.namespace.unwrap_or_default(), name: key.name }
 }

@@ -18,6 +18,7 @@ mod ranges;
 mod selectors;
 mod services;
 mod settings;
+mod snapshots;
 mod streams;
 mod text;
 
@@ -34,6 +35,7 @@ pub use ranges::ranges;
 pub use selectors::selectors;
 pub use services::services;
 pub use settings::settings;
+pub use snapshots::snapshots;
 pub use streams::streams;
 
 /// One fuzz target.
@@ -62,5 +64,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "selectors", run: selectors, seeds: selectors::SEEDS },
     Target { name: "services", run: services, seeds: services::SEEDS },
     Target { name: "settings", run: settings, seeds: settings::SEEDS },
+    Target { name: "snapshots", run: snapshots, seeds: snapshots::SEEDS },
     Target { name: "streams", run: streams, seeds: streams::SEEDS },
 ];

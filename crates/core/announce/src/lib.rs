@@ -13,6 +13,7 @@ mod node;
 mod outlook;
 mod plan;
 mod reason;
+mod saved;
 mod service;
 mod world;
 
@@ -30,5 +31,6 @@ pub use node::NodeView;
 pub use outlook::{Outlook, outlook};
 pub use plan::{Plan, Snapshot, plan};
 pub use reason::SkipReason;
+pub use saved::{Saved, SavedError, SavedPod, SavedService, SavedSlice};
 pub use service::ServiceFacts;
 pub use world::{Inputs, OwnInterfaces, Speakers, World};

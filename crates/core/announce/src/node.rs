@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Node;
 use metallb_api::names::LABEL_EXCLUDE_BALANCERS;
+use serde::{Deserialize, Serialize};
 
 /// A node, read once from the raw object. Readiness, cordon and taints are left out: they do not matter.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 pub struct NodeView {
     /// Its name.
     pub name: String,

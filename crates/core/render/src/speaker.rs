@@ -5,8 +5,8 @@
 
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, Container, EnvVar, PodSpec, PodTemplateSpec, SecretVolumeSource, Toleration,
-    Volume, VolumeMount,
+    ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, PodSpec, PodTemplateSpec,
+    SecretVolumeSource, Toleration, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -18,6 +18,8 @@ use crate::pod;
 use crate::settings::Settings;
 
 const SECRET_KEY_PATH: &str = "/etc/ml_secret_key";
+/// What a speaker knows of the cluster outlives its container here, not its pod.
+const STATE_PATH: &str = "/var/lib/metallb";
 const MEMBERLIST_CONFIG: &str = "metallb-memberlist-config";
 
 pub(crate) fn daemon_set(settings: &Settings, environment: &Environment) -> DaemonSet {
@@ -111,6 +113,7 @@ fn variables(settings: &Settings, environment: &Environment) -> Vec<EnvVar> {
         pod::env("METALLB_ML_BIND_PORT", environment.ports.memberlist.to_string()),
         pod::env("METALLB_ML_SECRET_KEY_PATH", SECRET_KEY_PATH),
         pod::env("METALLB_LIVENESS_PORT", environment.ports.liveness().to_string()),
+        pod::env("METALLB_SNAPSHOT_PATH", format!("{STATE_PATH}/snapshot")),
     ];
     variables.extend(settings.backend.bgp_type().map(|name| pod::env("METALLB_BGP_TYPE", name)));
     variables.push(pod::env_from_field("METALLB_POD_NAME", "metadata.name"));
@@ -122,6 +125,7 @@ fn mounts() -> Vec<VolumeMount> {
         pod::mount("memberlist-config", "/etc/metallb/memberlist", true),
         pod::mount("memberlist", SECRET_KEY_PATH, false),
         pod::mount(EXCLUDED_INTERFACES, "/etc/metallb", false),
+        pod::mount("state", STATE_PATH, false),
     ]
 }
 
@@ -140,6 +144,11 @@ fn volumes() -> Vec<Volume> {
             source.default_mode = Some(pod::MODE_OWNER_ONLY);
         }),
         config_map_volume("memberlist-config", MEMBERLIST_CONFIG, |source| source.optional = Some(true)),
+        Volume {
+            name: "state".to_owned(),
+            empty_dir: Some(EmptyDirVolumeSource::default()),
+            ..Volume::default()
+        },
     ]
 }
 

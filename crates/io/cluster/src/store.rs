@@ -182,6 +182,13 @@ impl<T> Store<T> {
         self.lock().progress.round > 0
     }
 
+    /// Whether the first complete list has arrived and the last thing heard since was no error.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        let progress = self.progress();
+        progress.round > 0 && progress.last_error.is_none()
+    }
+
     pub(crate) fn progress(&self) -> Progress {
         self.lock().progress.clone()
     }
@@ -189,6 +196,22 @@ impl<T> Store<T> {
     fn lock(&self) -> MutexGuard<'_, Cache<T>> {
         // Every change is one assignment: a panic elsewhere cannot leave it half done.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Store<T> {
+    /// Puts in what was known before, until the first list has arrived; does nothing afterwards. What was known counts
+    /// as changed.
+    pub fn resume(&self, known: impl IntoIterator<Item = (ObjectKey, T)>) {
+        let mut cache = self.lock();
+        if cache.progress.round > 0 {
+            return;
+        }
+        // No version the API server gives: whatever it lists is looked at.
+        let version = Version { uid: Box::default(), resource: "known before".into() };
+        let slot = |held| Slot { held: Some(Arc::new(held)), version: version.clone(), malformed: None };
+        cache.objects = known.into_iter().map(|(key, held)| (key, slot(held))).collect();
+        cache.changes = Changes::All;
     }
 }
 

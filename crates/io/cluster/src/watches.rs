@@ -138,6 +138,18 @@ impl Watches {
         self.since.take()
     }
 
+    /// Another one to be told of changes.
+    #[must_use]
+    pub fn listen(&self) -> Listener {
+        Listener(self.signal.0.subscribe())
+    }
+
+    /// Whether the last thing heard about any store was an error.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.followed.iter().any(|(_, progress)| progress().last_error.is_some())
+    }
+
     /// Asks for another round, as if something had changed: for work that must be tried again.
     pub fn nudge(&self) {
         self.signal.send();
@@ -180,6 +192,22 @@ impl Watches {
 /// That something changed, with the time of the first change nobody has looked at yet.
 #[derive(Clone)]
 struct Signal(watch::Sender<Option<Instant>>);
+
+/// Is told of changes as [`Watches`] are, for somebody who is in no hurry.
+#[derive(Debug)]
+pub struct Listener(watch::Receiver<Option<Instant>>);
+
+impl Listener {
+    /// Resolves when anything changed since the last call; false once nobody follows any more. Safe to cancel.
+    pub async fn changed(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+
+    /// Takes all changes so far for known.
+    pub fn catch_up(&mut self) {
+        self.0.mark_unchanged();
+    }
+}
 
 impl Signal {
     fn send(&self) {

@@ -7,11 +7,13 @@ mod client;
 #[cfg(test)]
 mod document;
 mod membership;
+mod snapshot;
 mod speaker;
 
 pub use allocator::{AllocatorMetrics, PoolCounts};
 pub use client::ClientMetrics;
 pub use membership::{HeartbeatCounts, MemberMetrics};
+pub use snapshot::SnapshotMetrics;
 pub use speaker::SpeakerMetrics;
 
 use prometheus::{Encoder, Registry, TextEncoder};
@@ -60,6 +62,14 @@ impl Metrics {
     /// When called twice on one registry.
     pub fn members(&self) -> Result<MemberMetrics, RegisterError> {
         MemberMetrics::register(&self.registry)
+    }
+
+    /// What a speaker tells of its snapshot.
+    ///
+    /// # Errors
+    /// When called twice on one registry.
+    pub fn snapshot(&self) -> Result<SnapshotMetrics, RegisterError> {
+        SnapshotMetrics::register(&self.registry)
     }
 
     /// All metrics in Prometheus' text format 0.0.4.
@@ -128,6 +138,22 @@ mod tests {
     fn counts_saturate_instead_of_wrapping() {
         let counts = PoolCounts { ipv4: 5, ipv6: i64::MAX, ipv4_in_use: 0, ipv6_in_use: 0 };
         assert_eq!(counts.total(), i64::MAX);
+    }
+
+    #[test]
+    fn a_speaker_exports_what_it_does_without_the_api_server() {
+        let metrics = Metrics::default();
+        let snapshot = metrics.snapshot().unwrap();
+        snapshot.written.set(1_800_000_000);
+        snapshot.failures.inc();
+        let text = metrics.encode();
+        for line in [
+            "metallb_speaker_snapshot_timestamp_seconds 1800000000",
+            "metallb_speaker_snapshot_write_failures_total 1",
+            "metallb_speaker_resumed 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} not in:\n{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! An address moves to another node when the one that announced it can't any more.
 
+mod outage;
 mod takeover;
 
 use std::net::IpAddr;
@@ -32,6 +33,10 @@ fn main() -> ExitCode {
                 interface_comes_and_goes,
             ),
             ("a speaker that loses the API server goes on answering", api_lost),
+            (
+                "without the API server a killed owner is replaced and answers again from its snapshot",
+                outage::speaker_restarted,
+            ),
             ("a node cut off while the API server restarts is in step again soon after", cut_off_meanwhile),
         ],
     )

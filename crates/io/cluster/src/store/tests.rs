@@ -138,8 +138,12 @@ fn an_error_is_news_once_and_again_after_something_was_heard() {
     ];
     for heard in heard {
         let store = Store::default();
+        store.end_list(1);
+        assert!(store.is_current());
         assert_eq!(["down", "down", "worse"].map(|error| store.failed(error)), [true, false, true]);
+        assert!(!store.is_current());
         heard(&store);
+        assert!(store.is_current());
         assert!(store.failed("worse"), "another outage");
     }
 }
@@ -181,4 +185,25 @@ fn nobody_is_told_of_a_version_in_which_nothing_that_matters_changed() {
     for (version, data, expected) in steps {
         assert_eq!(apply(version, data.clone()), expected, "{version} {data}");
     }
+}
+
+#[test]
+fn what_was_known_before_stands_until_the_first_list_and_no_longer() {
+    let store = Store::<OnlyData>::default();
+    let known = |name: &str| {
+        let key = ObjectKey { namespace: Some("n".to_owned()), name: name.to_owned() };
+        (key, OnlyData(Some("known".to_owned())))
+    };
+    let seen = |name: &str| store.get("n", name).and_then(|object| object.0.clone());
+    store.resume([known("a"), known("b")]);
+    assert_eq!((store.take_changes(), store.is_synced()), (Changes::All, false));
+    assert_eq!((seen("a").as_deref(), seen("b").as_deref()), (Some("known"), Some("known")));
+    store.begin_list();
+    let listed = json!({ "metadata": { "name": "a", "namespace": "n" }, "data": { "k": "listed" } });
+    store.list(&wire(listed));
+    assert_eq!(store.all().len(), 2, "half a list replaces nothing");
+    store.end_list(1);
+    assert_eq!((seen("a").as_deref(), seen("b")), (Some("listed"), None));
+    store.resume([known("b")]);
+    assert_eq!((seen("a").as_deref(), seen("b")), (Some("listed"), None), "too late");
 }

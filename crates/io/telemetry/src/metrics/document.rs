@@ -20,6 +20,7 @@ fn speaker() -> Metrics {
     let metrics = Metrics::default();
     // A speaker refuses objects without naming them here.
     metrics.client().unwrap();
+    metrics.snapshot().unwrap();
     metrics.members().unwrap().events.with_label_values(&["e"]).inc();
     let speaker = metrics.speaker().unwrap();
     speaker.announced.with_label_values(&["s", "p", "n", "i"]).set(1);

@@ -1,0 +1,70 @@
+//! An EndpointSlice as it is written down.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use metallb_config::ServiceKey;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::endpoints::{Endpoints, SliceKey, SliceView};
+
+/// A slice and its name.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
+#[serde(from = "Read")]
+pub struct SavedSlice {
+    key: SliceKey,
+    view: Arc<SliceView>,
+}
+
+/// As it is written. The Service is in the same namespace.
+#[derive(Serialize)]
+struct Written<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    service: Option<&'a str>,
+    any: bool,
+    nodes: &'a BTreeSet<String>,
+}
+
+/// As it is read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read {
+    namespace: String,
+    name: String,
+    service: Option<String>,
+    any: bool,
+    nodes: BTreeSet<String>,
+}
+
+impl SavedSlice {
+    /// Takes a slice down.
+    #[must_use]
+    pub fn new(key: SliceKey, view: Arc<SliceView>) -> Self {
+        Self { key, view }
+    }
+
+    /// The slice again.
+    #[must_use]
+    pub fn into_parts(self) -> (SliceKey, Arc<SliceView>) {
+        (self.key, self.view)
+    }
+}
+
+impl Serialize for SavedSlice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let SliceKey { namespace, name } = &self.key;
+        let SliceView { service, endpoints: Endpoints { any, nodes } } = self.view.as_ref();
+        let service = service.as_ref().map(|service| service.name.as_str());
+        Written { namespace, name, service, any: *any, nodes }.serialize(serializer)
+    }
+}
+
+impl From<Read> for SavedSlice {
+    fn from(read: Read) -> Self {
+        let Read { namespace, name, service, any, nodes } = read;
+        let service = service.map(|name| ServiceKey { namespace: namespace.clone(), name });
+        let view = SliceView { service, endpoints: Endpoints { any, nodes } };
+        Self::new(SliceKey { namespace, name }, Arc::new(view))
+    }
+}

@@ -1,0 +1,78 @@
+//! A speaker that is restarted while the API server is away.
+
+use metallb_announce::Saved;
+
+use super::*;
+use crate::testing::Folder;
+
+struct Outage {
+    server: ApiServer,
+    _folder: Folder,
+    flag: String,
+}
+
+/// A speaker has known an announced Service, and is gone; so is the API server.
+async fn outage(test: &str) -> Outage {
+    let folder = Folder::new(test);
+    let path = folder.file("snapshot");
+    let flag = format!("--snapshot-path={}", path.display());
+    let server = cluster();
+    server.put(&service("web", ADDRESS));
+    server.put(&slice("web", "n1", true));
+    let mut speaker = Speaker::start(&server, &[&flag]);
+    speaker.until_announced("web", ADDRESS).await;
+    until("the snapshot", || path.exists(), |exists| *exists).await;
+    speaker.shutdown.request();
+    speaker.task.take().unwrap().await.unwrap().unwrap();
+    server.fail_all(Some(Failure::Unreachable));
+    Outage { server, _folder: folder, flag }
+}
+
+fn is_resumed(speaker: &Speaker) -> bool {
+    speaker.metrics.encode().contains("\nmetallb_speaker_resumed 1\n")
+}
+
+#[tokio::test]
+async fn it_announces_what_it_knew_and_is_not_ready_until_the_api_server_tells() {
+    let outage = outage("resume").await;
+    let speaker = Speaker::start(&outage.server, &[&outage.flag]);
+    speaker.until_announced("web", ADDRESS).await;
+    assert!(is_resumed(&speaker));
+    let readiness = speaker.health.readyz();
+    assert!(!readiness.ok && readiness.text.contains("services not listed"), "{}", readiness.text);
+    outage.server.fail_all(None);
+    until("readiness", || speaker.health.readyz().ok, |ok| *ok).await;
+    assert!(!is_resumed(&speaker) && speaker.announces("web", ADDRESS));
+}
+
+#[tokio::test]
+async fn what_the_api_server_tells_replaces_what_it_knew() {
+    let outage = outage("replace").await;
+    let speaker = Speaker::start(&outage.server, &[&outage.flag]);
+    speaker.until_announced("web", ADDRESS).await;
+    outage.server.remove::<Service>(Some("default"), "web");
+    outage.server.put(&service("mail", "192.0.2.201"));
+    outage.server.put(&slice("mail", "n1", true));
+    outage.server.fail_all(None);
+    speaker.until_silent("web", ADDRESS).await;
+    speaker.until_announced("mail", "192.0.2.201").await;
+}
+
+#[tokio::test]
+async fn the_snapshot_of_another_node_a_spoilt_one_or_none_announces_nothing() {
+    let outage = outage("foreign").await;
+    let path = outage.flag.strip_prefix("--snapshot-path=").unwrap();
+    let whole = std::fs::read(path).unwrap();
+    let saved = Saved::decode(&whole, "n1").unwrap();
+    let other = Saved { node: "n2".to_owned(), ..saved }.encode().unwrap();
+    for text in [Some(&other[..]), Some(&whole[1..]), Some(&whole[..whole.len() - 1]), Some(b""), None] {
+        match text {
+            Some(text) => std::fs::write(path, text).unwrap(),
+            None => std::fs::remove_file(path).unwrap(),
+        }
+        let (speaker, mut owner) = Speaker::build(&outage.server, &[&outage.flag], None);
+        until("the outage is noticed", || owner.stores.watches.has_failed(), |failed| *failed).await;
+        assert!(!owner.resume.is_known(&owner.stores) && !is_resumed(&speaker));
+        owner.executor.stop();
+    }
+}
