@@ -114,6 +114,7 @@ impl Owner {
 
     /// Looks at what changed since the last time and makes it true. False when nothing can be made true any more.
     async fn pass(&mut self) -> bool {
+        let since = self.stores.watches.take_since();
         let interfaces = self.interfaces.borrow_and_update().clone();
         let speakers = self.ring.as_ref().map_or(Speakers::EveryNode, Ring::speakers);
         let seen = self.view.refresh(&self.stores, &interfaces, speakers);
@@ -127,7 +128,7 @@ impl Owner {
             self.view.snapshot().map(|snapshot| verdicts(snapshot, seen.touched)).unwrap_or_default();
         let effects = self.installed.advance(verdicts.iter().map(|(key, verdict)| (key, verdict)));
         let has_announced = effects.iter().any(|effect| matches!(effect, Effect::Announce { .. }));
-        let is_running = self.executor.execute(effects, self.stores.watches.take_since()).await;
+        let is_running = self.executor.execute(effects, since).await;
         if let Some(ring) = self.ring.as_mut() {
             ring.passed(has_announced);
         }

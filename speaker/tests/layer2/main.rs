@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod conflict;
+mod contract;
 mod flood;
 mod handover;
 mod kinds;
@@ -16,6 +17,7 @@ mod tools;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
+use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
@@ -55,7 +57,12 @@ impl Wire {
         Self::connected_by(options, connect)
     }
 
-    fn connected_by(mut options: Options, connect: impl FnOnce(&Namespace, &Namespace)) -> Self {
+    fn connected_by(options: Options, connect: impl FnOnce(&Namespace, &Namespace)) -> Self {
+        Self::built(options, Path::new("/does/not/exist"), connect)
+    }
+
+    fn built(mut options: Options, exclusion: &Path, connect: impl FnOnce(&Namespace, &Namespace)) -> Self {
+        let exclusion = Exclusion::read(exclusion).unwrap();
         let (node, client) = (Namespace::new(), Namespace::new());
         connect(&node, &client);
         let metrics = Metrics::default();
@@ -66,7 +73,6 @@ impl Wire {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             let entered = runtime.enter();
-            let exclusion = Exclusion::read(std::path::Path::new("/does/not/exist")).unwrap();
             let (watch, interfaces) = InterfaceWatch::new(exclusion).unwrap();
             runtime.spawn(watch.run());
             let layer2 = Layer2::start(interfaces.clone(), counters, options).unwrap();

@@ -22,6 +22,17 @@ fn names(interfaces: &watch::Receiver<Interfaces>) -> BTreeSet<String> {
     interfaces.borrow().iter().map(|interface| interface.name.clone()).collect()
 }
 
+/// Whether some routing socket of the namespace that follows news could not take all of them.
+fn lost_news(node: &Namespace) -> bool {
+    // sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode
+    let table = node.sh("cat /proc/net/netlink");
+    let fields = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    fields.filter(|fields| fields.get(1) == Some(&"0")).any(|fields| {
+        let drops = fields.get(8).and_then(|drops| drops.parse::<u64>().ok());
+        fields.get(3) != Some(&"00000000") && drops.is_some_and(|drops| drops > 0)
+    })
+}
+
 #[test]
 fn news_that_got_lost_in_a_storm_are_made_up_for_and_later_ones_are_heard() {
     let node = Namespace::new();
@@ -36,6 +47,13 @@ fn news_that_got_lost_in_a_storm_are_made_up_for_and_later_ones_are_heard() {
     // Nobody reads the news of these: the kernel drops what does not fit into the socket.
     for_each_pair(&node, |number| format!("link add a{number} type veth peer name b{number}"));
     assert_eq!(names(&interfaces).len(), before);
+    for mtu in 1300..1340 {
+        if lost_news(&node) {
+            break;
+        }
+        for_each_pair(&node, |number| format!("link set a{number} mtu {mtu}"));
+    }
+    assert!(lost_news(&node), "the kernel kept all news: this tests nothing, make the storm larger");
     runtime.spawn(watch.run());
     let until_all = |expected: usize| {
         until("all interfaces are listed", DEADLINE, || {

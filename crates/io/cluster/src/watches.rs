@@ -35,7 +35,7 @@ pub struct Watches {
     followed: Vec<(&'static str, Ask)>,
     signal: Signal,
     seen: watch::Receiver<Option<Instant>>,
-    /// What [`changed`](Self::changed) told last: when the first of those changes was taken in.
+    /// When the first of the changes was taken in that [`changed`](Self::changed) told of last.
     since: Option<Instant>,
     /// The round of lists that is wanted. In round 0 nobody lists.
     round: watch::Sender<u64>,
@@ -133,9 +133,11 @@ impl Watches {
         self.since = self.signal.take();
     }
 
-    /// When the first of the changes was taken in that [`changed`](Self::changed) told of last; once.
+    /// When the first change was taken in that was not there yet at the last call. To be called before the stores are
+    /// read, whatever was the reason to read them.
     pub fn take_since(&mut self) -> Option<Instant> {
-        self.since.take()
+        let newer = self.signal.take();
+        self.since.take().or(newer)
     }
 
     /// Another one to be told of changes.

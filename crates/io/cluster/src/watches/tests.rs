@@ -127,3 +127,21 @@ async fn nothing_is_listed_on_hold_and_a_relist_has_to_begin_after_it_was_asked_
     }
     assert!(watches.all_synced());
 }
+
+#[tokio::test]
+async fn the_time_of_the_first_change_is_told_once_whatever_woke_the_reader() {
+    let mut watches = Watches::default();
+    assert_eq!(watches.take_since(), None);
+    let before = Instant::now();
+    watches.nudge();
+    let after = Instant::now();
+    watches.nudge();
+    // Somebody reads for another reason, before the signal is looked at.
+    let since = watches.take_since().unwrap();
+    assert!(before <= since && since <= after, "of the first of two");
+    watches.changed().await;
+    assert_eq!(watches.take_since(), None, "taken already");
+    watches.nudge();
+    watches.changed().await;
+    assert!(watches.take_since().is_some_and(|since| since >= after));
+}
