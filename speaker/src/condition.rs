@@ -75,7 +75,10 @@ impl Conditions {
         verdict: &Verdict,
         now: Instant,
     ) -> Option<Order> {
-        let write = self.services.get(&key.namespace, &key.name).and_then(|service| {
+        // Of one resumed from a snapshot it is not known what is said: it is looked at again once the API server has told.
+        let service = self.services.get(&key.namespace, &key.name);
+        let service = service.filter(|service| !service.resource_version.is_empty());
+        let write = service.and_then(|service| {
             let outlook = snapshot.outlook(key, verdict);
             let at = now.checked_add(patience(&outlook, snapshot, key))?;
             build_write(&service, &outlook, &self.node).map(|write| (write, at))

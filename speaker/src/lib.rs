@@ -8,6 +8,7 @@ mod conflicts;
 mod exclusion;
 mod executor;
 pub mod flags;
+mod history;
 pub mod interfaces;
 mod known;
 pub mod layer2;

@@ -9,9 +9,10 @@ mod view;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use metallb_announce::{Effect, Installed, Snapshot, Speakers, Verdict};
+use metallb_announce::{Change, Effect, Installed, Shift, Snapshot, Speakers, Verdict, shifts};
 use metallb_cluster::ConfigurationReporter;
 use metallb_config::ServiceKey;
+use metallb_linux::since_boot;
 use metallb_process::Shutdown;
 use metallb_telemetry::health::{Gate, Heartbeat};
 use metallb_telemetry::metrics::ClientMetrics;
@@ -21,10 +22,12 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::condition::Conditions;
 use crate::executor::Executor;
+use crate::history::{self, History};
 use crate::interfaces::Interfaces;
 use crate::stores::Stores;
 pub(crate) use resume::Resume;
 pub(crate) use ring::Ring;
+use view::Seen;
 pub(crate) use view::{View, ViewSettings, service_key, slice_key};
 
 /// The loop turns at least this often, to show that it does.
@@ -55,6 +58,7 @@ pub(crate) struct Owner {
     pub(crate) ring: Option<Ring>,
     pub(crate) executor: Executor,
     pub(crate) conditions: Conditions,
+    pub(crate) history: History,
     pub(crate) reporter: ConfigurationReporter,
     pub(crate) metrics: ClientMetrics,
     pub(crate) ready: Gate,
@@ -115,20 +119,23 @@ impl Owner {
     /// Looks at what changed since the last time and makes it true. False when nothing can be made true any more.
     async fn pass(&mut self) -> bool {
         let since = self.stores.watches.take_since();
+        let started = since_boot();
         let interfaces = self.interfaces.borrow_and_update().clone();
         let speakers = self.ring.as_ref().map_or(Speakers::EveryNode, Ring::speakers);
-        let seen = self.view.refresh(&self.stores, &interfaces, speakers);
-        if let Some(refusals) = seen.refusals {
+        let mut seen = self.view.refresh(&self.stores, &interfaces, speakers);
+        if let Some(refusals) = seen.refusals.take() {
             self.report(refusals);
         }
         if !seen.touched.is_empty() {
             self.metrics.updates.inc_by(u64::try_from(seen.touched.len()).unwrap_or(u64::MAX));
         }
-        let verdicts =
-            self.view.snapshot().map(|snapshot| verdicts(snapshot, seen.touched)).unwrap_or_default();
+        let touched = std::mem::take(&mut seen.touched);
+        let verdicts = self.view.snapshot().map(|snapshot| verdicts(snapshot, touched)).unwrap_or_default();
+        let shifts = self.shifts(&verdicts, &seen);
         let effects = self.installed.advance(verdicts.iter().map(|(key, verdict)| (key, verdict)));
         let has_announced = effects.iter().any(|effect| matches!(effect, Effect::Announce { .. }));
         let is_running = self.executor.execute(effects, since).await;
+        self.look_back(shifts, started);
         if let Some(ring) = self.ring.as_mut() {
             ring.passed(has_announced);
         }
@@ -148,6 +155,25 @@ impl Owner {
             self.ready.close("the other speakers have not confirmed this one yet");
         }
         is_running
+    }
+
+    /// What the verdicts move to or from this node.
+    fn shifts(&self, verdicts: &[(ServiceKey, Verdict)], seen: &Seen) -> Vec<Shift> {
+        let Some(snapshot) = self.view.snapshot().filter(|_| !verdicts.is_empty()) else { return Vec::new() };
+        let left = self.ring.as_ref().map(|ring| ring.news().0).unwrap_or_default();
+        let Seen { is_first, before, edited, .. } = seen;
+        let (before, now) = (before.as_ref(), &snapshot.world);
+        let change = Change { is_first: *is_first, before, now, left: &left, edited };
+        shifts(&self.installed, verdicts, &change, history::KEPT)
+    }
+
+    /// Keeps what has moved, and how long that took since the pass `started` or members changed.
+    fn look_back(&mut self, shifts: Vec<Shift>, started: Duration) {
+        let now = since_boot();
+        let of_members = self.ring.as_ref().map(|ring| ring.news().1).unwrap_or_default();
+        let of_others = now.saturating_sub(started);
+        self.history.record(shifts, |cause| if cause.is_of_members() { of_members } else { of_others });
+        self.history.set_silence(self.ring.as_ref().and_then(Ring::silence), now);
     }
 
     /// Sees to it that what Services say of their announcement is so, once that is made true.

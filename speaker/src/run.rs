@@ -11,7 +11,7 @@ use metallb_api::names::SPEAKER_EVENT_SOURCE;
 use metallb_cluster::{Access, Component, ConfigurationReporter, ConnectError, EventSink};
 use metallb_linux::LinkError;
 use metallb_process::{NamespaceError, Shutdown};
-use metallb_serve::{Probe, TlsSettings, Verdict};
+use metallb_serve::{Document, Probe, TlsSettings, Verdict};
 use metallb_telemetry::health::Health;
 use metallb_telemetry::logs;
 use metallb_telemetry::metrics::{MemberMetrics, Metrics, RegisterError};
@@ -24,6 +24,7 @@ use crate::conflicts;
 use crate::exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
 use crate::executor::Executor;
 use crate::flags::Settings;
+use crate::history::{self, History};
 use crate::interfaces::{InterfaceWatch, Interfaces};
 use crate::layer2::{self, Fence, FenceOwner, Layer2};
 use crate::membership::{self, CONFIG_FILE, ConfigError, Membership, RingSettings};
@@ -88,7 +89,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     // All of these live as long as the process: they are aborted when the set is dropped.
     let mut helpers = JoinSet::new();
     helpers.spawn(interface_watch.run());
-    serve(&mut helpers, &settings, (&health, &metrics), &client);
+    let moves = Document { path: history::PATH, read: Box::new(owner.history.reader()) };
+    serve(&mut helpers, &settings, (&health, &metrics), &client, vec![moves]);
     owner.run(shutdown).await?;
     tracing::info!("stopped");
     Ok(())
@@ -126,6 +128,7 @@ pub(crate) fn build_owner(
     };
     let component = Component::Speaker(settings.node.clone());
     Ok(Owner {
+        history: History::new(settings.node.clone()),
         conditions: Conditions::start(client.clone(), settings.node.clone(), stores.services.clone()),
         reporter: ConfigurationReporter::start(client.clone(), namespace, component, &settings.pod),
         metrics: metrics.client()?,
@@ -213,6 +216,7 @@ fn serve(
     settings: &Settings,
     (health, metrics): (&Health, &Metrics),
     client: &Client,
+    documents: Vec<Document>,
 ) {
     let probes = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.probe_port));
     let health = health.clone();
@@ -225,18 +229,24 @@ fn serve(
     };
     helpers.spawn(async move { metallb_serve::probes(&[probes], report).await });
     if let Some(port) = settings.metrics_port {
-        helpers.spawn(serve_metrics(port, settings.tls.clone(), metrics.clone(), client.clone()));
+        helpers.spawn(serve_metrics(port, settings.tls.clone(), metrics.clone(), client.clone(), documents));
     }
 }
 
-async fn serve_metrics(port: u16, tls: TlsSettings, metrics: Metrics, client: Client) {
+async fn serve_metrics(
+    port: u16,
+    tls: TlsSettings,
+    metrics: Metrics,
+    client: Client,
+    documents: Vec<Document>,
+) {
     let client = Arc::new(client);
-    let authorize = move |bearer: Option<String>| {
+    let authorize = move |bearer: Option<String>, path: &'static str| {
         let client = client.clone();
-        async move { verdict(metallb_cluster::may_get(&client, bearer, "/metrics").await) }
+        async move { verdict(metallb_cluster::may_get(&client, bearer, path).await) }
     };
     let (addresses, encode) = (metallb_serve::everywhere(port), move || metrics.encode());
-    if let Err(error) = metallb_serve::metrics(&addresses, tls, encode, authorize).await {
+    if let Err(error) = metallb_serve::metrics_and(documents, &addresses, tls, encode, authorize).await {
         tracing::error!(error = logs::chain(&error), "metrics not served");
     }
 }

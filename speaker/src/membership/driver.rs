@@ -64,6 +64,8 @@ pub(super) struct Driver {
     addresses: BTreeSet<IpAddr>,
     /// Who sends with the new secret already, while there are two.
     ahead: BTreeSet<IpAddr>,
+    /// Those that said goodbye, while they are away.
+    left: BTreeSet<String>,
     next_review: Duration,
     /// Whether the list may be another one than was published last.
     is_stale: bool,
@@ -147,6 +149,7 @@ impl Driver {
             addresses: BTreeSet::new(),
             ahead: BTreeSet::new(),
             next_review: now,
+            left: BTreeSet::new(),
             is_stale: true,
             leaving: None,
             buffer: vec![0; LONGEST],

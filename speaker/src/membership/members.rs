@@ -15,6 +15,8 @@ pub struct Members {
     /// Where none of them is a candidate, one of these answers. Empty unless this node is one that comes and goes: it
     /// itself, and those that were found dead. The others have no use for it, since they would be candidates.
     pub reluctant: BTreeSet<String>,
+    /// Nodes whose speaker said goodbye and has not come back.
+    pub left: BTreeSet<String>,
     /// When they became these, by the clock that counts from the machine's start.
     pub since: Duration,
     /// Whether those who could be found have been heard, or there was time enough for that. Before, nobody should

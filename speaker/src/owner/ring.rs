@@ -1,6 +1,8 @@
 //! The ring of speakers as the owner uses it: who counts, and when the fence opens.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use metallb_announce::Speakers;
 use metallb_linux::{Interface, since_boot};
@@ -8,6 +10,7 @@ use metallb_net::Prefix;
 use metallb_telemetry::metrics::MemberMetrics;
 use tokio::sync::watch;
 
+use crate::history::Silence;
 use crate::interfaces::Interfaces;
 use crate::layer2::FenceOwner;
 use crate::membership::{Members, Membership};
@@ -29,6 +32,8 @@ pub(crate) struct Ring {
     question: u64,
     /// Whether somebody is gone since the pass before.
     has_lost: bool,
+    /// Whether the interface of this node's address is without carrier.
+    is_cut_off: bool,
     /// Whether this node answers for what it owns, or did once since its start.
     answers: bool,
 }
@@ -37,7 +42,17 @@ impl Ring {
     pub(crate) fn new(membership: Membership, fence: Option<FenceOwner>, metrics: MemberMetrics) -> Self {
         let members = membership.members();
         let current = Members::default();
-        Self { membership, members, fence, metrics, current, question: 0, has_lost: false, answers: false }
+        Self {
+            membership,
+            members,
+            fence,
+            metrics,
+            current,
+            question: 0,
+            has_lost: false,
+            is_cut_off: false,
+            answers: false,
+        }
     }
 
     /// Resolves when another pass is due. Safe to cancel.
@@ -59,7 +74,8 @@ impl Ring {
 
     /// Tells the ring where others may be, and takes in what it tells. False before it can be relied on.
     pub(super) fn refresh(&mut self, stores: &Stores, interfaces: &Interfaces) -> bool {
-        self.membership.set_cut_off(is_cut_off(interfaces, self.membership.address()));
+        self.is_cut_off = is_cut_off(interfaces, self.membership.address());
+        self.membership.set_cut_off(self.is_cut_off);
         if let Some(addresses) = stores.take_pod_addresses() {
             self.membership.set_candidates(addresses);
         }
@@ -100,6 +116,17 @@ impl Ring {
         // Only now may the others leave to this node what it owns.
         self.answers = true;
         self.membership.answers();
+    }
+
+    /// Who said goodbye, and how long the list of members has been what it is.
+    pub(super) fn news(&self) -> (BTreeSet<String>, Duration) {
+        (self.current.left.clone(), since_boot().saturating_sub(self.current.since))
+    }
+
+    /// Why this node answers for nothing though it did before, if that is so.
+    pub(super) fn silence(&self) -> Option<Silence> {
+        let why = if self.is_cut_off { Silence::Carrier } else { Silence::Stall };
+        (self.current.is_fenced && self.answers).then_some(why)
     }
 
     /// Whether anybody is there to take over.

@@ -27,6 +27,7 @@ struct Speaker {
     health: Health,
     metrics: Metrics,
     interfaces: watch::Sender<Interfaces>,
+    history: Box<dyn Fn() -> String>,
     shutdown: Shutdown,
     task: Option<tokio::task::JoinHandle<Result<(), Lost>>>,
 }
@@ -61,8 +62,8 @@ impl Speaker {
         let (settings, reports) = (settings(more), (&health, &metrics));
         let owner =
             crate::run::build_owner(&client, &settings, NAMESPACE, (receiver, membership), reports).unwrap();
-        let shutdown = Shutdown::default();
-        (Self { server: server.clone(), health, metrics, interfaces, shutdown, task: None }, owner)
+        let (shutdown, history) = (Shutdown::default(), Box::new(owner.history.reader()));
+        (Self { server: server.clone(), health, metrics, interfaces, history, shutdown, task: None }, owner)
     }
 
     fn start(server: &ApiServer, more: &[&str]) -> Self {
@@ -78,6 +79,15 @@ impl Speaker {
         let (mut speaker, owner) = Self::build(server, &flags, Some(membership));
         speaker.task = Some(tokio::spawn(owner.run(speaker.shutdown.clone())));
         (speaker, members)
+    }
+
+    /// From where, to where and why each move of `default/web` was.
+    fn moves(&self) -> Vec<String> {
+        let document: serde_json::Value = serde_json::from_str(&(self.history)()).unwrap();
+        let moves = document["moves"].as_array().unwrap().iter();
+        let moves = moves.filter(|entry| entry["service"] == "default/web");
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or("nobody").to_owned();
+        moves.map(|entry| ["from", "to", "cause"].map(|field| text(&entry[field])).join(" ")).collect()
     }
 
     fn announces(&self, name: &str, address: &str) -> bool {
@@ -305,6 +315,10 @@ async fn an_address_moves_here_with_the_loss_of_its_owner_and_back_when_it_retur
     assert!(speaker.metrics.encode().contains("metallb_speaker_takeover_seconds_count 1"));
     told.send_replace(members(&["n1", "n2"]));
     speaker.until_silent("web", OF_N2).await;
+    told.send_replace(Members { left: ["n2".to_owned()].into(), ..members(&["n1"]) });
+    speaker.until_announced("web", OF_N2).await;
+    let expected = ["n2 n1 MemberFailed", "n1 n2 MemberJoined", "n2 n1 MemberLeft"];
+    assert_eq!(speaker.moves(), expected);
 }
 
 #[tokio::test]
@@ -348,6 +362,31 @@ async fn a_new_speaker_says_that_it_answers_and_is_ready_once_its_fence_is_open_
     told.send_replace(Members { is_fenced: true, ..members(&["n1", "n2"]) });
     speaker.until_silent("web", OF_N2).await;
     assert!(ready().ok && says_it_answers());
+}
+
+/// Contract 02 §1.3, memberlist disabled: every node counts; what the cluster says of a node is evidence against it.
+#[tokio::test]
+async fn without_membership_an_address_leaves_a_node_that_is_not_ready_or_out_of_service() {
+    let server = two_nodes();
+    let speaker = Speaker::start(&server, &[]);
+    until("readiness", || speaker.health.readyz().ok, |ok| *ok).await;
+    assert!(!speaker.announces("web", OF_N2));
+    let ready = |status: &str| json!({ "conditions": [{ "type": "Ready", "status": status }] });
+    let taint = json!({ "spec": { "taints": [{ "key": "node.kubernetes.io/out-of-service", "effect": "NoExecute" }] } });
+    for (down, up) in [
+        (json!({ "status": ready("Unknown") }), json!({ "status": ready("True") })),
+        (taint, json!({ "spec": { "taints": null } })),
+    ] {
+        let write = |change: &serde_json::Value| match change.get("status") {
+            Some(status) => server.set_status::<Node>(None, "n2", status),
+            None => server.edit::<Node>(None, "n2", change),
+        };
+        write(&down);
+        speaker.until_announced("web", OF_N2).await;
+        write(&up);
+        speaker.until_silent("web", OF_N2).await;
+    }
+    assert_eq!(speaker.moves(), ["n2 n1 Node", "n1 n2 Node", "n2 n1 Node", "n1 n2 Node"]);
 }
 
 #[tokio::test]

@@ -33,6 +33,12 @@ pub(crate) struct View {
 pub(crate) struct Seen {
     /// The Services to decide about anew.
     pub(crate) touched: BTreeSet<ServiceKey>,
+    /// Those of them that changed themselves.
+    pub(crate) edited: BTreeSet<ServiceKey>,
+    /// Whether nothing was known before.
+    pub(crate) is_first: bool,
+    /// What all Services had in common until now, if that changed.
+    pub(crate) before: Option<World>,
     /// Services that changed in a way that is no matter for a decision: perhaps their condition.
     pub(crate) heard: BTreeSet<ServiceKey>,
     /// The objects refused, when that changed since the last time.
@@ -51,13 +57,14 @@ impl View {
 
     /// Takes in what changed. Everything must have been listed once.
     pub(crate) fn refresh(&mut self, stores: &Stores, interfaces: &Interfaces, speakers: Speakers) -> Seen {
-        let mut seen = Seen::default();
+        let mut seen = Seen { is_first: self.snapshot.is_none(), ..Seen::default() };
         let own = own_interfaces(interfaces);
         let inputs = self.shared_inputs(stores, own, speakers, &mut seen);
         let mut snapshot = match (self.snapshot.take(), inputs) {
             (Some(snapshot), None) => snapshot,
             (Some(snapshot), Some(inputs)) => {
                 seen.touched.extend(snapshot.services.keys().cloned());
+                seen.before = Some(snapshot.world);
                 Snapshot { world: World::new(inputs), ..snapshot }
             }
             (None, inputs) => Snapshot {
@@ -99,7 +106,7 @@ impl View {
                     self.refusals = Some(refusals);
                 }
                 let nodes = stores.nodes.all();
-                let nodes = nodes.iter().map(|node| (node.view.name.clone(), node.view.clone())).collect();
+                let nodes = nodes.iter().map(|node| known_node(&node.view, &speakers)).collect();
                 Inputs { config: parsed.config, nodes, speakers, interfaces, ..self.unknown() }
             }
         };
@@ -143,6 +150,12 @@ fn raw_config(stores: &Stores) -> RawConfig {
     }
 }
 
+/// A node by its name. Whether it seems to be down is no matter where speakers watch each other.
+fn known_node(node: &NodeView, speakers: &Speakers) -> (String, NodeView) {
+    let seems_down = node.seems_down && *speakers == Speakers::EveryNode;
+    (node.name.clone(), NodeView { seems_down, ..node.clone() })
+}
+
 fn config_node(node: &NodeView) -> Node {
     Node { name: node.name.clone(), labels: node.labels.clone() }
 }
@@ -167,6 +180,7 @@ fn refresh_services(snapshot: &mut Snapshot, stores: &Stores, seen: &mut Seen) {
             continue;
         }
         seen.touched.insert(key.clone());
+        seen.edited.insert(key.clone());
         match now {
             Some(view) => snapshot.services.insert(key, view),
             None => snapshot.services.remove(&key),

@@ -88,6 +88,19 @@ impl Installed {
         })
     }
 
+    /// The addresses of a Service that are announced from here.
+    pub(crate) fn announced_addresses(&self, key: &ServiceKey) -> Option<&[IpAddr]> {
+        self.announcement(key).map(|announcement| announcement.addresses.as_slice())
+    }
+
+    /// The other node that was elected for a Service when it was looked at last.
+    pub(crate) fn owner_elsewhere(&self, key: &ServiceKey) -> Option<&str> {
+        match self.services.get(key)? {
+            State::Announced { .. } => None,
+            State::Skipped(reason) => reason.owner(),
+        }
+    }
+
     fn announcement(&self, key: &ServiceKey) -> Option<&Announcement> {
         match self.services.get(key) {
             Some(State::Announced { announcement, .. }) => Some(announcement),

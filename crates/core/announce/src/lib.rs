@@ -15,6 +15,7 @@ mod plan;
 mod reason;
 mod saved;
 mod service;
+mod shift;
 mod world;
 
 #[cfg(test)]
@@ -33,4 +34,5 @@ pub use plan::{Plan, Snapshot, plan};
 pub use reason::SkipReason;
 pub use saved::{Saved, SavedError, SavedPod, SavedService, SavedSlice};
 pub use service::ServiceFacts;
+pub use shift::{Cause, Change, Shift, shifts};
 pub use world::{Inputs, OwnInterfaces, Speakers, World};

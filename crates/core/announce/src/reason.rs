@@ -84,6 +84,26 @@ impl SkipReason {
         }
     }
 
+    /// The node that was elected instead of this one.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        match self {
+            Self::OtherNode { owner } | Self::NotSelected { owner } => Some(owner),
+            Self::ServiceDeleted
+            | Self::NotLoadBalancer
+            | Self::OtherClass
+            | Self::NoIpAllocated
+            | Self::InvalidIp
+            | Self::IpNotAllowed
+            | Self::LoadBalancerIpChanged
+            | Self::NoServingEndpoint
+            | Self::SharedIpWithServiceSelector
+            | Self::NoMatchingAdvertisement
+            | Self::NoCandidate
+            | Self::NoSuchInterface { .. } => None,
+        }
+    }
+
     /// Whether an admin should look, as opposed to things being as they should.
     #[must_use]
     pub fn is_alarming(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::node::NodeView;
 /// The nodes whose speaker is alive.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Speakers {
-    /// Membership is not followed: every known node counts.
+    /// Membership is not followed: every known node counts; one that seems to be down only where nobody else is a candidate.
     EveryNode,
     /// These nodes.
     On(BTreeSet<String>),
@@ -90,6 +90,11 @@ impl World {
         if is_live { bar(&self.inputs, node) } else { Some(Bar::NoSpeaker) }
     }
 
+    /// What is held against a node: what keeps it from announcing, and whether it seems to be down.
+    pub(crate) fn standing(&self, node: &str) -> (Option<Bar>, bool) {
+        (self.bar(node), seems_down(&self.inputs, node))
+    }
+
     /// The nodes whose speaker is alive and stays, in the order of their names.
     pub(crate) fn live(&self) -> Box<dyn ExactSizeIterator<Item = &String> + '_> {
         live(&self.inputs)
@@ -149,12 +154,19 @@ fn bar(inputs: &Inputs, node: &str) -> Option<Bar> {
     (node.is_excluded() && !inputs.ignore_exclude_label).then_some(Bar::Excluded)
 }
 
+fn seems_down(inputs: &Inputs, node: &str) -> bool {
+    inputs.nodes.get(node).is_some_and(|node| node.seems_down)
+}
+
 fn available(inputs: &Inputs) -> (BTreeSet<String>, BTreeSet<String>) {
     let may_announce = |name: &&String| bar(inputs, name).is_none();
-    let reluctant = match &inputs.speakers {
-        Speakers::EveryNode | Speakers::On(_) => None,
-        Speakers::Ranked { alive: _, reluctant } => Some(reluctant),
-    };
-    let reluctant = reluctant.into_iter().flatten().filter(may_announce).cloned().collect();
-    (live(inputs).filter(may_announce).cloned().collect(), reluctant)
+    let live = live(inputs).filter(may_announce).cloned();
+    match &inputs.speakers {
+        // What the cluster says of its nodes is no proof: where they are all down, one of them answers nevertheless.
+        Speakers::EveryNode => live.partition(|name| !seems_down(inputs, name)),
+        Speakers::On(_) => (live.collect(), BTreeSet::new()),
+        Speakers::Ranked { alive: _, reluctant } => {
+            (live.collect(), reluctant.iter().filter(may_announce).cloned().collect())
+        }
+    }
 }

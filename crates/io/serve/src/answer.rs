@@ -32,27 +32,35 @@ fn bearer(value: &HeaderValue) -> Option<String> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
 }
 
+const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
+const JSON: &str = "application/json";
+
 /// What is answered: a status and a text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer {
     /// HTTP status code.
     pub status: u16,
-    /// Body, plain text.
+    /// Body.
     pub text: String,
+    content: &'static str,
 }
 
 impl Answer {
-    /// Any status with a text.
+    /// Any status with a plain text.
     pub fn new(status: u16, text: impl Into<String>) -> Self {
-        Self { status, text: text.into() }
+        Self { status, text: text.into(), content: PLAIN }
+    }
+
+    /// What was asked for, as JSON.
+    pub(crate) fn json(text: String) -> Self {
+        Self { status: 200, text, content: JSON }
     }
 
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(Bytes::from(self.text)));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let plain = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-        response.headers_mut().insert(CONTENT_TYPE, plain);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(self.content));
         response
     }
 }

@@ -12,8 +12,12 @@ use super::super::beats::Beats;
 use super::super::members::Members;
 use super::Driver;
 
+/// Nodes that said goodbye and are kept in mind: those that leave for ever are not forgotten otherwise.
+const LONGEST_LEFT: usize = 1000;
+
 impl Driver {
-    pub(super) fn tell(&self, event: &Event) {
+    pub(super) fn tell(&mut self, event: &Event) {
+        self.note_goodbye(event);
         let (what, member) = match event {
             Event::Joined(member) => ("NodeJoin", member),
             Event::Left(member) | Event::Failed(member) => ("NodeLeave", member),
@@ -22,6 +26,19 @@ impl Driver {
         let Member { name: node, address, .. } = member;
         tracing::info!(node, %address, event = what, "node event - forcing sync");
         self.metrics.events.with_label_values(&[what]).inc();
+    }
+
+    /// Keeps in mind who has left of its own will, as long as it is away.
+    fn note_goodbye(&mut self, event: &Event) {
+        match event {
+            Event::Left(member) if self.left.len() < LONGEST_LEFT => {
+                self.left.insert(member.name.clone());
+            }
+            Event::Joined(member) | Event::Failed(member) => {
+                self.left.remove(&member.name);
+            }
+            Event::Left(_) | Event::Updated(_) => {}
+        }
     }
 
     /// Tells the heartbeats who is there.
@@ -60,7 +77,7 @@ impl Driver {
         let is_fenced = self.beats.as_ref().is_some_and(Beats::is_fenced);
         // While the others are not heard there is no news to give.
         let asked = if is_fenced { was_asked } else { asked };
-        let members = Members { is_settled, is_fenced, asked, ..self.members() };
+        let members = Members { is_settled, is_fenced, asked, left: self.left.clone(), ..self.members() };
         self.metrics.members.set(i64::try_from(members.alive.len()).unwrap_or(i64::MAX));
         published.send_if_modified(|last| {
             let is_same = last.alive == members.alive && last.starting == members.starting;

@@ -179,6 +179,23 @@ fn rule_5_without_membership_every_known_node_counts() {
 }
 
 #[test]
+fn rule_9_a_node_that_seems_down_counts_less_without_membership_and_all_the_same_with_it() {
+    let web = service(&[V4], json!({}));
+    let local = service(&[V4], json!({ "externalTrafficPolicy": "Local" }));
+    let owner = announcers(&inputs(), &web, &everywhere()).remove(0);
+    let mut ring = inputs();
+    ring.nodes.get_mut(&owner).unwrap().seems_down = true;
+    assert_eq!(announcers(&ring, &web, &everywhere()), [owner.as_str()]);
+    let mut unwatched = Inputs { speakers: Speakers::EveryNode, ..ring };
+    let heir = announcers(&unwatched, &web, &everywhere());
+    assert!(heir.len() == 1 && heir[0] != owner, "{heir:?}");
+    // Where it has the only endpoint, or all seem down, it is better than nobody.
+    assert_eq!(announcers(&unwatched, &local, &endpoints_on(&[&owner])), [owner.as_str()]);
+    unwatched.nodes.values_mut().for_each(|node| node.seems_down = true);
+    assert_eq!(announcers(&unwatched, &web, &everywhere()), [owner.as_str()]);
+}
+
+#[test]
 fn rule_6_under_the_local_policy_only_nodes_with_an_endpoint_take_part() {
     let local = service(&[V4], json!({ "externalTrafficPolicy": "Local" }));
     for node in ["n1", "n2", "n3"] {

@@ -1,0 +1,156 @@
+//! What moved to or from this node, and what caused it: for people who look back.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use metallb_config::ServiceKey;
+
+use crate::decision::Verdict;
+use crate::installed::Installed;
+use crate::world::{Bar, World};
+
+#[cfg(test)]
+mod tests;
+
+/// Addresses of a Service that came to this node or went from it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Shift {
+    /// The Service.
+    pub service: ServiceKey,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The node that was to announce them until now; none if none was.
+    pub from: Option<String>,
+    /// The node that is to announce them from now on; none if none is.
+    pub to: Option<String>,
+    /// What caused it.
+    pub cause: Cause,
+}
+
+/// What causes a shift. Of several that come together, the first in this order that touches the nodes concerned.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// This speaker looked for the first time.
+    Start,
+    /// The speaker of the node it went from said goodbye.
+    MemberLeft,
+    /// That speaker is taken for dead.
+    MemberFailed,
+    /// The speaker of the node it went to counts now.
+    MemberJoined,
+    /// The condition or a label of one of the nodes changed.
+    Node,
+    /// This node's interfaces changed.
+    Interfaces,
+    /// The configuration changed.
+    Configuration,
+    /// The Service itself changed: its addresses, labels or policy.
+    Service,
+    /// Where it can be served changed.
+    Endpoints,
+}
+
+impl Cause {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "Start",
+            Self::MemberLeft => "MemberLeft",
+            Self::MemberFailed => "MemberFailed",
+            Self::MemberJoined => "MemberJoined",
+            Self::Node => "Node",
+            Self::Interfaces => "Interfaces",
+            Self::Configuration => "Configuration",
+            Self::Service => "Service",
+            Self::Endpoints => "Endpoints",
+        }
+    }
+
+    /// Whether it began with a change of the list of members.
+    #[must_use]
+    pub fn is_of_members(self) -> bool {
+        matches!(self, Self::MemberLeft | Self::MemberFailed | Self::MemberJoined)
+    }
+}
+
+/// What changed between two looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// Whether nothing was looked at before.
+    pub is_first: bool,
+    /// What all Services had in common until now, if that changed.
+    pub before: Option<&'a World>,
+    /// What they have in common now.
+    pub now: &'a World,
+    /// The nodes whose speaker said goodbye.
+    pub left: &'a BTreeSet<String>,
+    /// The Services that changed themselves.
+    pub edited: &'a BTreeSet<ServiceKey>,
+}
+
+/// What these verdicts move, before they are carried out: the last of them, `most` at most.
+#[must_use]
+pub fn shifts(
+    installed: &Installed,
+    verdicts: &[(ServiceKey, Verdict)],
+    change: &Change<'_>,
+    most: usize,
+) -> Vec<Shift> {
+    let shift = |(key, verdict): &(ServiceKey, Verdict)| shift(installed, key, verdict, change);
+    let mut shifts: Vec<Shift> = verdicts.iter().rev().filter_map(shift).take(most).collect();
+    shifts.reverse();
+    shifts
+}
+
+fn shift(installed: &Installed, key: &ServiceKey, verdict: &Verdict, change: &Change<'_>) -> Option<Shift> {
+    let me = change.now.inputs().me.as_str();
+    let (addresses, from, to) = match (installed.announced_addresses(key), verdict) {
+        (None, Verdict::Announce(new)) => (new.addresses.clone(), installed.owner_elsewhere(key), Some(me)),
+        (Some(old), Verdict::Announce(new)) if old != new.addresses => {
+            (new.addresses.clone(), None, Some(me))
+        }
+        (Some(old), Verdict::Skip(reason)) => (old.to_vec(), Some(me), reason.owner()),
+        (Some(_), Verdict::Announce(_) | Verdict::Orphan(_)) | (None, _) => return None,
+    };
+    let cause = change.cause(key, from, to);
+    Some(Shift {
+        service: key.clone(),
+        addresses,
+        from: from.map(str::to_owned),
+        to: to.map(str::to_owned),
+        cause,
+    })
+}
+
+impl Change<'_> {
+    fn cause(&self, service: &ServiceKey, from: Option<&str>, to: Option<&str>) -> Cause {
+        if self.is_first {
+            return Cause::Start;
+        }
+        if let Some(cause) = self.before.and_then(|before| self.shared_cause(before, from, to)) {
+            return cause;
+        }
+        if self.edited.contains(service) { Cause::Service } else { Cause::Endpoints }
+    }
+
+    /// The cause among what all Services have in common; none if that did not cause it.
+    fn shared_cause(&self, before: &World, from: Option<&str>, to: Option<&str>) -> Option<Cause> {
+        let is_live = |world: &World, node: &str| world.bar(node) != Some(Bar::NoSpeaker);
+        if let Some(lost) = from.filter(|node| is_live(before, node) && !is_live(self.now, node)) {
+            return Some(if self.left.contains(lost) { Cause::MemberLeft } else { Cause::MemberFailed });
+        }
+        if to.is_some_and(|node| !is_live(before, node) && is_live(self.now, node)) {
+            return Some(Cause::MemberJoined);
+        }
+        let mut concerned = from.into_iter().chain(to);
+        if concerned.any(|node| before.standing(node) != self.now.standing(node)) {
+            return Some(Cause::Node);
+        }
+        let (before, now) = (before.inputs(), self.now.inputs());
+        if before.config != now.config {
+            return Some(Cause::Configuration);
+        }
+        (before.interfaces != now.interfaces).then_some(Cause::Interfaces)
+    }
+}

@@ -1,0 +1,165 @@
+//! Each cause of a move, by what changed.
+
+use super::*;
+use crate::decision::decide;
+use crate::endpoints::Endpoints;
+use crate::service::ServiceFacts;
+use crate::testing::*;
+use crate::world::{Inputs, Speakers};
+use metallb_api::names::LABEL_EXCLUDE_BALANCERS;
+use serde_json::json;
+
+/// Of the three nodes `n1` is first in line for this address and `n3` second.
+const OF_N1: &str = "172.30.0.12";
+
+fn key() -> ServiceKey {
+    ServiceKey { namespace: "default".to_owned(), name: "web".to_owned() }
+}
+
+struct Case {
+    me: &'static str,
+    before: Inputs,
+    now: Inputs,
+    service: (ServiceFacts, ServiceFacts),
+    endpoints: (Endpoints, Endpoints),
+}
+
+impl Case {
+    fn new(me: &'static str, change: impl FnOnce(&mut Self)) -> Self {
+        let web = || service(&[OF_N1], json!({ "externalTrafficPolicy": "Local" }));
+        let everywhere = || endpoints_on(&["n1", "n2", "n3"]);
+        let mut case = Self {
+            me,
+            before: inputs(),
+            now: inputs(),
+            service: (web(), web()),
+            endpoints: (everywhere(), everywhere()),
+        };
+        change(&mut case);
+        case
+    }
+
+    fn alive(&mut self, before: &[&str], now: &[&str]) {
+        self.before.speakers = Speakers::On(names(before));
+        self.now.speakers = Speakers::On(names(now));
+    }
+
+    /// From where, to where, and why.
+    fn shift(&self, left: &[&str]) -> Option<(Option<String>, Option<String>, Cause)> {
+        let world = |inputs: &Inputs| World::new(Inputs { me: self.me.to_owned(), ..inputs.clone() });
+        let (before, now) = (world(&self.before), world(&self.now));
+        let old = [(key(), decide(&before, &self.service.0, &self.endpoints.0))];
+        let mut installed = Installed::default();
+        installed.advance(old.iter().map(|(key, verdict)| (key, verdict)));
+        let edited = if self.service.0 == self.service.1 { BTreeSet::new() } else { [key()].into() };
+        let left = names(left);
+        let change = Change {
+            is_first: false,
+            before: (self.before != self.now).then_some(&before),
+            now: &now,
+            left: &left,
+            edited: &edited,
+        };
+        let new = [(key(), decide(&now, &self.service.1, &self.endpoints.1))];
+        let mut shifts = shifts(&installed, &new, &change, 256);
+        assert!(shifts.len() <= 1);
+        shifts.pop().map(|Shift { from, to, cause, .. }| (from, to, cause))
+    }
+}
+
+#[test]
+fn every_cause_is_found_by_what_changed() {
+    let excluded = |case: &mut Case| {
+        case.now.nodes.insert("n1".to_owned(), node("n1", &[(LABEL_EXCLUDE_BALANCERS, "")]));
+    };
+    let advertised = |case: &mut Case| {
+        let only = json!({ "nodeSelectors": [{ "matchLabels": { "kubernetes.io/hostname": "n3" } }] });
+        case.now =
+            configured(case.now.clone(), &[pool("pool", &["172.30.0.0/24"])], &[advertisement("a", only)]);
+    };
+    let on_eth7 = |case: &mut Case| {
+        let spec = json!({ "interfaces": ["eth7"] });
+        let pools = [pool("pool", &["172.30.0.0/24"])];
+        case.before = configured(case.before.clone(), &pools, &[advertisement("a", spec)]);
+        case.now = case.before.clone();
+        case.now.interfaces.insert("eth7".to_owned(), BTreeSet::new());
+    };
+    let (n1, n3) = (Some("n1"), Some("n3"));
+    let rows = [
+        ("a death", Case::new("n3", |case| case.alive(&["n1", "n3"], &["n3"])), n1, n3, Cause::MemberFailed),
+        ("a return", Case::new("n3", |case| case.alive(&["n3"], &["n1", "n3"])), n3, n1, Cause::MemberJoined),
+        (
+            "a return, seen by itself",
+            Case::new("n1", |case| case.alive(&["n3"], &["n1", "n3"])),
+            n3,
+            n1,
+            Cause::MemberJoined,
+        ),
+        ("a label", Case::new("n3", excluded), n1, n3, Cause::Node),
+        (
+            "a network",
+            Case::new("n1", |case| case.now.nodes.get_mut("n1").unwrap().network_unavailable = true),
+            n1,
+            n3,
+            Cause::Node,
+        ),
+        ("an advertisement", Case::new("n1", advertised), n1, n3, Cause::Configuration),
+        ("an interface", Case::new("n1", on_eth7), None, n1, Cause::Interfaces),
+        (
+            "an endpoint",
+            Case::new("n3", |case| case.endpoints.1 = endpoints_on(&["n3"])),
+            n1,
+            n3,
+            Cause::Endpoints,
+        ),
+        (
+            "the last endpoint",
+            Case::new("n1", |case| case.endpoints.1 = endpoints_on(&[])),
+            n1,
+            None,
+            Cause::Endpoints,
+        ),
+        (
+            "a new address",
+            Case::new("n1", |case| case.service.0 = service(&[], json!({}))),
+            None,
+            n1,
+            Cause::Service,
+        ),
+        (
+            "another type",
+            Case::new("n1", |case| case.service.1 = service(&[OF_N1], json!({ "type": "ClusterIP" }))),
+            n1,
+            None,
+            Cause::Service,
+        ),
+    ];
+    for (what, case, from, to, cause) in rows {
+        let expected = Some((from.map(str::to_owned), to.map(str::to_owned), cause));
+        assert_eq!(case.shift(&[]), expected, "{what}");
+    }
+    let goodbye = Case::new("n3", |case| case.alive(&["n1", "n3"], &["n3"]));
+    assert_eq!(goodbye.shift(&["n1"]).unwrap().2, Cause::MemberLeft);
+}
+
+#[test]
+fn what_does_not_concern_this_node_or_changes_nothing_is_no_shift() {
+    assert_eq!(Case::new("n1", |_| ()).shift(&[]), None);
+    assert_eq!(Case::new("n2", |case| case.alive(&["n1", "n2", "n3"], &["n2", "n3"])).shift(&[]), None);
+    assert_eq!(Case::new("n1", |case| case.alive(&["n1", "n3"], &["n1"])).shift(&[]), None);
+}
+
+#[test]
+fn the_first_look_is_a_start_and_of_thousands_the_last_are_kept() {
+    let world = World::new(inputs());
+    let (left, edited) = (BTreeSet::new(), BTreeSet::new());
+    let change = Change { is_first: true, before: None, now: &world, left: &left, edited: &edited };
+    let verdict = decide(&world, &service(&[OF_N1], json!({})), &endpoints_on(&["n1"]));
+    let verdicts: Vec<(ServiceKey, Verdict)> = (0..1000)
+        .map(|number| (ServiceKey { name: format!("s{number:04}"), ..key() }, verdict.clone()))
+        .collect();
+    let shifts = shifts(&Installed::default(), &verdicts, &change, 256);
+    assert_eq!(shifts.len(), 256);
+    assert_eq!((shifts[0].service.name.as_str(), shifts[255].service.name.as_str()), ("s0744", "s0999"));
+    assert!(shifts.iter().all(|shift| shift.cause == Cause::Start && shift.from.is_none()));
+}
