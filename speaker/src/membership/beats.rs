@@ -136,6 +136,11 @@ impl Beats {
         self.liveness.heard_elsewhere(name, now);
     }
 
+    /// Members of which [`Self::heard_elsewhere`] should know very soon whether they live.
+    pub(super) fn doubted(&self) -> impl Iterator<Item = &str> {
+        self.liveness.doubted()
+    }
+
     pub(super) fn is_down(&self, name: &str) -> bool {
         self.liveness.down().any(|down| down == name)
     }

@@ -1,6 +1,7 @@
 //! Carries the two machines: sockets, timers, connections.
 
 mod arrivals;
+mod doubts;
 mod list;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use super::quota::Quota;
 use super::secret::Secret;
 use super::settings::RingSettings;
 use super::streams::Partner;
+use doubts::Doubts;
 
 /// The longest datagram there can be.
 const LONGEST: usize = 65_535;
@@ -66,6 +68,7 @@ pub(super) struct Driver {
     ahead: BTreeSet<IpAddr>,
     /// Those that said goodbye, while they are away.
     left: BTreeSet<String>,
+    doubts: Doubts,
     next_review: Duration,
     /// Whether the list may be another one than was published last.
     is_stale: bool,
@@ -148,6 +151,7 @@ impl Driver {
             names: BTreeMap::new(),
             addresses: BTreeSet::new(),
             ahead: BTreeSet::new(),
+            doubts: Doubts::default(),
             next_review: now,
             left: BTreeSet::new(),
             is_stale: true,
@@ -225,6 +229,7 @@ impl Driver {
         self.carry_out(ports, now);
         let news = self.beats.as_mut().map(|beats| beats.turn(&own, now)).unwrap_or_default();
         self.take_news(news, now);
+        self.ask(now);
         self.carry_out(ports, now);
         if self.leaving.is_some() {
             return;
@@ -262,6 +267,14 @@ impl Driver {
         {
             self.machine.set_meta(beats.meta(), now);
             self.is_stale = true;
+        }
+    }
+
+    /// Has memberlist look after those whose heartbeats are missing.
+    fn ask(&mut self, now: Duration) {
+        let Some(beats) = &self.beats else { return };
+        for name in self.doubts.due(beats.doubted(), now) {
+            self.machine.ask(&name);
         }
     }
 

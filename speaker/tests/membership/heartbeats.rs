@@ -25,7 +25,7 @@ async fn three(net: Net, secret: &str) -> [Ours; 3] {
 }
 
 /// How many heartbeats a member has believed.
-fn received(member: &Ours) -> u64 {
+pub fn received(member: &Ours) -> u64 {
     let text = member.metrics.encode();
     let line = text.lines().find_map(|line| line.strip_prefix("metallb_speaker_heartbeats_received_total "));
     line.unwrap().parse().unwrap()

@@ -2,6 +2,8 @@
 //! original speaker uses (contract 02 §1.3).
 
 #[cfg(test)]
+mod blocked;
+#[cfg(test)]
 mod heartbeats;
 #[cfg(test)]
 mod mixed;

@@ -231,6 +231,16 @@ impl Machine {
         self.introduce_myself_to_all();
     }
 
+    /// Asks a member for a sign of life, beside its turn. Nothing follows from it here: whoever asks sees the answer come.
+    pub fn ask(&mut self, name: &str) {
+        let Some(target) = self.member(name).filter(|member| member.is_there()).map(Member::contact) else {
+            return;
+        };
+        let sequence = self.next_sequence();
+        let ping = Message::Ping(self.ping(sequence, target.name));
+        self.send_only(target.address, false, &[ping]);
+    }
+
     /// Says goodbye to everybody. Go on until [`has_left`](Self::has_left), but not for long.
     pub fn leave(&mut self, now: Duration) {
         let now = self.at(now);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Liveness;
-use super::peer::{Fall, Falls, Suspicion};
+use super::peer::{Fall, Falls, Peer, Suspicion};
 use crate::Settings;
 use crate::output::{Action, Note};
 use crate::wire::{Claim, Evidence, Flags, Verdict};
@@ -78,10 +78,13 @@ impl Liveness {
         let Some(peer) = self.peers.get(&boot).filter(|peer| peer.fall.is_none()) else { return };
         let Some(suspicion) = peer.suspicion else { return };
         let since_heard = |at: &Duration| peer.heard.is_none_or(|heard| *at >= heard);
-        let Settings { grace, lone, alone, .. } = self.settings;
+        let Settings { silence, grace, lone, alone, .. } = self.settings;
         let agreed = peer.witnesses.values().any(since_heard);
         let vouched = |time: Duration| peer.vouched.is_some_and(|at| now < at + time);
         let waited = |time: Duration| now >= suspicion.since + time;
+        // It answers memberlist: only this layer does not reach it. Nobody would take over, or both would answer.
+        let lives = suspicion.evidence == Evidence::Silent
+            && peer.elsewhere.is_some_and(|at| at >= suspicion.since && now < at + silence);
         let falls = if agreed || self.is_only_watcher(boot) {
             suspicion.evidence == Evidence::Refused || waited(grace)
         } else if self.is_isolated(Some(boot), now) {
@@ -89,13 +92,28 @@ impl Liveness {
         } else {
             waited(lone) && !vouched(lone)
         };
-        if falls {
+        if lives && waited(alone) {
+            let name = peer.name.clone();
+            self.peers.get_mut(&boot).into_iter().for_each(Peer::look_away);
+            self.note(Note::Overruled(name));
+        } else if falls && !lives {
             self.counters.verdicts += 1;
             let (beat, evidence) = (peer.beat, suspicion.evidence);
             self.fell(boot, Claim { verdict: Verdict::Down, about: boot, beat, evidence }, now);
         } else if waited(self.settings.period) && self.last_beat == now {
             self.ask_about(boot);
         }
+    }
+
+    /// Members whose silence is not explained yet: whether memberlist [hears](Self::heard_elsewhere) them within the
+    /// grace that suspects have decides whether they fall.
+    pub fn doubted(&self) -> impl Iterator<Item = &str> {
+        let is_silent = |boot: &&u64| {
+            let suspicion = self.peers.get(boot).and_then(|peer| peer.suspicion);
+            suspicion.is_some_and(|suspicion| suspicion.evidence == Evidence::Silent)
+        };
+        let doubted = self.neighbours.iter().filter(is_silent);
+        doubted.filter_map(|boot| self.peers.get(boot)).map(|peer| peer.name.as_str())
     }
 
     /// Whether nobody else could bear witness: the other watchers are down, or gone for certain.

@@ -1,5 +1,6 @@
 //! Small rings on a network without delay, in steps of a millisecond.
 
+mod blocked;
 mod damping;
 mod fencing;
 mod network;

@@ -310,6 +310,18 @@ fn whoever_joins_anew_introduces_the_life_that_others_will_believe() {
 }
 
 #[test]
+fn a_member_in_doubt_is_asked_and_a_stranger_or_one_that_is_gone_is_not() {
+    let mut machine = member_of(3, Settings::lan());
+    hear(&mut machine, &[Dead(accusation(3, 5, 3))]);
+    drain(&mut machine);
+    [1, 3, 9].into_iter().for_each(|number| machine.ask(&name(number)));
+    let asked = sent(&drain(&mut machine));
+    let is_ping =
+        |said: &(_, Vec<Message>)| matches!(&said.1[..], [Message::Ping(ping)] if ping.node == name(1));
+    assert!(matches!(&asked[..], [said] if said.0 == address(1) && is_ping(said)), "{asked:?}");
+}
+
+#[test]
 fn metadata_that_does_not_fit_is_not_announced() {
     let mut machine = member_of(3, Settings::lan());
     machine.set_meta(vec![0; MOST_META], START);
