@@ -31,6 +31,10 @@ use crate::interfaces::Interfaces;
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LAST_RETRY: Duration = Duration::from_secs(10);
 
+/// Addresses made ready to be asked for before the first of them is announced: a kernel filter for each would take long,
+/// one for thousands would hold the first announcement up.
+const PREPARED_AT_ONCE: usize = 64;
+
 /// Owns everything the thread knows.
 pub(super) struct Driver {
     /// The origin of the machines' time.
@@ -166,12 +170,30 @@ impl Driver {
     }
 
     fn execute_all(&mut self, batch: Batch) {
-        for command in batch.commands {
-            if let (Command::Announce { address, .. }, Some(since)) = (&command, batch.since) {
-                self.unheard.insert(*address, since);
+        let mut commands = batch.commands.into_iter().peekable();
+        while commands.peek().is_some() {
+            let next: Vec<Command> = commands.by_ref().take(PREPARED_AT_ONCE).collect();
+            self.prepare(&next);
+            for command in next {
+                if let (Command::Announce { address, .. }, Some(since)) = (&command, batch.since) {
+                    self.unheard.insert(*address, since);
+                }
+                self.execute(command);
             }
-            self.execute(command);
         }
+    }
+
+    /// Makes questions come through. The owner before stops when it hears this node, so that must be able to answer by then.
+    fn prepare(&mut self, commands: &[Command]) {
+        for command in commands {
+            if let Command::Announce { address, interfaces } = command {
+                self.gate.permits();
+                self.table.set(*address, interfaces.clone());
+                self.reach.announced(*address);
+                self.sync_groups_of(*address);
+            }
+        }
+        self.follow_reach();
     }
 
     fn execute(&mut self, command: Command) {
@@ -211,10 +233,10 @@ impl Driver {
         self.hand_overs.keep(address);
         // Begun afresh, so that links that were added hear of it at once.
         self.burst.handle(now, Input::Withdraw(Subject::Address(address)));
-        self.make_known(now, address);
-        self.send_due();
         self.reach.announced(address);
         self.sync_groups_of(address);
+        self.make_known(now, address);
+        self.send_due();
     }
 
     fn make_known(&mut self, now: Moment, address: IpAddr) {
