@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod lan;
 pub mod manifest;
 pub mod probe;
+pub mod stream;
 pub mod suite;
 
 pub use cluster::Cluster;

@@ -1,71 +1,75 @@
-//! Asks who has an address, many times a second, and keeps every answer with its time.
+//! Asks who has an address, many times a second, and keeps every question and answer with its time.
 //!
-//! The tools that ask once wait a second for the answer; here a takeover is measured to a hundredth of one.
+//! The tools that ask once wait a second for the answer; here a takeover is measured to a few milliseconds. Answers bear
+//! the kernel's time, and a wait begins with a question: a busy machine that lets this process wait is no gap.
 
-use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV6};
-use std::os::fd::AsRawFd;
+mod line;
+
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use metallb_testbed::Bed;
 use metallb_testbed::wait::{self, Seen};
-use nix::ifaddrs::getifaddrs;
-use nix::sys::socket::{LinkAddr, bind};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::lan::CLIENT;
+use line::Line;
 
 /// Between two questions.
-pub const PACE: Duration = Duration::from_millis(10);
-/// The receiver looks this often whether it should end.
-const LOOK: Duration = Duration::from_millis(100);
-const ETHERTYPE_ARP: u16 = 0x0806;
+pub const PACE: Duration = Duration::from_millis(5);
 
-type Mac = [u8; 6];
+/// A hardware address.
+pub type Mac = [u8; 6];
 
-/// An answer, when it arrived.
+/// What a station said about the address.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
-    /// When.
+    /// When it arrived.
     pub at: Instant,
-    /// Whose.
+    /// Who said it.
     pub mac: Mac,
+    /// Whether it answers a question; otherwise it was said unasked, to all.
+    pub was_asked: bool,
 }
 
 /// Asks until it is dropped.
 #[derive(Debug)]
 pub struct Probe {
-    answers: Arc<Mutex<Vec<Answer>>>,
+    log: Arc<Mutex<Log>>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Log {
+    questions: Vec<Instant>,
+    answers: Vec<Answer>,
 }
 
 impl Probe {
     /// Begins to ask for an address from the client machine.
     pub fn start(bed: &Bed, address: IpAddr) -> Result<Self> {
         let line = Arc::new(bed.in_network_of(CLIENT, || Line::open(address))?);
-        let answers = Arc::new(Mutex::new(Vec::new()));
-        let stop = Arc::new(AtomicBool::new(false));
+        let (log, stop) = (Arc::<Mutex<Log>>::default(), Arc::new(AtomicBool::new(false)));
         let receive = {
-            let (line, answers, stop) = (line.clone(), answers.clone(), stop.clone());
+            let (line, log, stop) = (line.clone(), log.clone(), stop.clone());
             move || {
                 while !stop.load(Ordering::Relaxed) {
-                    if let Some(mac) = line.receive() {
-                        let answer = Answer { at: Instant::now(), mac };
-                        answers.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
+                    if let Some(answer) = line.receive() {
+                        lock(&log).answers.push(answer);
                     }
                 }
             }
         };
         let send = {
-            let stop = stop.clone();
+            let (log, stop) = (log.clone(), stop.clone());
             move || {
                 let mut next = Instant::now();
                 while !stop.load(Ordering::Relaxed) {
+                    lock(&log).questions.push(Instant::now());
                     // A link that is down for a moment loses the question, as it would anybody's.
                     let _lost = line.ask();
                     next = (next + PACE).max(Instant::now());
@@ -74,21 +78,23 @@ impl Probe {
             }
         };
         let threads = vec![thread::spawn(receive), thread::spawn(send)];
-        Ok(Self { answers, stop, threads })
+        Ok(Self { log, stop, threads })
     }
 
-    /// All answers so far.
+    /// All that was said so far.
     #[must_use]
     pub fn answers(&self) -> Vec<Answer> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.log).answers.clone()
     }
 
     /// Waits for an answer after `since` of another station than `not`, and returns it.
     pub fn wait_other(&self, since: Instant, not: Mac, deadline: Duration) -> Result<Answer> {
         wait::until("an answer of another node", deadline, || {
             let answers = self.answers();
-            let found = answers.iter().find(|answer| answer.at >= since && answer.mac != not);
-            Ok(found
+            let is_wanted = |answer: &&Answer| answer.was_asked && answer.at >= since && answer.mac != not;
+            Ok(answers
+                .iter()
+                .find(is_wanted)
                 .map_or_else(|| Seen::NotYet(format!("{:?}", answers.last())), |found| Seen::Done(*found)))
         })
     }
@@ -104,17 +110,19 @@ impl Probe {
         })
     }
 
-    /// The longest time without an answer between two moments.
+    /// What was said since a moment by stations that `is_wanted`.
+    pub fn said_since(&self, since: Instant, is_wanted: impl Fn(Mac) -> bool) -> Vec<Answer> {
+        let log = lock(&self.log);
+        log.answers.iter().filter(|said| said.at > since && is_wanted(said.mac)).copied().collect()
+    }
+
+    /// The longest time a question between two moments waited for an answer, whoever gave it.
     #[must_use]
     pub fn longest_gap(&self, from: Instant, to: Instant) -> Duration {
-        let times = self.answers().into_iter().map(|answer| answer.at).filter(|at| (from..=to).contains(at));
-        let mut last = from;
-        let mut longest = Duration::ZERO;
-        for at in times.chain([to]) {
-            longest = longest.max(at.saturating_duration_since(last));
-            last = at;
-        }
-        longest
+        let Log { questions, answers } = lock(&self.log).clone();
+        let is_within = |at: &Instant| (from..=to).contains(at);
+        let asked = answers.iter().filter(|answer| answer.was_asked).map(|answer| answer.at);
+        longest_wait(questions.into_iter().filter(is_within), asked.filter(is_within), to)
     }
 }
 
@@ -128,6 +136,27 @@ impl Drop for Probe {
     }
 }
 
+fn lock(log: &Mutex<Log>) -> std::sync::MutexGuard<'_, Log> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The longest time from the first question after an answer to the next answer; the last one may wait until the end.
+fn longest_wait(
+    questions: impl IntoIterator<Item = Instant>,
+    answers: impl IntoIterator<Item = Instant>,
+    end: Instant,
+) -> Duration {
+    let mut questions = questions.into_iter().peekable();
+    let mut longest = Duration::ZERO;
+    for answer in answers.into_iter().chain([end]) {
+        if let Some(asked) = questions.next_if(|asked| *asked <= answer) {
+            longest = longest.max(answer.saturating_duration_since(asked));
+        }
+        while questions.next_if(|asked| *asked <= answer).is_some() {}
+    }
+    longest
+}
+
 /// A MAC as six bytes.
 pub fn parse_mac(text: &str) -> Result<Mac> {
     let bytes: Vec<u8> =
@@ -135,90 +164,22 @@ pub fn parse_mac(text: &str) -> Result<Mac> {
     bytes.try_into().map_err(|_| anyhow!("{text} is no MAC"))
 }
 
-/// A socket on the client's cable, for one address.
-#[derive(Debug)]
-enum Line {
-    Arp { socket: Socket, question: Vec<u8>, target: Ipv4Addr },
-    Ndp { socket: Socket, question: Vec<u8>, to: SocketAddrV6, target: Ipv6Addr },
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Line {
-    /// To be called in the client's network.
-    fn open(address: IpAddr) -> Result<Self> {
-        let interfaces: Vec<_> = getifaddrs()?.filter(|each| each.interface_name == "eth0").collect();
-        let links = interfaces.iter().filter_map(|each| each.address.as_ref()?.as_link_addr().copied());
-        let link = links.into_iter().next().context("the client has no eth0")?;
-        let mac = link.addr().context("eth0 has no MAC")?;
-        match address {
-            IpAddr::V4(target) => {
-                let addresses =
-                    interfaces.iter().filter_map(|each| Some(each.address.as_ref()?.as_sockaddr_in()?.ip()));
-                let own = addresses.into_iter().next().context("eth0 has no IPv4 address")?;
-                Self::arp(link, mac, own, target)
-            }
-            IpAddr::V6(target) => Self::ndp(&link, mac, target),
+    #[test]
+    fn a_gap_is_the_longest_wait_of_a_question_and_not_a_pause_of_asking() {
+        let start = Instant::now();
+        let at = |milliseconds: &u64| start + Duration::from_millis(*milliseconds);
+        for (questions, answers, expected) in [
+            (&[0, 5, 10][..], &[1, 6, 11][..], 1),
+            (&[0, 5, 10, 15], &[1, 13, 16], 8),
+            (&[0, 100, 105], &[1, 101, 106], 1),
+            (&[0, 5, 10], &[1], 15),
+        ] {
+            let waits = longest_wait(questions.iter().map(at), answers.iter().map(at), at(&20));
+            assert_eq!(waits, Duration::from_millis(expected), "{questions:?} {answers:?}");
         }
-    }
-
-    fn arp(link: LinkAddr, mac: Mac, own: Ipv4Addr, target: Ipv4Addr) -> Result<Self> {
-        let protocol = Protocol::from(i32::from(ETHERTYPE_ARP.to_be()));
-        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol))?;
-        socket.set_read_timeout(Some(LOOK))?;
-        bind(socket.as_raw_fd(), &link)?;
-        let mut question = [0xff; 6].to_vec();
-        question.extend(mac);
-        question.extend(ETHERTYPE_ARP.to_be_bytes());
-        // Ethernet, IPv4, their lengths; a request.
-        question.extend([0, 1, 8, 0, 6, 4, 0, 1]);
-        question.extend(mac);
-        question.extend(own.octets());
-        question.extend([0; 6]);
-        question.extend(target.octets());
-        Ok(Self::Arp { socket, question, target })
-    }
-
-    fn ndp(link: &LinkAddr, mac: Mac, target: Ipv6Addr) -> Result<Self> {
-        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;
-        socket.set_read_timeout(Some(LOOK))?;
-        let index = u32::try_from(link.ifindex())?;
-        socket.set_multicast_if_v6(index)?;
-        socket.set_multicast_hops_v6(255)?;
-        let [.., high, middle, low] = target.octets();
-        let group =
-            Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(high), u16::from_be_bytes([middle, low]));
-        // A neighbour solicitation with our MAC; the kernel fills in the checksum.
-        let mut question = vec![135, 0, 0, 0, 0, 0, 0, 0];
-        question.extend(target.octets());
-        question.extend([1, 1]);
-        question.extend(mac);
-        Ok(Self::Ndp { socket, question, to: SocketAddrV6::new(group, 0, 0, index), target })
-    }
-
-    fn ask(&self) -> io::Result<usize> {
-        match self {
-            Self::Arp { socket, question, .. } => socket.send(question),
-            Self::Ndp { socket, question, to, .. } => socket.send_to(question, &(*to).into()),
-        }
-    }
-
-    /// The MAC of the next answer about the address.
-    fn receive(&self) -> Option<Mac> {
-        let socket = match self {
-            Self::Arp { socket, .. } | Self::Ndp { socket, .. } => socket,
-        };
-        let mut bytes = [0; 256];
-        let length = (&mut &*socket).read(&mut bytes).ok()?;
-        let bytes = bytes.get(..length)?;
-        let (says, who, mac) = match self {
-            Self::Arp { target, .. } => {
-                (bytes.get(20..22)? == [0, 2], bytes.get(28..32)? == target.octets(), bytes.get(22..28)?)
-            }
-            Self::Ndp { target, .. } => (
-                bytes.first()? == &136 && bytes.get(24..26)? == [2, 1],
-                bytes.get(8..24)? == target.octets(),
-                bytes.get(26..32)?,
-            ),
-        };
-        if says && who { mac.try_into().ok() } else { None }
     }
 }

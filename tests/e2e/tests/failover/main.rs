@@ -1,7 +1,11 @@
 //! An address moves to another node when the one that announced it can't any more.
 
+mod figures;
 mod outage;
+mod planned;
+mod quiet;
 mod takeover;
+mod watched;
 
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -25,7 +29,10 @@ fn main() -> ExitCode {
             ("a speaker that is frozen is replaced, and silent when it goes on", takeover::frozen),
             ("a node whose cable is pulled is replaced in a fraction of a second", takeover::unplugged),
             ("a node whose power fails is replaced in a fraction of a second", takeover::powered_off),
-            ("a speaker that is stopped leaves a gap that is measured", takeover::stopped),
+            ("a speaker that is stopped leaves no gap", planned::stopped),
+            ("the last endpoint of a node leaves no gap", planned::endpoint_left),
+            ("a speaker that thaws answers for nothing it lost", quiet::thawed),
+            ("nothing moves because every processor is busy", quiet::loaded),
             ("deleting the announcing speaker's pod moves the address", speaker_pod_deleted),
             ("unplugging the announcing node moves the address", node_unplugged),
             (
