@@ -149,6 +149,11 @@ impl Beats {
         self.liveness.is_fenced()
     }
 
+    /// Whether none of those is heard who should be.
+    pub(super) fn is_forsaken(&self, now: Duration) -> bool {
+        self.liveness.is_forsaken(now)
+    }
+
     /// Whether this node may answer only where nobody else could.
     pub(super) fn is_held(&self) -> bool {
         self.liveness.is_held()

@@ -36,6 +36,8 @@ const LONGEST: usize = 65_535;
 const REVIEW: Duration = Duration::from_secs(2);
 /// How long a goodbye may take (contract 02 §1.3).
 const GOODBYE: Duration = Duration::from_secs(1);
+/// Between two exchanges of one that nobody is heard by.
+const CALL: Duration = Duration::from_secs(1);
 /// A deadline that has passed already is looked at again after this: no mistake may turn into a busy loop.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
@@ -70,6 +72,7 @@ pub(super) struct Driver {
     left: BTreeSet<String>,
     doubts: Doubts,
     next_review: Duration,
+    next_call: Duration,
     /// Whether the list may be another one than was published last.
     is_stale: bool,
     /// When the goodbye ends.
@@ -154,6 +157,7 @@ impl Driver {
             doubts: Doubts::default(),
             next_review: now,
             left: BTreeSet::new(),
+            next_call: now + CALL,
             is_stale: true,
             leaving: None,
             buffer: vec![0; LONGEST],
@@ -236,6 +240,7 @@ impl Driver {
         }
         if let Some(candidates) = candidates.as_ref() {
             self.join(candidates, now);
+            self.call(now);
             self.settle(candidates, now);
         }
         self.publish(&inputs.published, candidates.as_ref(), (own.stalls, now));
@@ -319,5 +324,20 @@ impl Driver {
 
     fn partner(&self, address: SocketAddr) -> Partner {
         Partner { address, is_ahead: self.ahead.contains(&address.ip()), codec: self.codec.clone() }
+    }
+
+    /// One that was cut off or frozen for long is no member to the others any more, while it still lists them: so nobody
+    /// would try to join anybody, and both sides would answer until the next exchange.
+    fn call(&mut self, now: Duration) {
+        if now < self.next_call || !self.beats.as_ref().is_some_and(|beats| beats.is_forsaken(now)) {
+            return;
+        }
+        self.next_call = now + CALL;
+        let others = || self.machine.members().filter(|member| member.name != self.settings.name);
+        let chosen = rand::random::<u32>() as usize % others().count().max(1);
+        if let Some(member) = others().nth(chosen) {
+            let state = self.machine.local_state(false);
+            self.exchanges.sync(self.partner(member.address), member.name.clone(), state);
+        }
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 /// Joins under way at a time. One that succeeds names all members, so most of the others need no attempt of their own.
 const AT_ONCE: usize = 4;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// As often as the original tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The original tries once a minute, and for as long both sides of a partition that is over answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// Those who can be reached answer within this time.
 const SETTLING: Duration = Duration::from_secs(3);
 
@@ -157,7 +157,7 @@ mod tests {
             pauses.push((next - now).as_secs());
             now = next;
         }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(pauses, [1, 2, 4, 8, 8, 8, 8, 8, 8]);
         // One that was a member and is lost is new again.
         assert!(joins.due(&set(&[2]), &set(&[2]), now).is_empty());
         assert_eq!(joins.due(&set(&[2]), &set(&[]), now).len(), 1);

@@ -13,13 +13,18 @@ pub mod ring;
 
 pub use chance::Chance;
 
-/// The seeds to run: `METALLB_SIM_SEED` to look at one again, else as many as `METALLB_SIM_SEEDS` says; of its own
-/// accord fewer in debug code.
+/// The seeds to run: `METALLB_SIM_SEED` to look at one again, or at some (`500..600`); else as many as
+/// `METALLB_SIM_SEEDS` says; of its own accord fewer in debug code.
 #[must_use]
 pub fn seeds() -> Range<u64> {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    if let Some(seed) = number("METALLB_SIM_SEED") {
-        return seed..seed + 1;
+    let text = |name| std::env::var(name).ok();
+    let number = |text: &str| text.parse::<u64>().ok();
+    if let Some(asked) = text("METALLB_SIM_SEED") {
+        let (first, end) = asked.split_once("..").unwrap_or((&asked, ""));
+        if let Some(first) = number(first) {
+            return first..number(end).unwrap_or(first + 1);
+        }
     }
-    0..number("METALLB_SIM_SEEDS").unwrap_or(if cfg!(debug_assertions) { 300 } else { 10_000 })
+    let count = text("METALLB_SIM_SEEDS").and_then(|text| number(&text));
+    0..count.unwrap_or(if cfg!(debug_assertions) { 300 } else { 10_000 })
 }

@@ -1,7 +1,7 @@
-//! Speakers that watch each other on a virtual network: the real liveness machine and the real election, with
-//! memberlist as a model that keeps its timings.
+//! Speakers that watch each other on a virtual network: the real machines of liveness and memberlist, and the real
+//! election. In rings of more than a hundred a model with memberlist's timings stands for its machine.
 //!
-//! Processes are killed, frozen and restarted, cables pulled, networks split in one direction or both, clocks jump,
+//! Processes are killed, frozen, stopped and restarted, cables pulled, networks split in one direction or both, clocks jump,
 //! schedulers are late, datagrams get lost.
 
 mod check;
@@ -11,7 +11,10 @@ mod memberlist;
 mod network;
 mod node;
 mod queue;
+mod restarts;
+mod timings;
 mod trouble;
+mod views;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,15 +27,24 @@ use crate::Chance;
 use check::Watchdog;
 use faults::Fault;
 pub use measure::{Figures, Kind, measure, push_pull};
+use memberlist::{Mail, Memberlist};
 use network::Network;
 use node::{Node, Process};
 use queue::Queue;
+use restarts::Gaps;
+pub use restarts::{End, Gap, restarts};
 
 /// The fewest addresses in a run, and the most; between them there is one for each node.
 const ADDRESSES: [usize; 2] = [8, 100];
 
 /// A fault is a cause for so long.
 const CAUSE: Duration = Duration::from_secs(5);
+
+/// In larger rings memberlist's timings stand for its machine.
+const MOST: usize = 100;
+
+/// Between two looks at addresses with one candidate.
+const ROUND: Duration = Duration::from_millis(500);
 
 /// Two virtual minutes.
 const RUN: Duration = Duration::from_secs(120);
@@ -84,15 +96,16 @@ pub fn run(seed: u64, nodes: usize) -> Report {
     let plan = faults::plan(nodes, &mut chance);
     let mut world = World::new(seed, nodes, network, chance);
     world.report.faults = plan.len();
+    world.queue.add(ROUND, Event::Round);
     plan.into_iter().for_each(|(at, fault)| world.queue.add(at, Event::Fault(fault)));
     world.run_until(RUN);
-    // One that flapped is held down a while longer.
+    // One that flapped is held down a while longer, and memberlist joins anew in ever longer pauses.
     let mut end = RUN;
-    while world.is_held() && end < RUN * 2 {
+    while world.is_unsettled() && end < RUN * 2 {
         end += Duration::from_secs(10);
         world.run_until(end);
     }
-    world.watchdog.check_rest(&world.nodes, &world.addresses);
+    world.watchdog.check_rest(&world.nodes, &world.ranks);
     Report { both: world.watchdog.longest, ..world.report }
 }
 
@@ -115,6 +128,18 @@ enum Event {
     /// Memberlist may tell a node something.
     Rumour(usize),
     Fault(Fault),
+    /// A node's memberlist is due.
+    WakeMemberlist(usize),
+    /// Something of memberlist's arrives.
+    Mail {
+        to: usize,
+        from: usize,
+        mail: Mail,
+    },
+    /// A process that was asked to stop ends, in this life.
+    Gone(usize, u64),
+    /// A look at addresses with one candidate.
+    Round,
     /// Two owners: for how long?
     Look,
 }
@@ -125,38 +150,43 @@ struct World {
     queue: Queue<Event>,
     network: Network,
     nodes: Vec<Node>,
-    addresses: Vec<IpAddr>,
-    /// For each address, the nodes in the order of the election.
+    /// For each address, its candidates in the order of the election.
     ranks: Vec<Vec<usize>>,
     /// When a partition last was there.
     split: Duration,
     watchdog: Watchdog,
     report: Report,
+    /// Measured in planned restarts.
+    gaps: Option<Gaps>,
 }
 
 impl World {
     fn new(seed: u64, count: usize, network: Network, chance: Chance) -> Self {
-        let address = |number: usize| {
-            let octet = |shift: usize| u8::try_from(number >> shift & 0xff).unwrap_or(0);
-            IpAddr::V4(Ipv4Addr::new(192, 168, octet(8), octet(0)))
-        };
-        let addresses: Vec<IpAddr> = (0..count.clamp(ADDRESSES[0], ADDRESSES[1])).map(address).collect();
-        let rank = |address: &IpAddr| {
-            let mut order: Vec<usize> = (0..count).collect();
-            order.sort_by_cached_key(|number| ballot(&node::name(*number), 0, *address));
+        let rank = |number: usize| {
+            let mut order = candidates(number, count);
+            order.sort_by_cached_key(|other| ballot(&node::name(*other), 0, address(number)));
             order
         };
-        let ranks = addresses.iter().map(rank).collect();
+        let ranks = (0..count.clamp(ADDRESSES[0], ADDRESSES[1])).map(rank).collect();
         let (now, split) = (Duration::ZERO, Duration::ZERO);
         let (queue, watchdog, report) = (Queue::new(), Watchdog::new(seed), Report::default());
         let mut world =
-            Self { now, chance, queue, network, nodes: vec![], addresses, ranks, split, watchdog, report };
+            Self { now, chance, queue, network, nodes: vec![], ranks, split, watchdog, report, gaps: None };
         for number in 0..count {
             let begin = Duration::from_micros(u64::try_from(world.chance.below(100_000)).unwrap_or(0));
-            world.nodes.push(Node::new(number, begin));
+            let mut node = Node::new(number, begin);
+            // The ring has been there for long; but who is sure to answer is asked anew.
+            node.has_answered = true;
+            if count <= MOST {
+                let life = seed.wrapping_mul(1_000_003) ^ node.boot;
+                node.memberlist = Some(Memberlist::new(number, node.meta(), life, world.now));
+            }
+            world.nodes.push(node);
         }
-        for number in 0..count {
-            world.hear_rumour(number);
+        if count <= MOST {
+            world.settle();
+        } else {
+            (0..count).for_each(|number| world.hear_rumour(number));
         }
         world
     }
@@ -170,7 +200,11 @@ impl World {
     }
 
     fn take(&mut self, event: Event) {
-        if let Event::Deliver { to, .. } | Event::Refused { to, .. } | Event::Wake(to) = &event
+        if let Event::Deliver { to, .. }
+        | Event::Refused { to, .. }
+        | Event::Wake(to)
+        | Event::WakeMemberlist(to)
+        | Event::Mail { to, .. } = &event
             && let Some(node) = self.nodes.get(*to)
             && self.now < node.busy
         {
@@ -183,6 +217,10 @@ impl World {
             Event::Wake(number) => self.wake(number),
             Event::Rumour(number) => self.hear_rumour(number),
             Event::Fault(fault) => self.fault(&fault),
+            Event::WakeMemberlist(number) => self.wake_memberlist(number),
+            Event::Mail { to, from, mail } => self.take_mail(to, from, mail),
+            Event::Gone(number, life) => self.end(number, life),
+            Event::Round => self.look_around(),
             Event::Look => self.look(),
         }
     }
@@ -282,16 +320,20 @@ impl World {
     /// For which addresses a node answers, by what it knows.
     fn elect(&mut self, number: usize) {
         let Some(node) = self.nodes.get_mut(number) else { return };
-        let wins = |order: &Vec<usize>| node.elects(order) == Some(number);
-        let won = self.ranks.iter().enumerate().filter(|(_, order)| wins(order));
-        let won: BTreeSet<usize> = won.map(|(address, _)| address).collect();
-        let answers = if node.runs() && !node.fenced { won } else { BTreeSet::new() };
+        let may_answer = node.runs() && !node.fenced;
+        let begins = may_answer && !node.has_answered;
+        node.has_answered |= may_answer;
+        let answers = if may_answer { node.wins(&self.ranks) } else { BTreeSet::new() };
         if answers != node.answers {
             self.report.moves += 1;
             node.answers = answers;
+            self.measure_gaps();
             if !self.watchdog.shares() {
                 self.look();
             }
+        }
+        if begins {
+            self.announce(number);
         }
     }
 
@@ -302,26 +344,19 @@ impl World {
         }
     }
 
-    fn hear_rumour(&mut self, number: usize) {
-        let view = memberlist::view(number, &self.nodes, &self.network, self.split, self.now);
-        let Some(node) = self.nodes.get_mut(number).filter(|node| node.runs() && node.view != view) else {
-            return;
-        };
-        let same_life = |other: &usize| view.contains_key(other);
-        node.down.retain(same_life);
-        let members: Vec<_> = view.iter().map(|(other, boot)| node::member(*other, *boot)).collect();
-        node.view = view;
-        self.with(number, |node, now| node.machine.peers(members, now));
-        self.elect(number);
-    }
-
-    /// Everybody will hear that something changed.
-    fn spread_rumours(&mut self) {
-        for number in 0..self.nodes.len() {
-            for at in memberlist::rumours(self.now, &mut self.chance) {
-                self.queue.add(at, Event::Rumour(number));
+    /// An address with one candidate is answered for, whoever else is in trouble.
+    fn look_around(&mut self) {
+        for (address, candidates) in self.ranks.iter().enumerate() {
+            let &[only] = candidates.as_slice() else { continue };
+            let Some(node) = self.nodes.get(only).filter(|node| !self.ails(node)) else { continue };
+            if !node.answers.contains(&address) {
+                let (now, fenced, held) = (self.now, node.fenced, node.held);
+                self.watchdog.fail(format_args!(
+                    "{now:?} nobody answers for {address}: {only} is the only candidate, fenced {fenced}, held {held}"
+                ));
             }
         }
+        self.queue.add(self.now + ROUND, Event::Round);
     }
 
     /// Whether something is wrong with a node, or was until lately, or with the network.
@@ -332,7 +367,24 @@ impl World {
         cut || !node.runs() || lately(node.ailed) || lately(split)
     }
 
-    fn is_held(&self) -> bool {
-        self.nodes.iter().any(|node| node.fenced || node.held || !node.down.is_empty())
+    fn is_unsettled(&self) -> bool {
+        let is_whole = |node: &Node| node.view.len() + 1 == self.nodes.len() && node.starting.is_empty();
+        self.nodes.iter().any(|node| node.fenced || node.held || !node.down.is_empty() || !is_whole(node))
+    }
+}
+
+/// One of the addresses.
+fn address(number: usize) -> IpAddr {
+    let octet = |shift: usize| u8::try_from(number >> shift & 0xff).unwrap_or(0);
+    IpAddr::V4(Ipv4Addr::new(192, 168, octet(8), octet(0)))
+}
+
+/// The nodes that may answer for an address: of four, two have all, the others one and two, as those of Services with
+/// local endpoints do.
+fn candidates(number: usize, nodes: usize) -> Vec<usize> {
+    match number % 4 {
+        1 => vec![number * 7 % nodes],
+        2 => [number * 5, number * 5 + 1].map(|node| node % nodes).to_vec(),
+        _ => (0..nodes).collect(),
     }
 }

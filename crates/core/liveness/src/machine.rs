@@ -26,7 +26,7 @@ use crate::watch::{Place, Ring};
 use crate::wire::{self, Body, Claim, Datagram, Flags};
 use crate::{Keys, Settings};
 use fence::Fence;
-use peer::{Falls, Peer};
+use peer::{Falls, Memory, Peer};
 
 /// How long a member that asks for heartbeats gets them without asking again, in periods.
 const WANTED: u32 = 30;
@@ -58,8 +58,8 @@ pub struct Liveness {
     /// Others who asked for heartbeats.
     guests: BTreeSet<u64>,
     down: BTreeSet<u64>,
-    /// What is remembered of lives that memberlist does not list now: their sequences, against replays.
-    gone: BTreeMap<u64, (u64, u64)>,
+    /// What is remembered of lives that memberlist does not list now.
+    gone: BTreeMap<u64, Memory>,
     /// How often members fell lately, by boot: a process that is started again is no link that flaps.
     falls: BTreeMap<u64, Falls>,
     /// Whether somebody is a member who does not announce this layer.
@@ -122,14 +122,14 @@ impl Liveness {
             }
             let known = before.remove(&boot).filter(|peer| peer.name == name);
             let mut peer = known.unwrap_or_else(|| {
-                let (beat, claim) = self.gone.remove(&boot).unwrap_or_default();
-                Peer::new(name, boot, beat, claim)
+                let memory = self.gone.remove(&boot).unwrap_or_default();
+                Peer::new(name, boot, memory)
             });
             peer.address = address;
             self.peers.entry(boot).or_insert(peer);
         }
         self.inherit(&before);
-        self.gone.extend(before.into_iter().map(|(boot, peer)| (boot, (peer.beat, peer.claim))));
+        self.gone.extend(before.into_iter().map(|(boot, peer)| (boot, peer.into_memory())));
         while self.gone.len() > 2 * self.peers.len() + 64 {
             self.gone.pop_first();
         }
@@ -260,6 +260,13 @@ impl Liveness {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.fence.is_held()
+    }
+
+    /// Whether nobody is heard who should be: they may have dropped this node from their memberlist, and only an exchange
+    /// of all state would bring them back.
+    #[must_use]
+    pub fn is_forsaken(&self, now: Duration) -> bool {
+        !self.peers.is_empty() && self.is_isolated(None, now)
     }
 
     /// Members that do not count although memberlist counts them.

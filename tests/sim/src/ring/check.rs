@@ -1,11 +1,8 @@
 //! What must hold: no two answer for one address for long, nothing happens without a cause, and rest is rest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::IpAddr;
 use std::time::Duration;
-
-use metallb_announce::elect;
 
 use super::network::Network;
 use super::node::Node;
@@ -85,7 +82,7 @@ impl Watchdog {
     }
 
     /// Everybody counts everybody, and the one elected answers, alone.
-    pub(super) fn check_rest(&self, nodes: &[Node], addresses: &[IpAddr]) {
+    pub(super) fn check_rest(&self, nodes: &[Node], ranks: &[Vec<usize>]) {
         for node in nodes {
             if node.fenced || node.held || !node.down.is_empty() || node.view.len() + 1 != nodes.len() {
                 let Node { name, fenced, down, view, .. } = node;
@@ -95,12 +92,11 @@ impl Watchdog {
                 ));
             }
         }
-        for (number, address) in addresses.iter().enumerate() {
-            let elected = elect(nodes.iter().map(|node| (node.name.as_str(), 0)), *address);
-            let answering = nodes.iter().filter(|node| node.answers.contains(&number));
-            let answering: BTreeSet<&str> = answering.map(|node| node.name.as_str()).collect();
-            if answering != elected.into_iter().collect() {
-                self.fail(format_args!("{answering:?} answer for {address}, elected is {elected:?}"));
+        for (address, candidates) in ranks.iter().enumerate() {
+            let answering = nodes.iter().enumerate().filter(|(_, node)| node.answers.contains(&address));
+            let answering: Vec<usize> = answering.map(|(number, _)| number).collect();
+            if answering != candidates.first().copied().as_slice() {
+                self.fail(format_args!("{answering:?} answer for {address}, the order is {candidates:?}"));
             }
         }
     }

@@ -10,6 +10,8 @@ use crate::Chance;
 pub(super) enum Fault {
     /// The process is killed.
     Kill(usize),
+    /// The process is asked to stop: it says goodbye and ends.
+    Leave(usize),
     /// A new one starts.
     Start(usize),
     /// The process stands still.
@@ -82,7 +84,8 @@ fn add(plan: &mut Vec<(Duration, Fault)>, (free, whole): (&mut [usize], &mut usi
 
 fn pair(node: usize, chance: &mut Chance) -> (Fault, Fault) {
     let seen = !chance.once_in(3);
-    match chance.below(7) {
+    match chance.below(8) {
+        7 => (Fault::Leave(node), Fault::Start(node)),
         0 | 1 => (Fault::Kill(node), Fault::Start(node)),
         2 | 3 => (Fault::Freeze(node), Fault::Thaw(node)),
         4 | 5 => (Fault::Unplug(node, seen), Fault::Plug(node, seen)),

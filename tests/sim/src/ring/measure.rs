@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use metallb_liveness::meta::{self, Announced};
 use metallb_membership::wire::message::{Alive, PeerState, PushPull, State, StreamMessage, Versions};
 use metallb_membership::wire::stream;
 use metallb_membership::{Keyring, Settings};
@@ -72,8 +71,8 @@ pub fn measure(seed: u64, nodes: usize, deaths: usize) -> Figures {
 pub fn push_pull(nodes: usize) -> f64 {
     let peer = |number: usize| {
         let (node, address) = (node::name(number), node::address(number));
-        let meta = meta::encode(&Announced { version: 1, port: 7947, boot: 1, is_starting: false });
-        let alive = Alive { incarnation: 1, node, address, meta, versions: Versions::OURS };
+        let alive =
+            Alive { incarnation: 1, node, address, meta: node::meta(1, false), versions: Versions::OURS };
         PeerState { state: State::Alive, alive }
     };
     let state = PushPull { is_join: false, peers: (0..nodes).map(peer).collect(), user_state: Vec::new() };

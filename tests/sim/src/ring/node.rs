@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use metallb_liveness::meta::{self, Announced};
 use metallb_liveness::{Keys, Liveness, Member, Settings};
+
+use super::memberlist::Memberlist;
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,7 +21,7 @@ pub(super) enum Process {
 }
 
 /// How much waits for a process that stands still.
-const BUFFER: usize = 256;
+pub(super) const BUFFER: usize = 256;
 
 /// A node and its speaker.
 #[derive(Debug)]
@@ -28,8 +31,16 @@ pub(super) struct Node {
     pub(super) machine: Liveness,
     /// Counts its lives.
     pub(super) boot: u64,
+    /// None where its timings stand for it.
+    pub(super) memberlist: Option<Memberlist>,
     /// Whom memberlist lists here, in which life.
     pub(super) view: BTreeMap<usize, u64>,
+    /// Those of them who do not answer yet.
+    pub(super) starting: BTreeSet<usize>,
+    /// Whether it answers for what it owns, or did once in this life.
+    pub(super) has_answered: bool,
+    /// It says goodbye.
+    pub(super) leaves: bool,
     pub(super) down: BTreeSet<usize>,
     pub(super) fenced: bool,
     /// The others do not count it, for it comes and goes.
@@ -59,7 +70,11 @@ impl Node {
             name,
             process: Process::Runs,
             boot,
+            memberlist: None,
             view: BTreeMap::new(),
+            starting: BTreeSet::new(),
+            has_answered: false,
+            leaves: false,
             down: BTreeSet::new(),
             fenced: false,
             held: false,
@@ -78,6 +93,14 @@ impl Node {
         self.boot += 1;
         self.machine = machine(&self.name, self.boot, now + self.ahead);
         self.process = Process::Runs;
+        let life = self.boot;
+        let number = number(&self.name);
+        (self.has_answered, self.leaves) = (false, false);
+        let meta = self.meta();
+        if let Some(memberlist) = self.memberlist.as_mut() {
+            *memberlist = Memberlist::new(number, meta, life, now + self.ahead);
+        }
+        self.starting.clear();
         self.view.clear();
         self.down.clear();
         self.buffer.clear();
@@ -88,15 +111,33 @@ impl Node {
         self.process == Process::Runs
     }
 
-    /// Who answers for an address, as this node sees it: the first candidate that counts; if none does, the first that
-    /// memberlist lists.
-    pub(super) fn elects(&self, candidates: &[usize]) -> Option<usize> {
+    /// What it says of itself.
+    pub(super) fn meta(&self) -> Vec<u8> {
+        meta(self.boot, !self.has_answered)
+    }
+
+    /// For which addresses it would answer, by what it knows; each is given as its candidates in the order of the
+    /// election. Those who start take part only where all do; those who are held or down, where no candidate counts.
+    pub(super) fn wins(&self, ranks: &[Vec<usize>]) -> BTreeSet<usize> {
         let me = number(&self.name);
-        let listed = |other: &usize| *other == me || self.view.contains_key(other);
-        let counts = |other: &usize| {
-            if *other == me { !self.held } else { listed(other) && !self.down.contains(other) }
+        let counts = |other: usize| {
+            if other == me {
+                !self.held
+            } else {
+                self.view.contains_key(&other) && !self.down.contains(&other)
+            }
         };
-        candidates.iter().copied().find(counts).or_else(|| candidates.iter().copied().find(listed))
+        let starts =
+            |other: usize| if other == me { !self.has_answered } else { self.starting.contains(&other) };
+        let all_start = self.view.keys().copied().chain([me]).filter(|other| counts(*other)).all(starts);
+        let elected = |candidates: &Vec<usize>| {
+            let mut candidates = candidates.iter().copied();
+            let first = candidates.clone().find(|other| counts(*other) && (all_start || !starts(*other)));
+            let listed = |other: &usize| *other == me || self.view.contains_key(other);
+            first.or_else(|| candidates.find(|other| self.held && listed(other)))
+        };
+        let won = ranks.iter().enumerate().filter(|(_, candidates)| elected(candidates) == Some(me));
+        won.map(|(address, _)| address).collect()
     }
 
     /// Puts a datagram aside.
@@ -109,6 +150,11 @@ impl Node {
 
 fn machine(name: &str, boot: u64, now: Duration) -> Liveness {
     Liveness::new(name, boot, Keys::derive([&b"secret"[..]]), Settings::default(), now)
+}
+
+/// What memberlist says of a life.
+pub(super) fn meta(boot: u64, is_starting: bool) -> Vec<u8> {
+    meta::encode(&Announced { version: meta::VERSION, port: 7947, boot, is_starting })
 }
 
 pub(super) fn name(number: usize) -> String {

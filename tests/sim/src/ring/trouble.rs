@@ -1,14 +1,20 @@
 //! Faults take effect.
 
+use std::time::Duration;
+
 use super::faults::Fault;
 use super::node::{Node, Process};
-use super::{World, node};
+use super::{Event, World, node};
+
+/// How long a goodbye may take (contract 02 §1.3).
+const GOODBYE: Duration = Duration::from_secs(1);
 
 impl World {
     pub(super) fn fault(&mut self, fault: &Fault) {
         self.watchdog.note(self.now, format_args!("{fault:?}"));
         match fault {
             Fault::Kill(number) => self.stop(*number, Process::Gone),
+            Fault::Leave(number) => self.leave(*number),
             Fault::Freeze(number) => self.stop(*number, Process::Frozen),
             Fault::Start(number) => self.start(*number),
             Fault::Thaw(number) => self.thaw(*number),
@@ -38,12 +44,31 @@ impl World {
         self.spread_rumours();
     }
 
+    /// A planned stop: the others are told, and the node goes on answering meanwhile.
+    fn leave(&mut self, number: usize) {
+        self.ail(number);
+        let Some(node) = self.nodes.get_mut(number).filter(|node| node.runs()) else { return };
+        node.leaves = true;
+        self.queue.add(self.now + GOODBYE, Event::Gone(number, node.boot));
+        if node.memberlist.is_none() {
+            return self.announce(number);
+        }
+        self.with_memberlist(number, |memberlist, now| memberlist.machine.leave(now));
+    }
+
+    /// The goodbye has taken long enough.
+    pub(super) fn end(&mut self, number: usize, life: u64) {
+        if self.nodes.get(number).is_some_and(|node| node.boot == life && node.runs()) {
+            self.stop(number, Process::Gone);
+        }
+    }
+
     fn ail(&mut self, number: usize) {
         let now = self.now;
         self.nodes.get_mut(number).into_iter().for_each(|node| node.ailed = Some(now));
     }
 
-    fn stop(&mut self, number: usize, process: Process) {
+    pub(super) fn stop(&mut self, number: usize, process: Process) {
         self.ail(number);
         self.nodes.get_mut(number).into_iter().for_each(|node| node.process = process);
         self.elect(number);
@@ -54,6 +79,8 @@ impl World {
         let now = self.now;
         self.nodes.get_mut(number).into_iter().for_each(|node| node.restart(now));
         self.with(number, |node, now| node.machine.tick(now));
+        self.with_memberlist(number, |memberlist, now| memberlist.machine.tick(now));
+        self.join(number);
     }
 
     /// What waited is handed in first, as a socket does; then the deadline that passed.
@@ -67,6 +94,14 @@ impl World {
                 node.machine.datagram(node::address(from), &bytes, now);
             }
             node.machine.tick(now);
+        });
+        self.with_memberlist(number, |memberlist, now| {
+            for (from, messages) in std::mem::take(&mut memberlist.buffer) {
+                messages
+                    .into_iter()
+                    .for_each(|message| memberlist.machine.datagram(node::address(from), message, now));
+            }
+            memberlist.machine.tick(now);
         });
         self.elect(number);
     }

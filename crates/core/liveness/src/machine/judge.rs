@@ -162,7 +162,8 @@ impl Liveness {
         if !hold.is_zero() {
             self.note(Note::Held { name, hold });
         }
-        if was_watched {
+        // What waited for one that stood still is no news.
+        if was_watched && !self.fence.is_closed() {
             let receivers = self.everybody().into_iter().chain([boot]);
             self.claim_to(receivers, claim);
         }

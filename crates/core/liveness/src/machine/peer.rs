@@ -78,6 +78,16 @@ impl Fall {
     }
 }
 
+/// What is remembered of a life that memberlist does not list for a while.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Memory {
+    /// Its last sequences, against replays.
+    beat: u64,
+    claim: u64,
+    /// Verdicts from before this heartbeat are void: memberlist has overruled them.
+    risen: u64,
+}
+
 /// How often one life of a member fell lately.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Falls {
@@ -103,7 +113,8 @@ impl Falls {
 }
 
 impl Peer {
-    pub(super) fn new(name: String, boot: u64, beat: u64, claim: u64) -> Self {
+    pub(super) fn new(name: String, boot: u64, memory: Memory) -> Self {
+        let Memory { beat, claim, risen } = memory;
         Self {
             place: Place::of(&name, boot),
             name,
@@ -120,8 +131,14 @@ impl Peer {
             refuses_alive: false,
             fall: None,
             asked: None,
-            risen: 0,
+            risen,
         }
+    }
+
+    /// What is to be remembered.
+    pub(super) fn into_memory(self) -> Memory {
+        let Self { beat, claim, risen, fall, .. } = self;
+        Memory { beat, claim, risen: fall.map_or(risen, |fall| risen.max(fall.beat + 1)) }
     }
 
     /// It is not watched any more, so its silence means nothing.

@@ -115,6 +115,33 @@ fn a_new_process_tells_those_who_hold_its_predecessor_down_that_it_counts() {
 }
 
 #[test]
+fn one_is_forsaken_that_should_hear_somebody_and_hears_nobody() {
+    let is_forsaken = |network: &mut Network| {
+        let now = network.now;
+        network.node("n0").machine.is_forsaken(now)
+    };
+    for nodes in [1, 2, 3, 10] {
+        let mut network = Network::of(nodes);
+        assert!(!is_forsaken(&mut network), "{nodes}: it hears all there are");
+        let others: Vec<String> = network.nodes.keys().skip(1).cloned().collect();
+        others.iter().for_each(|other| network.cut("n0", other));
+        network.run(500);
+        assert_eq!(is_forsaken(&mut network), nodes > 1, "{nodes}: they don't reach it");
+        network.run(10_000);
+        assert_eq!(is_forsaken(&mut network), nodes > 1, "{nodes}: it holds them to be down");
+        if let Some(other) = others.first() {
+            network.cut.clear();
+            others.iter().skip(1).for_each(|other| network.cut("n0", other));
+            network.run(500);
+            assert!(!is_forsaken(&mut network), "{nodes}: {other} is enough");
+        }
+        let now = network.now;
+        network.node("n0").machine.peers([], now);
+        assert!(!is_forsaken(&mut network), "{nodes}: nobody is listed");
+    }
+}
+
+#[test]
 fn one_alone_has_nobody_to_ask() {
     let mut network = Network::of(1);
     network.freeze("n0", true);
