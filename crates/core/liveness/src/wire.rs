@@ -101,7 +101,7 @@ pub enum Verdict {
     Down,
     /// It counts: the sender hears it.
     Alive,
-    /// The sender holds it to be down and does not watch it: is it still?
+    /// The sender holds it to be down: is it still? Asked of others, and of itself.
     Ask,
 }
 

@@ -50,6 +50,7 @@ impl Liveness {
         }
         if hears && self.is_isolated(None, now) {
             self.begin_anew(now);
+            self.forgive_long_silence(now);
         }
         if flags.has(Flags::DOWN) {
             self.share_blame(sender, now);
@@ -69,6 +70,15 @@ impl Liveness {
             self.beat_to([sender], Flags::default());
         }
         self.take_standing(sender, flags, echo, now);
+    }
+
+    /// The first is heard after a long time in which nobody was: memberlist may have told the others of this node's death,
+    /// and they are silent until it told them better.
+    fn forgive_long_silence(&mut self, now: Duration) {
+        let latest = self.neighbours.iter().filter_map(|boot| self.peers.get(boot)?.heard).max();
+        if latest.is_none_or(|heard| now >= heard + self.settings.alone) {
+            self.peers.values_mut().for_each(Peer::look_away);
+        }
     }
 
     fn take_claim(&mut self, sender: u64, claim: Claim, now: Duration) {
@@ -96,7 +106,7 @@ impl Liveness {
         self.beat_to(receivers, Flags::default());
     }
 
-    /// Somebody does not know of this process yet that it counts.
+    /// Somebody holds this node down: it may not have heard that others count it.
     fn answer_doubter(&mut self, doubter: u64) {
         if !self.fence.is_closed() {
             self.beat_to([doubter], Flags::REFUTE);
@@ -125,7 +135,8 @@ impl Liveness {
             None => (Verdict::Alive, Evidence::Silent, peer.beat),
         };
         let hears = peer.heard_within(self.settings.period * 3 / 2, now) && peer.suspicion.is_none();
-        if verdict == Verdict::Down || hears && known >= beat {
+        // One that stood still knows no verdicts of now.
+        if verdict == Verdict::Down && !self.fence.is_closed() || hears && known >= beat {
             self.claim_to([asker], Claim { verdict, about, beat: known, evidence });
         }
     }

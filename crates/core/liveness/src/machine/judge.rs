@@ -150,9 +150,9 @@ impl Liveness {
         self.falls.insert(boot, falls);
         let beat = claim.beat.max(peer.beat);
         let (evidence, held_until) = (claim.evidence, now + hold);
-        let (is_inherited, is_back, fresh, last) = (false, false, 0, now);
+        let (is_back, fresh, last) = (false, 0, now);
         let since = now;
-        peer.fall = Some(Fall { beat, since, evidence, is_inherited, held_until, is_back, fresh, last });
+        peer.fall = Some(Fall { beat, since, evidence, held_until, is_back, fresh, last });
         peer.suspicion = None;
         peer.asked = Some(now);
         let name = peer.name.clone();
@@ -183,10 +183,8 @@ impl Liveness {
     /// A member counts again.
     pub(super) fn rose(&mut self, boot: u64, beat: u64, tell: bool, now: Duration) {
         let Some(peer) = self.peers.get_mut(&boot) else { return };
-        if peer.fall.take().is_none() {
-            return;
-        }
-        peer.risen = beat;
+        let Some(fall) = peer.fall.take() else { return };
+        peer.risen = beat.max(fall.beat + 1);
         peer.witnesses.clear();
         if !peer.heard_within(self.settings.silence, now) {
             peer.look_away();
@@ -237,11 +235,13 @@ impl Liveness {
         let place = peer.place;
         let Some(fall) = &peer.fall else { return false };
         let (about, beat, evidence) = (boot, fall.beat, fall.evidence);
-        // A new process may have been counted by others, who are not to be reached any more. It knows.
-        let itself = fall.is_inherited.then_some(boot);
-        let watchers = self.watchers_of(place, boot);
+        let me = self.boot;
+        let watchers: Vec<u64> =
+            self.watchers_of(place, boot).into_iter().filter(|watcher| *watcher != me).collect();
         let one = watchers.iter().cycle().nth(usize::try_from(self.beat % 8).unwrap_or(0)).copied();
-        self.claim_to(one.into_iter().chain(itself), Claim { verdict: Verdict::Ask, about, beat, evidence });
-        one.is_some()
+        // Its watchers may not be to be reached, or not know this node. If it is counted by others, it knows itself.
+        let asked = one.into_iter().chain([boot]);
+        self.claim_to(asked, Claim { verdict: Verdict::Ask, about, beat, evidence });
+        true
     }
 }

@@ -57,8 +57,6 @@ pub(super) struct Fall {
     pub(super) beat: u64,
     pub(super) since: Duration,
     pub(super) evidence: Evidence,
-    /// It was the one before this life that fell.
-    pub(super) is_inherited: bool,
     /// It does not count before, whatever is heard.
     pub(super) held_until: Duration,
     /// It is heard well, and would count if it were not held.
@@ -73,8 +71,8 @@ impl Fall {
     /// The verdict as it stands for the next life of the member. A process that ended and was started again does not
     /// come and go: nothing holds it.
     pub(super) fn of_an_earlier_life(&self) -> Self {
-        let (is_inherited, held_until, evidence) = (true, self.since, Evidence::Silent);
-        Self { beat: 0, evidence, is_inherited, held_until, is_back: false, fresh: 0, ..self.clone() }
+        let (held_until, evidence) = (self.since, Evidence::Silent);
+        Self { beat: 0, evidence, held_until, is_back: false, fresh: 0, ..self.clone() }
     }
 }
 

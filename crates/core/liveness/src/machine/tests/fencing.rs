@@ -198,6 +198,23 @@ fn without_carrier_a_node_neither_answers_nor_judges() {
     network.until("", 600);
 }
 
+/// Memberlist has dropped it at n2 and n3, so they send it nothing yet.
+#[test]
+fn one_that_was_cut_off_for_long_judges_nobody_before_it_hears_them() {
+    let mut network = Network::of(4);
+    let now = network.now;
+    network.node("n0").machine.carrier_lost(now);
+    ["n1", "n2", "n3"].iter().for_each(|other| network.cut("n0", other));
+    network.run(10_000);
+    network.cut.clear();
+    ["n2", "n3"].iter().for_each(|other| network.cut("n0", other));
+    let now = network.now;
+    network.node("n0").machine.carrier_back(now);
+    network.node("n1").machine.peers([member("n0", 1_000)], now);
+    network.run(8_000);
+    assert!(network.node("n0").down.is_empty(), "{}", network.standing());
+}
+
 #[test]
 fn one_that_is_held_down_although_it_lives_does_not_answer_beside_its_heir() {
     let mut network = Network::of(3);

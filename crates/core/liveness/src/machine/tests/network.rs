@@ -44,7 +44,7 @@ pub(super) fn keys() -> Keys {
     Keys::derive([&b"secret"[..]])
 }
 
-fn boot(name: &str) -> u64 {
+pub(super) fn boot(name: &str) -> u64 {
     name[1..].parse::<u64>().unwrap() + 1000
 }
 

@@ -142,3 +142,64 @@ proptest! {
         }
     }
 }
+
+/// What n0 tells others after it was told that n2 is down, so long after it last did anything.
+fn passed_on(pause: Duration) -> usize {
+    let mut network = Network::of(4);
+    let now = network.now + pause;
+    let machine = &mut network.node("n0").machine;
+    let bytes = wire::encode(&down(1001, 99, 1_000), &keys());
+    machine.datagram(address("n1"), &bytes, now);
+    let sent = std::iter::from_fn(|| machine.poll()).filter_map(|action| match action {
+        Action::Send { bytes, .. } => wire::decode(&bytes, &keys()).ok(),
+        _ => None,
+    });
+    sent.filter(|sent| matches!(sent.body, Body::Claim(claim) if claim.verdict == Verdict::Down)).count()
+}
+
+#[test]
+fn a_verdict_that_waited_for_one_that_stood_still_is_not_passed_on() {
+    assert!(passed_on(MS * 50) > 0);
+    assert_eq!(passed_on(MS * 5_000), 0);
+}
+
+#[test]
+fn a_verdict_that_memberlist_has_overruled_is_void() {
+    let mut network = Network::of(3);
+    let now = network.now;
+    let (n1, n2) = (member("n1", 1001), member("n2", 1002));
+    let machine = &mut network.node("n0").machine;
+    let beat = machine.peers[&1002].beat;
+    let tell = |machine: &mut Liveness, sequence| {
+        machine.datagram(address("n1"), &wire::encode(&down(1001, sequence, beat), &keys()), now);
+        machine.down().count()
+    };
+    assert_eq!(tell(machine, 99), 1);
+    machine.peers([n1.clone()], now);
+    machine.peers([n1, n2], now);
+    assert_eq!(tell(machine, 100), 0);
+}
+
+/// Nobody who watches n5 reaches n0.
+#[test]
+fn one_that_counts_for_its_watchers_tells_whoever_holds_it_down() {
+    let mut network = Network::of(10);
+    let names: Vec<String> = network.nodes.keys().cloned().collect();
+    let kin = |network: &mut Network, name: &str| network.node(name).machine.kin.clone();
+    let far = names.iter().find(|name| *name != "n0" && !kin(&mut network, "n0").contains(&boot(name)));
+    let far = far.unwrap();
+    for watcher in kin(&mut network, far) {
+        network.cut("n0", &name(usize::try_from(watcher - 1_000).unwrap()));
+    }
+    let claim = Claim { verdict: Verdict::Down, about: boot(far), beat: 1_000, evidence: Evidence::Silent };
+    let (now, from) = (network.now, kin(&mut network, "n0")[0]);
+    let lie = Datagram { from, to: 1_000, sequence: 9_999, body: Body::Claim(claim) };
+    let sender = address(&name(usize::try_from(from - 1_000).unwrap()));
+    network.node("n0").machine.datagram(sender, &wire::encode(&lie, &keys()), now);
+    network.run(1);
+    assert!(network.node("n0").machine.down().any(|down| down == far));
+    // Its heartbeats have to come after that one.
+    network.node(far).machine.beat = 1_001;
+    network.run(600);
+    assert_eq!(network.node("n0").machine.down().next(), None);
+}
