@@ -21,7 +21,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use index::Index;
+use index::{Index, KnownStatus};
 use steps::{Step, steps};
 
 /// Services written about at the same time: enough to hide the API server's latency, too few to burden it.
@@ -121,7 +121,7 @@ struct Task {
     settings: StatusSettings,
     owner: Option<OwnerReference>,
     watches: Watches,
-    store: Store<ServiceL2Status>,
+    store: Store<KnownStatus>,
     index: Index,
     wishes: BTreeMap<ServiceKey, Vec<String>>,
     is_complete: bool,
@@ -146,7 +146,7 @@ impl Task {
     fn new(client: Client, settings: StatusSettings, owner: Option<OwnerReference>) -> Self {
         let api = Api::namespaced(client, &settings.namespace);
         let mut watches = Watches::default();
-        let store = watches.add(api.clone(), watcher::Config::default(), "servicel2statuses.metallb.io");
+        let store = watches.add_held(api.clone(), watcher::Config::default(), "servicel2statuses.metallb.io");
         Self {
             api,
             settings,

@@ -1,44 +1,62 @@
 //! The status objects that exist, by the Service they are about.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use metallb_api::ServiceL2Status;
-use metallb_cluster::{Changes, Store};
+use metallb_cluster::{Changes, Held, Store};
 use metallb_config::ServiceKey;
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::steps::Live;
+
+/// An object of any speaker, as far as it matters: one of each Service of the cluster.
+#[derive(Debug)]
+pub(super) struct KnownStatus {
+    /// None without the labels of a speaker.
+    live: Option<Arc<Live>>,
+}
+
+impl Held for KnownStatus {
+    type Kind = ServiceL2Status;
+
+    fn read(object: &Value) -> Result<Self, serde_json::Error> {
+        let object = ServiceL2Status::deserialize(object)?;
+        Ok(Self { live: Live::parse(&object).map(Arc::new) })
+    }
+}
 
 /// All objects with the labels of a speaker.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    by_service: BTreeMap<ServiceKey, BTreeMap<String, Live>>,
-    service_of: BTreeMap<String, ServiceKey>,
+    by_name: BTreeMap<String, Arc<Live>>,
+    /// Their names. Most Services have one: a set would take many times the room.
+    by_service: BTreeMap<ServiceKey, Vec<Box<str>>>,
 }
 
 impl Index {
     /// Takes in what changed in the store and returns the Services it is about.
-    pub(super) fn refresh(
-        &mut self,
-        store: &Store<ServiceL2Status>,
-        namespace: &str,
-    ) -> BTreeSet<ServiceKey> {
+    pub(super) fn refresh(&mut self, store: &Store<KnownStatus>, namespace: &str) -> BTreeSet<ServiceKey> {
         let names: BTreeSet<String> = match store.take_changes() {
             Changes::Keys(keys) => keys.into_iter().map(|key| key.name).collect(),
             Changes::All => {
-                let now = store.all().into_iter().filter_map(|object| object.metadata.name.clone());
-                now.chain(self.service_of.keys().cloned()).collect()
+                let now = store.entries().into_iter().map(|(key, _)| key.name);
+                now.chain(self.by_name.keys().cloned()).collect()
             }
         };
         let set = |name: String| {
-            let object = store.get(namespace, &name).and_then(|object| Live::parse(&object));
-            self.set(name, object)
+            let live = store.get(namespace, &name).and_then(|known| known.live.clone());
+            self.set(name, live)
         };
         names.into_iter().flat_map(set).collect()
     }
 
     /// The objects about a Service, by name.
     pub(super) fn of(&self, service: &ServiceKey) -> BTreeMap<String, Live> {
-        self.by_service.get(service).cloned().unwrap_or_default()
+        let names = self.by_service.get(service).into_iter().flatten();
+        let named = names.filter_map(|name| self.by_name.get_key_value(&**name));
+        named.map(|(name, live)| (name.clone(), live.as_ref().clone())).collect()
     }
 
     /// All Services there is an object about.
@@ -46,22 +64,22 @@ impl Index {
         self.by_service.keys()
     }
 
-    fn set(&mut self, name: String, live: Option<Live>) -> Vec<ServiceKey> {
+    fn set(&mut self, name: String, live: Option<Arc<Live>>) -> Vec<ServiceKey> {
         let mut touched = Vec::new();
-        if let Some(service) = self.service_of.remove(&name) {
-            if let Some(objects) = self.by_service.get_mut(&service) {
-                objects.remove(&name);
-                if objects.is_empty() {
-                    self.by_service.remove(&service);
+        if let Some(before) = self.by_name.remove(&name) {
+            if let Some(names) = self.by_service.get_mut(&before.service) {
+                names.retain(|known| **known != *name);
+                if names.is_empty() {
+                    self.by_service.remove(&before.service);
                 }
             }
-            touched.push(service);
+            touched.push(before.service.clone());
         }
         if let Some(live) = live {
-            let service = live.service.clone();
-            self.by_service.entry(service.clone()).or_default().insert(name.clone(), live);
-            self.service_of.insert(name, service.clone());
-            touched.push(service);
+            touched.push(live.service.clone());
+            let names = self.by_service.entry(live.service.clone()).or_insert_with(|| Vec::with_capacity(1));
+            names.push(name.as_str().into());
+            self.by_name.insert(name, live);
         }
         touched
     }

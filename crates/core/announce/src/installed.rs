@@ -17,8 +17,8 @@ mod tests;
 #[derive(Clone, Debug, Default)]
 pub struct Installed {
     services: BTreeMap<ServiceKey, State>,
-    /// Who holds each announced address: Services may share one.
-    holders: HashMap<IpAddr, BTreeMap<ServiceKey, Interfaces>>,
+    /// Who holds each announced address: Services may share one. Seldom many do, and a map for one takes ten times the room.
+    holders: HashMap<IpAddr, Vec<(ServiceKey, Interfaces)>>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -168,10 +168,11 @@ impl Installed {
 
     /// Adds a holder of an address; the step that follows, if any.
     fn hold(&mut self, address: IpAddr, key: &ServiceKey, announcement: &Announcement) -> Option<Effect> {
-        let holders = self.holders.entry(address).or_default();
-        let before = union(holders);
-        holders.insert(key.clone(), announcement.interfaces.clone());
-        let after = union(holders);
+        let holders = self.holders.entry(address).or_insert_with(|| Vec::with_capacity(1));
+        let before = union(holders.iter().map(|(_, interfaces)| interfaces));
+        holders.retain(|(holder, _)| holder != key);
+        holders.push((key.clone(), announcement.interfaces.clone()));
+        let after = union(holders.iter().map(|(_, interfaces)| interfaces));
         (before != after)
             .then_some(after)
             .flatten()
@@ -181,9 +182,9 @@ impl Installed {
     /// Removes a holder of an address; the step that follows, if any.
     fn release(&mut self, address: IpAddr, key: &ServiceKey) -> Option<Effect> {
         let holders = self.holders.get_mut(&address)?;
-        let before = union(holders);
-        holders.remove(key);
-        match union(holders) {
+        let before = union(holders.iter().map(|(_, interfaces)| interfaces));
+        holders.retain(|(holder, _)| holder != key);
+        match union(holders.iter().map(|(_, interfaces)| interfaces)) {
             None => {
                 self.holders.remove(&address);
                 Some(Effect::Withdraw { address })
@@ -195,15 +196,15 @@ impl Installed {
 }
 
 /// Where an address is answered for: wherever one of its holders wants it. None without holders.
-fn union(holders: &BTreeMap<ServiceKey, Interfaces>) -> Option<Interfaces> {
-    let mut names = BTreeSet::new();
-    for interfaces in holders.values() {
+fn union<'a>(wanted: impl IntoIterator<Item = &'a Interfaces>) -> Option<Interfaces> {
+    let mut names = None;
+    for interfaces in wanted {
         match interfaces {
             Interfaces::All => return Some(Interfaces::All),
-            Interfaces::Only(more) => names.extend(more.iter().cloned()),
+            Interfaces::Only(more) => names.get_or_insert_with(BTreeSet::new).extend(more.iter().cloned()),
         }
     }
-    (!holders.is_empty()).then_some(Interfaces::Only(names))
+    names.map(Interfaces::Only)
 }
 
 /// What has an heir is not given up before that is heard.
