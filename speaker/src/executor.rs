@@ -133,8 +133,7 @@ impl Executor {
         if is_announced {
             self.metrics.announced.with_label_values(&labels).set(1);
         } else {
-            // A series that is not there is as gone as one that is removed.
-            let _ = self.metrics.announced.remove_label_values(&labels);
+            self.metrics.announced.remove_label_values(&labels);
         }
     }
 

@@ -7,12 +7,14 @@ mod client;
 #[cfg(test)]
 mod document;
 mod membership;
+mod series;
 mod snapshot;
 mod speaker;
 
 pub use allocator::{AllocatorMetrics, PoolCounts};
 pub use client::ClientMetrics;
 pub use membership::{HeartbeatCounts, MemberMetrics};
+pub use series::{One, Series};
 pub use snapshot::SnapshotMetrics;
 pub use speaker::SpeakerMetrics;
 

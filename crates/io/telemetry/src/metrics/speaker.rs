@@ -1,8 +1,9 @@
 //! `metallb_speaker_*` and `metallb_layer2_*`: what a node announces and answers.
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::proto::MetricType;
+use prometheus::{Histogram, HistogramOpts, Registry};
 
-use super::RegisterError;
+use super::{RegisterError, Series};
 
 /// Around the bounds that are promised: 2 ms and 10 ms.
 const ANNOUNCE_SECONDS: &[f64] =
@@ -12,26 +13,27 @@ const ANNOUNCE_SECONDS: &[f64] =
 #[derive(Clone, Debug)]
 pub struct SpeakerMetrics {
     /// 1 while announced; labels `service` (namespace/name), `protocol`, `node`, `ip`.
-    pub announced: IntGaugeVec,
+    pub announced: Series,
     /// ARP requests and neighbour solicitations for an announced address; label `ip`.
-    pub requests_received: IntCounterVec,
+    pub requests_received: Series,
     /// Answers sent; label `ip`.
-    pub responses_sent: IntCounterVec,
+    pub responses_sent: Series,
     /// Gratuitous frames sent, each one counted; label `ip`.
-    pub gratuitous_sent: IntCounterVec,
+    pub gratuitous_sent: Series,
     /// Frames by which another station claims an announced address; label `ip`.
-    pub conflicts: IntCounterVec,
+    pub conflicts: Series,
     /// From seeing why an address is to be announced to the first frame that makes it known.
     pub announce: Histogram,
 }
 
 impl SpeakerMetrics {
     pub(super) fn register(registry: &Registry) -> Result<Self, RegisterError> {
-        let announced = IntGaugeVec::new(
-            Opts::new("metallb_speaker_announced", "1 for each address this node announces."),
+        let announced = Series::register(
+            registry,
+            MetricType::GAUGE,
+            ("metallb_speaker_announced", "1 for each address this node announces."),
             &["service", "protocol", "node", "ip"],
         )?;
-        registry.register(Box::new(announced.clone()))?;
         let announce = HistogramOpts::new(
             "metallb_layer2_announce_seconds",
             "From seeing the change that makes this node announce an address to the first frame that makes it known.",
@@ -59,8 +61,7 @@ impl SpeakerMetrics {
     }
 }
 
-fn layer2_counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounterVec, RegisterError> {
-    let counter = IntCounterVec::new(Opts::new(format!("metallb_layer2_{name}"), help), &["ip"])?;
-    registry.register(Box::new(counter.clone()))?;
-    Ok(counter)
+fn layer2_counter(registry: &Registry, name: &str, help: &str) -> Result<Series, RegisterError> {
+    let name = format!("metallb_layer2_{name}");
+    Series::register(registry, MetricType::COUNTER, (name.as_str(), help), &["ip"])
 }
