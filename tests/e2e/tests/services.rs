@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             ("Services that ask for it share an address", sharing_on_request),
             ("describe tells which address and which node", events_tell),
             ("ServiceL2Status names the node that answers", status_names_the_owner),
+            ("the Service says which node announces it, or why nobody does", condition_tells),
             ("traffic policy Local keeps the client's source address", local_keeps_the_source),
             ("traffic policy Local is announced only where a ready endpoint runs", local_follows_endpoints),
             ("deleting a Service stops the answers within a second", deletion_is_prompt),
@@ -162,6 +163,39 @@ fn local_follows_endpoints(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
+fn condition_tells(cluster: &Cluster) -> Result<()> {
+    let address = serve(cluster, &Service::named("told"), 1)?.into_iter().next().context("no address")?;
+    let owner = lan::owner(&cluster.bed, address)?.context("nobody answers")?;
+    wait_said(cluster, "told", "Announced", &format!("node {owner} announces on all interfaces"))?;
+    let unserved = r#"{"spec": {"selector": {"app": "nobody"}}}"#;
+    cluster.kubectl(&["patch", "service", "told", "-n", "default", "--type=merge", "-p", unserved])?;
+    wait_said(cluster, "told", "NoEndpoint", "no endpoint can serve")?;
+    let lacking = manifest::pool("aside", "[172.30.0.150/32]")
+        .replace("ipAddressPools: [aside]", "ipAddressPools: [aside], interfaces: [eth7]");
+    cluster.apply(&lacking)?;
+    cluster.apply(&Service::named("aside").annotated("{metallb.io/address-pool: aside}").yaml())?;
+    cluster.wait_addresses("aside", 1)?;
+    wait_said(cluster, "aside", "NoInterface", "was elected and has no interface eth7")?;
+    cluster.kubectl(&["delete", "service", "-n", "default", "told", "aside"])?;
+    cluster.kubectl(&["delete", "ipaddresspool,l2advertisement", "-n", NAMESPACE, "aside"])?;
+    Ok(())
+}
+
+/// Waits until the condition `metallb.io/Announced` has this reason and says this, beside the controller's.
+fn wait_said(cluster: &Cluster, service: &str, reason: &str, message: &str) -> Result<()> {
+    wait::until(&format!("{service} says {reason}"), REACTION, || {
+        let object = cluster.get(&["service", service, "-n", "default"])?;
+        let conditions = &object["status"]["conditions"];
+        let of = |kind: &str| {
+            let all = conditions.as_array().into_iter().flatten();
+            all.into_iter().find(|condition| condition["type"] == kind).cloned().unwrap_or_default()
+        };
+        let (announced, allocated) = (of("metallb.io/Announced"), of("metallb.io/Allocated"));
+        let says = announced["reason"] == reason && text(&announced["message"]).contains(message);
+        Ok(seen(says && allocated["status"] != "False", conditions))
+    })
+}
+
 fn only_web_node(cluster: &Cluster) -> Result<String> {
     wait::until("a single web pod", REACTION, || {
         let pods = cluster.get(&["pods", "-n", "default", "-l", "app=web"])?;
@@ -235,8 +269,10 @@ fn unknown_pool(cluster: &Cluster) -> Result<()> {
     let due = "Failed to allocate IP for \"default/lost\": unknown pool \"nowhere\": the pools are lan";
     ensure!(why == due, "{why}");
     let lost = cluster.get(&["service", "lost", "-n", "default"])?;
-    let condition = &lost["status"]["conditions"][0];
-    ensure!(condition["type"] == "metallb.io/Allocated" && condition["status"] == "False", "{lost}");
+    let conditions = lost["status"]["conditions"].as_array().into_iter().flatten();
+    let condition = conditions.into_iter().find(|condition| condition["type"] == "metallb.io/Allocated");
+    let condition = condition.with_context(|| format!("no condition: {lost}"))?;
+    ensure!(condition["status"] == "False", "{lost}");
     ensure!(condition["reason"] == "UnknownPool", "{lost}");
     Ok(())
 }
