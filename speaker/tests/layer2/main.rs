@@ -161,6 +161,19 @@ impl Dump {
         self.0.try_wait().unwrap().is_none()
     }
 
+    /// All that was seen up to now, however little.
+    fn stop(mut self) -> String {
+        // It runs under another program, which hands this on.
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(self.0.id().cast_signed()),
+            nix::sys::signal::SIGTERM,
+        )
+        .unwrap();
+        let mut text = String::new();
+        self.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
     fn finish(&mut self) -> String {
         let mut text = String::new();
         self.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();

@@ -1,12 +1,6 @@
 //! A cable that is pulled out of a switch and put back: the node's interface stays up and loses its carrier.
 
-use std::time::Instant;
-
 use super::*;
-
-/// The kernel keeps addresses and groups of a link without carrier, so nothing has to be found out anew: an answer comes
-/// with the first question. Duplicate address detection alone, begun anew, would take a second and more.
-const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Node and client, each on a port of a switch that snoops on multicast, as real ones do.
 fn connect_by_switch(node: &Namespace, client: &Namespace, switch: &Namespace) {
@@ -33,20 +27,24 @@ fn both_families_are_answered_as_soon_as_a_cable_is_back_each_time() {
         wire.announce(address);
         wire.until_answered(address);
     }
-    let group = || wire.node.sh("ip -6 maddr show dev eth0");
     for round in 0..3 {
         switch.sh("ip link set node down");
         for address in [V4, V6] {
             wire.until_silent(address);
         }
         switch.sh("ip link set node up");
-        let plugged = Instant::now();
+        // The kernel keeps addresses and groups of a link without carrier: nothing has to be found out anew, for which
+        // duplicate address detection alone would take a second and more.
+        let addresses = wire.node.sh("ip -6 addr show dev eth0");
+        let groups = wire.node.sh("ip -6 maddr show dev eth0");
+        assert!(
+            addresses.contains("fe80::") && !addresses.contains("tentative"),
+            "round {round}: {addresses}"
+        );
+        assert!(groups.contains("ff02::1:ff01:200"), "round {round}: {groups}");
         for address in [V6, V4] {
             wire.until_answered(address);
         }
-        // Two programs were started meanwhile, and each has a second for its question.
-        assert!(plugged.elapsed() < AT_ONCE, "round {round}: {:?}", plugged.elapsed());
-        assert!(group().contains("ff02::1:ff01:200"), "{}", group());
     }
 }
 

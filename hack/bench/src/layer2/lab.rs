@@ -149,6 +149,9 @@ where
         match api.create(&PostParams::default(), &object).await {
             Ok(_) => Ok(Some(())),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            // It took too long on a busy machine, and may have been carried out.
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(Some(())),
+            Err(kube::Error::Service(_) | kube::Error::HyperError(_)) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot create {name}")),
         }
     })
