@@ -73,6 +73,7 @@ pub(super) struct Driver {
     doubts: Doubts,
     next_review: Duration,
     next_call: Duration,
+    is_forsaken: bool,
     /// Whether the list may be another one than was published last.
     is_stale: bool,
     /// When the goodbye ends.
@@ -158,6 +159,7 @@ impl Driver {
             next_review: now,
             left: BTreeSet::new(),
             next_call: now + CALL,
+            is_forsaken: false,
             is_stale: true,
             leaving: None,
             buffer: vec![0; LONGEST],
@@ -329,7 +331,10 @@ impl Driver {
     /// One that was cut off or frozen for long is no member to the others any more, while it still lists them: so nobody
     /// would try to join anybody, and both sides would answer until the next exchange.
     fn call(&mut self, now: Duration) {
-        if now < self.next_call || !self.beats.as_ref().is_some_and(|beats| beats.is_forsaken(now)) {
+        let is_forsaken = self.beats.as_ref().is_some_and(|beats| beats.is_forsaken(now));
+        // The first it hears again can tell what it missed.
+        let is_back = std::mem::replace(&mut self.is_forsaken, is_forsaken) && !is_forsaken;
+        if !is_back && (now < self.next_call || !is_forsaken) {
             return;
         }
         self.next_call = now + CALL;

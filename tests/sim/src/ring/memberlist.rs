@@ -45,6 +45,7 @@ pub(super) struct Memberlist {
     /// Whom it tried to join: when again, and the pause after that.
     attempts: BTreeMap<usize, (Duration, Duration)>,
     next_call: Duration,
+    is_forsaken: bool,
     /// When it will be woken; earlier plans are void.
     wake: Duration,
     /// What waits for a process that stands still.
@@ -56,7 +57,7 @@ impl Memberlist {
         let identity = Identity { name: node::name(number), address: node::address(number), meta };
         let machine = Machine::new(identity, Settings::lan(), life, now);
         let (attempts, buffer, next_call) = (BTreeMap::new(), Vec::new(), now + CALL);
-        Self { machine, attempts, next_call, wake: Duration::MAX, buffer }
+        Self { machine, attempts, next_call, is_forsaken: false, wake: Duration::MAX, buffer }
     }
 }
 
@@ -254,7 +255,9 @@ impl World {
         };
         let now = self.now + node.ahead;
         let Some(memberlist) = node.memberlist.as_mut() else { return };
-        if now < memberlist.next_call || !node.machine.is_forsaken(now) {
+        let is_forsaken = node.machine.is_forsaken(now);
+        let is_back = std::mem::replace(&mut memberlist.is_forsaken, is_forsaken) && !is_forsaken;
+        if !is_back && (now < memberlist.next_call || !is_forsaken) {
             return;
         }
         memberlist.next_call = now + CALL;

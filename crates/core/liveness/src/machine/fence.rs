@@ -43,6 +43,8 @@ struct Accusation {
     beat: u64,
     /// It knows better, or should by now.
     insists: bool,
+    /// When it last said so.
+    last: Duration,
 }
 
 /// A closed fence.
@@ -114,9 +116,11 @@ impl Fence {
         self.accusers.retain(|member, _| is_member(*member));
     }
 
-    /// Whether that member holds this node to be down, although it contradicted.
-    fn is_denied_by(&self, member: u64) -> bool {
-        self.accusers.get(&member).is_some_and(|accusation| accusation.insists)
+    /// Whether that member holds this node to be down, although it contradicted. What it said is void once nothing was
+    /// heard of it for long: it may have died, or be beyond a partition.
+    fn is_denied_by(&self, member: u64, void: Duration, now: Duration) -> bool {
+        let insists = |accusation: &Accusation| accusation.insists && now < accusation.last + void;
+        self.accusers.get(&member).is_some_and(insists)
     }
 
     /// Whether a heartbeat with that echo was sent to this node as it is now, not to the one before a gap.
@@ -206,9 +210,10 @@ impl Liveness {
         if down {
             let beat = self.beat + 1;
             let accusation =
-                accusers.entry(sender).or_insert(Accusation { since: now, beat, insists: false });
+                accusers.entry(sender).or_insert(Accusation { since: now, beat, insists: false, last: now });
             // All heartbeats since contradict, so it is no loss on the way that makes it insist.
             let due = now >= accusation.since + self.settings.period * PATIENCE;
+            accusation.last = now;
             accusation.insists |= closed.is_some() || echo >= accusation.beat || due;
         } else {
             // Also one that does not hear this node, and counts it for what memberlist says: there is no heir.
@@ -226,7 +231,8 @@ impl Liveness {
     pub(super) fn review_fence(&mut self, now: Duration) {
         let voters = self.voters();
         let most = voters.len() / 2 + 1;
-        let denied = voters.iter().filter(|voter| self.fence.is_denied_by(**voter)).count();
+        let denied =
+            voters.iter().filter(|voter| self.fence.is_denied_by(**voter, self.settings.alone, now)).count();
         let Fence { closed, without_carrier, has_joined, .. } = &self.fence;
         let Some(closed) = closed else {
             if !voters.is_empty() && denied >= most {

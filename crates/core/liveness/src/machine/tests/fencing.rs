@@ -215,6 +215,22 @@ fn one_that_was_cut_off_for_long_judges_nobody_before_it_hears_them() {
     assert!(network.node("n0").down.is_empty(), "{}", network.standing());
 }
 
+/// It said "down" and nothing since: whoever it meant to answer may be gone with it.
+#[test]
+fn an_accuser_that_died_denies_nobody_for_long() {
+    let mut network = Network::of(3);
+    network.kill("n1");
+    network.until("n0:n1 n2:n1", 105);
+    network.start("n1", 77);
+    network.set_members();
+    network.run(150);
+    assert!(network.node("n1").fenced, "they hold its predecessor down, and say so");
+    network.freeze("n0", true);
+    network.freeze("n2", true);
+    network.run(4_000);
+    assert!(!network.node("n1").fenced, "{}", network.standing());
+}
+
 #[test]
 fn one_that_is_held_down_although_it_lives_does_not_answer_beside_its_heir() {
     let mut network = Network::of(3);
