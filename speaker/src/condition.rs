@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kube::Client;
-use metallb_announce::{Outlook, Said, Snapshot, Verdict};
+use metallb_announce::{Installed, Outlook, Said, SkipReason, Snapshot, Verdict};
 use metallb_cluster::Store;
 use metallb_config::ServiceKey;
 use tokio::sync::{mpsc, watch};
@@ -41,6 +41,8 @@ pub(crate) struct Conditions {
     is_refused: watch::Receiver<bool>,
     /// The Services of which something else is said than should be.
     unsaid: BTreeSet<ServiceKey>,
+    /// Whether anything may have changed that was not looked at: then all Services are, as soon as that has a point.
+    has_missed: bool,
 }
 
 impl Conditions {
@@ -49,18 +51,37 @@ impl Conditions {
         let (orders, received) = mpsc::unbounded_channel();
         let (refused, is_refused) = watch::channel(false);
         tokio::spawn(Task::new(client, refused).run(received));
-        Self { node, services, orders, is_refused, unsaid: BTreeSet::new() }
+        Self { node, services, orders, is_refused, unsaid: BTreeSet::new(), has_missed: false }
+    }
+
+    /// What changes now is not looked at.
+    pub(crate) fn miss(&mut self) {
+        self.has_missed = true;
     }
 
     /// Compares what is said of these Services with what is so.
-    pub(crate) fn look(&mut self, snapshot: &Snapshot, verdicts: &[(ServiceKey, Verdict)]) {
-        if *self.is_refused.borrow() {
+    pub(crate) fn look(
+        &mut self,
+        snapshot: &Snapshot,
+        installed: &Installed,
+        mut services: BTreeSet<ServiceKey>,
+    ) {
+        // The task threw away what it had. That it has ended can't be.
+        self.has_missed |= self.is_refused.has_changed().unwrap_or(false);
+        if *self.is_refused.borrow_and_update() {
             self.unsaid.clear();
+            self.has_missed = true;
             return;
         }
+        if std::mem::take(&mut self.has_missed) {
+            services.extend(snapshot.services.keys().cloned());
+        }
         let now = Instant::now();
-        let orders: Vec<Order> =
-            verdicts.iter().filter_map(|(key, verdict)| self.order(snapshot, key, verdict, now)).collect();
+        let orders = services.iter().filter_map(|key| {
+            let verdict = installed.verdict(key).unwrap_or(Verdict::Skip(SkipReason::ServiceDeleted));
+            self.order(snapshot, key, &verdict, now)
+        });
+        let orders: Vec<Order> = orders.collect();
         if !orders.is_empty() {
             // The task ends only after this.
             let _ = self.orders.send(orders);
@@ -97,7 +118,11 @@ impl Conditions {
 fn patience(outlook: &Outlook, snapshot: &Snapshot, key: &ServiceKey) -> Duration {
     let settle = match outlook {
         Outlook::Here { .. } | Outlook::NoInterface { .. } => SETTLE_ELECTED,
-        Outlook::Nothing | Outlook::Unchanged | Outlook::There { .. } | Outlook::Nobody(_) => SETTLE_NOBODY,
+        Outlook::Nothing
+        | Outlook::Unchanged
+        | Outlook::NotHere
+        | Outlook::There { .. }
+        | Outlook::Nobody(_) => SETTLE_NOBODY,
     };
     let ahead = u32::try_from(outlook.turn(&snapshot.world, key)).unwrap_or(u32::MAX);
     settle.saturating_add(TURN.saturating_mul(ahead))

@@ -124,6 +124,16 @@ impl Layer2 {
         Ok(Self { commands, thread })
     }
 
+    /// One that does nothing, and what it was told since that was asked the last time.
+    #[cfg(test)]
+    pub(crate) fn recorded() -> (Self, impl FnMut() -> Vec<Command>) {
+        let (commands, mut received) = mpsc::channel(BATCHES);
+        let told = move || {
+            std::iter::from_fn(|| received.try_recv().ok()).flat_map(|batch: Batch| batch.commands).collect()
+        };
+        (Self { commands, thread: thread::spawn(|| ()) }, told)
+    }
+
     /// Hands over changes, to be carried out in this order. Returns false when the thread has ended.
     pub async fn send(&self, commands: Vec<Command>) -> bool {
         self.send_seen(commands, None).await

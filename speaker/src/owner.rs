@@ -6,7 +6,6 @@ mod ring;
 mod tests;
 mod view;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use metallb_announce::{Change, Effect, Installed, Shift, Snapshot, Speakers, Verdict, shifts};
@@ -132,7 +131,11 @@ impl Owner {
         let touched = std::mem::take(&mut seen.touched);
         let verdicts = self.view.snapshot().map(|snapshot| verdicts(snapshot, touched)).unwrap_or_default();
         let shifts = self.shifts(&verdicts, &seen);
-        let effects = self.installed.advance(verdicts.iter().map(|(key, verdict)| (key, verdict)));
+        let mut effects = self.installed.advance(verdicts.iter().map(|(key, verdict)| (key, verdict)));
+        if self.ring.as_ref().is_some_and(Ring::is_fenced) {
+            // While nothing was answered the heirs may have announced themselves unheard.
+            effects.iter_mut().for_each(Effect::end_at_once);
+        }
         let has_announced = effects.iter().any(|effect| matches!(effect, Effect::Announce { .. }));
         let is_running = self.executor.execute(effects, since).await;
         self.look_back(shifts, started);
@@ -141,9 +144,14 @@ impl Owner {
         }
         if !self.stores.watches.all_synced() {
             // A snapshot does not tell what is said of Services, or what status objects are left over.
+            self.conditions.miss();
             return is_running;
         }
-        self.explain(verdicts, seen.heard);
+        // Sees to it that what Services say of their announcement is so, once that is made true.
+        if let Some(snapshot) = self.view.snapshot() {
+            let looked_at = verdicts.into_iter().map(|(key, _)| key).chain(seen.heard);
+            self.conditions.look(snapshot, &self.installed, looked_at.collect());
+        }
         if !self.is_complete {
             self.is_complete = true;
             self.executor.statuses.complete();
@@ -174,15 +182,6 @@ impl Owner {
         let of_others = now.saturating_sub(started);
         self.history.record(shifts, |cause| if cause.is_of_members() { of_members } else { of_others });
         self.history.set_silence(self.ring.as_ref().and_then(Ring::silence), now);
-    }
-
-    /// Sees to it that what Services say of their announcement is so, once that is made true.
-    fn explain(&mut self, mut verdicts: Vec<(ServiceKey, Verdict)>, heard: BTreeSet<ServiceKey>) {
-        let known = |key: ServiceKey| self.installed.verdict(&key).map(|verdict| (key, verdict));
-        verdicts.extend(heard.into_iter().filter_map(known));
-        if let Some(snapshot) = self.view.snapshot() {
-            self.conditions.look(snapshot, &verdicts);
-        }
     }
 
     fn report(&self, refusals: Vec<String>) {

@@ -182,9 +182,16 @@ impl ApiServer {
         self.lock().forbidden.insert(what.to_owned());
     }
 
-    /// Takes back [`ApiServer::forbid`].
+    /// Answers 403 to such requests as an admission webhook does that refuses what is asked for, whoever asks.
+    pub fn deny(&self, what: &str) {
+        self.lock().denied.insert(what.to_owned());
+    }
+
+    /// Takes back [`ApiServer::forbid`] and [`ApiServer::deny`].
     pub fn allow(&self, what: &str) {
-        self.lock().forbidden.remove(what);
+        let mut state = self.lock();
+        state.forbidden.remove(what);
+        state.denied.remove(what);
     }
 
     /// Forgets what happened so far, as etcd does by compaction, and tells nobody: watches end with `410 Gone`.

@@ -37,6 +37,8 @@ pub(super) enum Outcome {
     Moot,
     /// It should be tried again after this time.
     Failed(Duration),
+    /// The same; and nothing else is to be written of this Service before.
+    Refused(Duration),
 }
 
 #[derive(Debug, Default)]
@@ -90,13 +92,17 @@ impl Queue {
     /// A write has ended.
     pub(super) fn end(&mut self, service: ServiceKey, outcome: Outcome, now: Instant) {
         let Some(write) = self.busy.remove(&service) else { return };
-        if outcome == Outcome::Written {
-            self.rest(&service, now);
+        match outcome {
+            Outcome::Written => self.rest(&service, now),
+            Outcome::Refused(pause) => {
+                self.rests.insert(service.clone(), Rest { since: now, pause });
+            }
+            Outcome::Moot | Outcome::Failed(_) => {}
         }
         if let Some((write, at)) = self.due.remove(&service) {
             return self.want(service, write, at);
         }
-        if let Outcome::Failed(pause) = outcome {
+        if let Outcome::Failed(pause) | Outcome::Refused(pause) = outcome {
             self.want(service, write, later(now, pause));
         }
     }
@@ -107,7 +113,7 @@ impl Queue {
     }
 
     fn rest(&mut self, service: &ServiceKey, now: Instant) {
-        self.rests.retain(|_, rest| now.saturating_duration_since(rest.since) < CALM);
+        self.rests.retain(|_, rest| now.saturating_duration_since(rest.since) < CALM.max(rest.pause));
         let pause = self.rests.get(service).map_or(SHORTEST_REST, |rest| rest.pause.saturating_mul(2));
         self.rests.insert(service.clone(), Rest { since: now, pause: pause.min(LONGEST_REST) });
     }
@@ -190,6 +196,21 @@ mod tests {
         assert!(queue.begin(start + seconds(3)).is_some());
         queue.end(key("web"), Outcome::Moot, start + seconds(3));
         assert_eq!(queue.deadline(), None);
+    }
+
+    #[test]
+    fn what_is_refused_waits_whatever_changes_and_keeps_nobody_else_waiting() {
+        let (mut queue, start) = (Queue::default(), Instant::now());
+        queue.want(key("web"), write("a", "1"), start);
+        assert!(queue.begin(start).is_some());
+        queue.end(key("web"), Outcome::Refused(seconds(600)), start);
+        let later = start + seconds(300);
+        queue.want(key("other"), write("a", "1"), later);
+        assert_eq!(queue.begin(later), Some((key("other"), write("a", "1"))));
+        queue.end(key("other"), Outcome::Written, later);
+        queue.want(key("web"), write("b", "2"), later);
+        assert_eq!(queue.deadline(), Some(start + seconds(600)));
+        assert_eq!(queue.begin(start + seconds(600)), Some((key("web"), write("b", "2"))));
     }
 
     #[test]

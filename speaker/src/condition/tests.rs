@@ -112,6 +112,7 @@ async fn speak(server: ApiServer, me: &'static str, mut alive: watch::Receiver<B
         tokio::select! {
             () = stores.watches.changed() => {}
             _ = alive.changed() => {}
+            () = tokio::time::sleep(5 * SECOND) => {}
         }
         if !stores.watches.all_synced() {
             continue;
@@ -119,12 +120,11 @@ async fn speak(server: ApiServer, me: &'static str, mut alive: watch::Receiver<B
         let speakers = Speakers::On(alive.borrow_and_update().clone());
         let seen = view.refresh(&stores, &interfaces, speakers);
         let snapshot = view.snapshot().unwrap();
-        let mut verdicts: Vec<_> =
+        let verdicts: Vec<_> =
             seen.touched.into_iter().map(|key| (key.clone(), snapshot.verdict(&key))).collect();
         installed.advance(verdicts.iter().map(|(key, verdict)| (key, verdict)));
-        let heard = seen.heard.into_iter().filter_map(|key| Some((key.clone(), installed.verdict(&key)?)));
-        verdicts.extend(heard);
-        conditions.look(snapshot, &verdicts);
+        let looked_at = verdicts.into_iter().map(|(key, _)| key).chain(seen.heard);
+        conditions.look(snapshot, &installed, looked_at.collect());
     }
 }
 
@@ -311,12 +311,51 @@ async fn without_the_right_the_condition_is_left_out_and_asked_for_seldom() {
     let tries = cluster.writes();
     assert!((1..=AT_ONCE).contains(&tries), "{tries} tries");
     assert_eq!(cluster.said("s1"), None);
-    // The right is given later: what changes from then on has its condition.
-    cluster.server.allow("strategic-patch services/status");
-    pass(600 * SECOND).await;
+    // The right is given later: all have their conditions, though nothing else changes.
     cluster.believe("n1", &["n1"]);
-    pass(60 * SECOND).await;
+    cluster.server.allow("strategic-patch services/status");
+    pass(400 * SECOND).await;
     assert!((1..=30).all(|number| cluster.says(&format!("s{number}"), "Announced", "node n1 ")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_admission_refuses_keeps_no_other_waiting() {
+    let cluster = Cluster::running(json!({}), &["n1"]);
+    cluster.believe("n1", &["n1"]);
+    let refused = "strategic-patch services/status default/refused";
+    cluster.server.deny(refused);
+    cluster.serve("refused", "192.0.2.9");
+    (1..=8).for_each(|number| cluster.serve(&format!("s{number}"), &format!("192.0.2.{number}")));
+    pass(10 * SECOND).await;
+    assert!((1..=8).all(|number| cluster.says(&format!("s{number}"), "Announced", "node n1 ")));
+    assert_eq!((cluster.said("refused"), cluster.writes()), (None, 9));
+    // It is asked for seldom, even if it changes again and again.
+    for number in 0..50 {
+        let edit = json!({ "metadata": { "annotations": { "a": number.to_string() } } });
+        cluster.server.edit::<Service>(Some("default"), "refused", &edit);
+        pass(10 * SECOND).await;
+    }
+    assert_eq!(cluster.writes(), 0);
+    cluster.server.allow(refused);
+    pass(200 * SECOND).await;
+    assert!(cluster.says("refused", "Announced", "node n1 "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_an_address_without_a_pool_the_condition_goes_with_the_speaker_that_announced_it() {
+    let mut cluster = Cluster::running(json!({}), &NODES);
+    cluster.serve("web", OF_N3);
+    pass(5 * SECOND).await;
+    cluster.server.put(&pool("pool", &["198.51.100.0/24"]));
+    pass(60 * SECOND).await;
+    assert!(cluster.says("web", "Announced", "node n3 "), "it goes on announcing it");
+    cluster.tasks.abort_all();
+    cluster.start("n1");
+    pass(60 * SECOND).await;
+    assert!(cluster.says("web", "Announced", "node n3 "), "others can't know that it does not");
+    cluster.start("n3");
+    pass(60 * SECOND).await;
+    assert_eq!(cluster.said("web"), None);
 }
 
 /// Writes that are under way when the first refusal arrives.

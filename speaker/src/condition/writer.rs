@@ -26,6 +26,8 @@ const AT_ONCE: usize = 4;
 const FIELD_MANAGER: &str = "metallb-speaker";
 /// How long a refusal is taken for granted.
 const REFUSED: Duration = Duration::from_secs(600);
+/// The API server's words to who lacks the right. Admission may refuse with the same code: then this one Service.
+const LACKS_RIGHT: &str = "cannot patch resource \"services/status\"";
 
 /// What the task is told.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ pub(super) struct Task {
     paused_until: Option<Instant>,
     refused: watch::Sender<bool>,
     has_complained: bool,
+    has_told_refusal: bool,
 }
 
 impl Task {
@@ -57,6 +60,7 @@ impl Task {
             paused_until: None,
             refused,
             has_complained: false,
+            has_told_refusal: false,
         }
     }
 
@@ -92,7 +96,7 @@ impl Task {
             return Some(until);
         }
         self.paused_until = None;
-        self.refused.send_replace(false);
+        self.refused.send_if_modified(std::mem::take);
         while self.writing.len() < AT_ONCE
             && let Some((service, write)) = self.queue.begin(now)
         {
@@ -107,16 +111,19 @@ impl Task {
                 self.pace = Pace::default();
                 Outcome::Written
             }
-            Err(kube::Error::Api(status)) if status.code == 403 => {
-                self.give_up(&status.message);
-                return;
+            Err(kube::Error::Api(status)) if status.code == 403 && status.message.contains(LACKS_RIGHT) => {
+                return self.give_up(&status.message);
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
+                self.tell_refusal(&service, &status.message);
+                Outcome::Refused(REFUSED)
             }
             // It is gone, or has changed: then it is looked at again.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Outcome::Moot,
             Err(error) => {
                 tracing::debug!(%service, %error, "condition metallb.io/Announced not written, trying again");
                 let pause = self.pace.next().unwrap_or(REFUSED);
-                self.paused_until = Instant::now().checked_add(pause);
+                self.pause(pause);
                 Outcome::Failed(pause)
             }
         };
@@ -132,8 +139,22 @@ impl Task {
             );
         }
         self.queue = Queue::default();
-        self.paused_until = Instant::now().checked_add(REFUSED);
+        self.pause(REFUSED);
         self.refused.send_replace(true);
+    }
+
+    /// Begins nothing for so long. A longer pause under way stays as long as it is.
+    fn pause(&mut self, pause: Duration) {
+        self.paused_until = self.paused_until.max(Instant::now().checked_add(pause));
+    }
+
+    /// Once aloud: whoever refuses one Service may refuse thousands.
+    fn tell_refusal(&mut self, service: &ServiceKey, why: &str) {
+        if std::mem::replace(&mut self.has_told_refusal, true) {
+            tracing::debug!(%service, error = why, "condition metallb.io/Announced refused");
+        } else {
+            tracing::warn!(%service, error = why, "condition metallb.io/Announced refused, trying again every ten minutes");
+        }
     }
 }
 
@@ -172,5 +193,62 @@ async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use metallb_testkit::ApiServer;
+
+    use super::*;
+
+    const LACKING: &str = "services \"a\" is forbidden: User \"system:serviceaccount:metallb-system:speaker\" cannot \
+                           patch resource \"services/status\" in API group \"\" in the namespace \"default\"";
+
+    fn task() -> (Task, watch::Receiver<bool>) {
+        let (refused, is_refused) = watch::channel(false);
+        (Task::new(ApiServer::default().client("default"), refused), is_refused)
+    }
+
+    fn key(name: &str) -> ServiceKey {
+        ServiceKey { namespace: "default".to_owned(), name: name.to_owned() }
+    }
+
+    fn error(code: u16, message: &str) -> Result<(), kube::Error> {
+        Err(kube::Error::Api(Box::new(Status { code, message: message.to_owned(), ..Status::default() })))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_who_lacks_the_right_gives_up_all_services() {
+        for (code, message, gives_up) in [
+            (403, LACKING, true),
+            (403, "services \"a\" is forbidden: unable to create new content in namespace default", false),
+            (403, "admission webhook \"policy.example\" denied the request: no", false),
+            (400, "admission webhook \"policy.example\" denied the request without explanation", false),
+            (422, "services \"a\" is invalid: ValidatingAdmissionPolicy 'p' denied request: no", false),
+        ] {
+            let (mut task, is_refused) = task();
+            task.finish(key("a"), error(code, message));
+            assert_eq!(
+                (task.begin_writing().is_some(), *is_refused.borrow()),
+                (gives_up, gives_up),
+                "{message}"
+            );
+        }
+    }
+
+    /// A write under way when the right turns out to be missing may fail for another reason.
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_is_never_made_shorter() {
+        let (mut task, is_refused) = task();
+        let refused_until = Instant::now() + REFUSED;
+        task.finish(key("a"), error(403, LACKING));
+        task.finish(key("b"), error(503, "not now"));
+        assert_eq!(task.begin_writing(), Some(refused_until));
+        assert!(*is_refused.borrow());
+        sleep_until(refused_until).await;
+        assert_eq!(task.begin_writing(), None);
+        assert!(!*is_refused.borrow());
     }
 }

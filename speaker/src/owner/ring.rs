@@ -91,6 +91,11 @@ impl Ring {
         self.current.is_settled
     }
 
+    /// Whether nothing is answered until a pass is done.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.fence.as_ref().is_some_and(|fence| !fence.is_open())
+    }
+
     pub(super) fn speakers(&self) -> Speakers {
         let (alive, reluctant) = (self.current.counted(), self.current.reluctant.clone());
         if reluctant.is_empty() { Speakers::On(alive) } else { Speakers::Ranked { alive, reluctant } }

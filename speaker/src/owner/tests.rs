@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::*;
 use crate::flags::{Flags, Settings};
+use crate::layer2::{Command, Layer2};
 use crate::membership::{Members, Membership};
 use crate::testing::{NAMESPACE, advertisement, node, object, pod, pool, service, slice, statuses, until};
 
@@ -362,6 +363,32 @@ async fn a_new_speaker_says_that_it_answers_and_is_ready_once_its_fence_is_open_
     told.send_replace(Members { is_fenced: true, ..members(&["n1", "n2"]) });
     speaker.until_silent("web", OF_N2).await;
     assert!(ready().ok && says_it_answers());
+}
+
+/// The heir of a node that answered nothing may have announced itself long ago.
+#[tokio::test]
+async fn an_address_is_handed_over_unless_nothing_was_answered_until_it_moved() {
+    let address = OF_N2.parse().unwrap();
+    for (is_fenced, expected) in
+        [(false, Command::HandOver { address }), (true, Command::Withdraw { address })]
+    {
+        let (membership, told) = Membership::scripted();
+        let flags = ["--ml-labels=component=speaker", "--ml-bindaddr=::1"];
+        let (_speaker, mut owner) = Speaker::build(&two_nodes(), &flags, Some(membership));
+        let (layer2, mut commands) = Layer2::recorded();
+        owner.executor.layer2 = layer2;
+        while !owner.stores.watches.all_synced() {
+            owner.stores.watches.changed().await;
+        }
+        told.send_replace(Members { is_fenced, ..members(&["n1"]) });
+        assert!(owner.refresh_ring() && owner.pass().await);
+        let announced = Command::Announce { address, interfaces: metallb_l2::Interfaces::All };
+        assert_eq!(commands(), [announced]);
+        told.send_replace(members(&["n1", "n2"]));
+        assert!(owner.refresh_ring() && owner.pass().await);
+        assert_eq!(commands(), [expected]);
+        assert!(owner.ring.is_some_and(|ring| !ring.is_fenced()));
+    }
 }
 
 /// Contract 02 §1.3, memberlist disabled: every node counts; what the cluster says of a node is evidence against it.

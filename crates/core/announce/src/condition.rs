@@ -166,7 +166,7 @@ impl Outlook {
     #[must_use]
     pub fn condition(&self, me: &str) -> Option<Condition> {
         Some(match self {
-            Self::Nothing | Self::Unchanged => return None,
+            Self::Nothing | Self::Unchanged | Self::NotHere => return None,
             Self::Here { interfaces, off_subnet } => {
                 let mut message = format!("node {me} announces on {}", named(interfaces));
                 for address in off_subnet {

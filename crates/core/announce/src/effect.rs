@@ -41,6 +41,15 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// Answers no more where it would until the heir is heard.
+    pub fn end_at_once(&mut self) {
+        if let Self::HandOver { address } = *self {
+            *self = Self::Withdraw { address };
+        }
+    }
+}
+
 /// What there is to tell about a Service.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Notice {

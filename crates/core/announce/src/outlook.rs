@@ -23,6 +23,8 @@ pub enum Outlook {
     Nothing,
     /// Whatever is said stays: the Service is not ours, or it can't be known here who announces it.
     Unchanged,
+    /// This node does not announce it, and can't know whether another one still does: what is said of this node goes.
+    NotHere,
     /// This node announces it, and says so.
     Here {
         /// Where.
@@ -78,10 +80,11 @@ pub fn outlook(world: &World, service: &ServiceFacts, endpoints: &Endpoints, ver
 fn at_the_gate(reason: &SkipReason) -> Outlook {
     match reason {
         SkipReason::NotLoadBalancer | SkipReason::NoIpAllocated | SkipReason::InvalidIp => Outlook::Nothing,
+        // Who announces it when its pool goes does so until the controller has decided, and says so.
+        SkipReason::IpNotAllowed => Outlook::NotHere,
         SkipReason::ServiceDeleted
         // Another installation's, which says what there is to say.
         | SkipReason::OtherClass
-        | SkipReason::IpNotAllowed
         | SkipReason::LoadBalancerIpChanged
         | SkipReason::NoServingEndpoint
         | SkipReason::SharedIpWithServiceSelector
@@ -99,6 +102,7 @@ impl Outlook {
     pub fn is_said(&self, me: &str, said: Option<Said>) -> bool {
         match self {
             Self::Unchanged => true,
+            Self::NotHere => said.is_none_or(|said| !said.is_of(me)),
             Self::There { owner } => said.is_some_and(|said| said.is_of(owner)),
             Self::Nothing | Self::Here { .. } | Self::NoInterface { .. } | Self::Nobody(_) => {
                 self.condition(me).map(|condition| condition.as_said()) == said
@@ -110,7 +114,7 @@ impl Outlook {
     #[must_use]
     pub fn turn(&self, world: &World, service: &ServiceKey) -> usize {
         match self {
-            Self::Here { .. } | Self::NoInterface { .. } => 0,
+            Self::Here { .. } | Self::NoInterface { .. } | Self::NotHere => 0,
             // The first turn is the owner's.
             Self::There { .. } => turn(world, service).saturating_add(1),
             Self::Nothing | Self::Unchanged | Self::Nobody(_) => turn(world, service),

@@ -44,6 +44,14 @@ impl Verb {
         !matches!(self, Self::Get | Self::List | Self::Watch)
     }
 
+    /// The right it needs.
+    pub(super) fn right(self) -> &'static str {
+        match self {
+            Self::Apply | Self::MergePatch | Self::StrategicPatch | Self::JsonPatch => "patch",
+            other => other.name(),
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -144,6 +152,12 @@ impl Request {
         Self { content, ..self }
     }
 
+    /// Resource and subresource.
+    pub(super) fn what(&self) -> String {
+        let subresource = self.subresource.iter().map(|subresource| format!("/{subresource}"));
+        std::iter::once(self.resource.clone()).chain(subresource).collect()
+    }
+
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         parameter(&self.query, name)
     }
@@ -171,10 +185,7 @@ fn verb(method: &http::Method, named: bool, query: &str, content_type: Option<&s
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.verb.name(), self.resource)?;
-        if let Some(subresource) = &self.subresource {
-            write!(f, "/{subresource}")?;
-        }
+        write!(f, "{} {}", self.verb.name(), self.what())?;
         match (&self.namespace, &self.name) {
             (Some(namespace), Some(name)) => write!(f, " {namespace}/{name}"),
             (Some(namespace), None) => write!(f, " {namespace}/"),

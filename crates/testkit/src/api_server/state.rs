@@ -37,6 +37,7 @@ pub(super) struct State {
     pub(super) writes_forbidden: bool,
     pub(super) violations: Vec<String>,
     pub(super) forbidden: BTreeSet<String>,
+    pub(super) denied: BTreeSet<String>,
     /// How many writes are still to come before the server is cut off, and how that one fails.
     pub(super) cut_off: Option<(usize, Failure)>,
     /// Watches that begin before this version are too late.
@@ -98,14 +99,21 @@ impl State {
         self.news.send_replace(self.version);
     }
 
-    fn is_forbidden(&self, request: &Request) -> bool {
+    /// Why such a request is answered 403, in the words of a real server.
+    fn refusal(&self, request: &Request) -> Option<String> {
         let text = request.to_string();
-        self.forbidden.iter().any(|what| text.starts_with(what) || *what == request.resource)
+        let is_about = |what: &String| text.starts_with(what) || *what == request.resource;
+        let is_meant = |whats: &BTreeSet<String>| whats.iter().any(is_about);
+        if is_meant(&self.forbidden) {
+            let (verb, what) = (request.verb.right(), request.what());
+            return Some(format!("{text} is forbidden: User \"test\" cannot {verb} resource \"{what}\""));
+        }
+        is_meant(&self.denied).then(|| format!("admission webhook \"test\" denied the request: {text}"))
     }
 
     fn dispatch(&mut self, request: &Request) -> Answer {
-        if self.is_forbidden(request) {
-            return Answer::Refusal(Refusal::new(403, format!("forbidden: {request}")));
+        if let Some(why) = self.refusal(request) {
+            return Answer::Refusal(Refusal::new(403, why));
         }
         if self.unknown_kinds.contains(&request.resource) {
             return Answer::Refusal(Refusal::new(404, "the server could not find the requested resource"));

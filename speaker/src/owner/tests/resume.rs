@@ -1,6 +1,6 @@
 //! A speaker that is restarted while the API server is away.
 
-use metallb_announce::Saved;
+use metallb_announce::{CONDITION_ANNOUNCED, Saved};
 
 use super::*;
 use crate::testing::Folder;
@@ -56,6 +56,30 @@ async fn what_the_api_server_tells_replaces_what_it_knew() {
     outage.server.fail_all(None);
     speaker.until_silent("web", ADDRESS).await;
     speaker.until_announced("mail", "192.0.2.201").await;
+}
+
+#[tokio::test]
+async fn a_condition_that_became_wrong_meanwhile_is_put_right_in_whatever_order_the_api_server_tells() {
+    let outage = outage("condition").await;
+    let wrong = json!({ "type": CONDITION_ANNOUNCED, "status": "True", "reason": "Announced",
+        "message": "node n9 announces on all interfaces", "lastTransitionTime": "2026-01-01T00:00:00Z" });
+    outage.server.set_status::<Service>(Some("default"), "web", &json!({ "conditions": [wrong] }));
+    outage.server.forget_kind("nodes");
+    let speaker = Speaker::start(&outage.server, &[&outage.flag]);
+    speaker.until_announced("web", ADDRESS).await;
+    outage.server.put(&service("mail", "192.0.2.201"));
+    outage.server.put(&slice("mail", "n1", true));
+    outage.server.fail_all(None);
+    // The Services are known, and not yet all else.
+    speaker.until_announced("mail", "192.0.2.201").await;
+    assert!(is_resumed(&speaker));
+    outage.server.learn_kind("nodes");
+    let said = || {
+        let web = outage.server.get::<Service>(Some("default"), "web");
+        let mut conditions = web.and_then(|web| web.status?.conditions).into_iter().flatten();
+        conditions.next().map(|condition| condition.message).unwrap_or_default()
+    };
+    until("the condition", said, |said| said.starts_with("node n1 announces")).await;
 }
 
 #[tokio::test]

@@ -207,6 +207,9 @@ fn of_services_that_are_not_ours_or_have_no_address_nothing_is_said() {
             assert_eq!(outlook, expected, "{addresses:?} {spec}");
         }
     }
+    let (world, not_announced) = (World::new(inputs()), Verdict::Skip(SkipReason::IpNotAllowed));
+    let elsewhere = outlook(&world, &service(&moved, json!({})), &everywhere(), &not_announced);
+    assert_eq!(elsewhere, Outlook::NotHere, "the others can't tell");
 }
 
 #[test]
@@ -245,6 +248,10 @@ fn what_is_said_will_do_when_it_is_the_same_or_comes_from_the_elected_node() {
         (&Outlook::Nothing, Some(&mine), false),
         (&Outlook::Unchanged, Some(&mine), true),
         (&Outlook::Unchanged, None, true),
+        (&Outlook::NotHere, Some(&mine), false),
+        (&Outlook::NotHere, Some(&condition("node n10 announces on all interfaces")), true),
+        (&Outlook::NotHere, Some(&condition("no endpoint can serve")), true),
+        (&Outlook::NotHere, None, true),
         (&Outlook::Nobody(Nobody::NoEndpoint), Some(&mine), false),
     ] {
         assert_eq!(outlook.is_said("n1", said.map(Condition::as_said)), will_do, "{outlook:?} {said:?}");
