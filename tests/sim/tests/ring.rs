@@ -2,7 +2,7 @@
 //!
 //! Of the seeds asked for, rings of ten and three get all, larger ones a share: 10,000 are 10,000, 304 and 5. Optimized
 //! code is advised: `METALLB_SIM_SEEDS=10000 cargo test --release --package metallb-sim --test ring`. In debug code the
-//! rings of a hundred are one, and those of a thousand are left out.
+//! rings of a hundred are a few, and those of a thousand are left out.
 
 #![expect(clippy::print_stdout, reason = "how long it took, for whoever asks")]
 
@@ -27,6 +27,18 @@ fn run_all(nodes: usize, one_in: u64) -> Report {
     total
 }
 
+/// The first seeds that come to something: there are some without any trouble.
+fn run_until_somebody_falls(nodes: usize) -> Report {
+    let mut total = Report::default();
+    for seed in seeds().take(6) {
+        total.add(run(seed, nodes));
+        if total.downs > 0 && total.ups > 0 {
+            break;
+        }
+    }
+    total
+}
+
 #[test]
 fn ten_speakers() {
     let total = run_all(10, SLOWER);
@@ -42,7 +54,7 @@ fn three_speakers() {
 
 #[test]
 fn a_hundred_speakers() {
-    let total = run_all(100, if cfg!(debug_assertions) { 300 } else { 33 });
+    let total = if cfg!(debug_assertions) { run_until_somebody_falls(100) } else { run_all(100, 33) };
     assert!(total.downs > 0 && total.ups > 0 && total.fences > 0, "{total:?}");
 }
 
