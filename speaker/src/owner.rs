@@ -86,7 +86,7 @@ impl Owner {
                 _ = beat.tick() => {}
             }
             self.heartbeat.beat();
-            let is_known = self.resume.is_known(&self.stores);
+            let is_known = self.resume.is_known(&self.stores, since_boot());
             if !self.stores.watches.all_synced() {
                 self.ready.close(self.stores.why_waiting());
             }

@@ -29,7 +29,7 @@ use crate::interfaces::{InterfaceWatch, Interfaces};
 use crate::layer2::{self, Fence, FenceOwner, Layer2};
 use crate::membership::{self, CONFIG_FILE, ConfigError, Membership, RingSettings};
 use crate::owner::{LONGEST_SILENCE, Lost, Owner, Resume, Ring, View, ViewSettings};
-use crate::snapshot::{self, Contents, Keeper};
+use crate::snapshot::{self, Contents, Keeper, Moment};
 use crate::status::{StatusSettings, StatusWriter};
 use crate::stores::Stores;
 
@@ -154,7 +154,7 @@ fn resume(
 ) -> Result<Resume, RunError> {
     let (contents, metrics) = (Contents::new(stores, &settings.node, namespace), metrics.snapshot()?);
     let Some(file) = &settings.snapshot else { return Ok(Resume::new(None, contents, metrics)) };
-    let saved = snapshot::read(file, &settings.node).unwrap_or_else(|error| {
+    let found = snapshot::read(file, &settings.node, Moment::now()).unwrap_or_else(|error| {
         let path = file.path.display();
         tracing::warn!(%path, error = logs::chain(&error), "snapshot left alone");
         None
@@ -162,7 +162,7 @@ fn resume(
     let changes = stores.watches.listen();
     // Ends when the stores are not followed any more.
     tokio::spawn(Keeper::new(file.path.clone(), contents.clone(), changes, metrics.clone()).run());
-    Ok(Resume::new(saved, contents, metrics))
+    Ok(Resume::new(found, contents, metrics))
 }
 
 /// How to take part in the ring; nothing if every node counts.

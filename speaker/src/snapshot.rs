@@ -5,8 +5,10 @@
 mod contents;
 mod file;
 mod keeper;
+mod moment;
 
 pub(crate) use contents::Contents;
 pub use file::SnapshotSettings;
-pub(crate) use file::read;
+pub(crate) use file::{Found, read};
 pub(crate) use keeper::Keeper;
+pub(crate) use moment::Moment;

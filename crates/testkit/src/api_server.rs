@@ -163,6 +163,12 @@ impl ApiServer {
         state.cut_off = None;
     }
 
+    /// Ends every watch, and lets every one that is begun fail, until told otherwise. Afterwards a watch goes on where it
+    /// ended: nobody hears that it does.
+    pub fn fail_watches(&self, failure: Option<Failure>) {
+        self.lock().fail_watches(failure);
+    }
+
     /// Cuts the server off at the `nth` write from now (0 is the next one), which fails like this, and so does
     /// everything after it, as for a process that is killed. Ends with [`ApiServer::fail_all`].
     pub fn cut_off_at_write(&self, nth: usize, failure: Failure) {

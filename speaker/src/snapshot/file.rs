@@ -1,19 +1,25 @@
 //! The file: read with distrust, replaced as a whole.
+//!
+//! Its first line says when the rest was last known to be true, and is the only thing that is ever changed in place.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use metallb_announce::{Saved, SavedError};
-use nix::libc::O_NOFOLLOW;
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use nix::unistd::geteuid;
 use thiserror::Error;
+
+use super::moment::{LINE, Moment};
 
 #[cfg(test)]
 mod tests;
 
+/// No link is followed, and a pipe to which nobody listens is not waited for.
+const DISTRUST: i32 = O_NOFOLLOW | O_NONBLOCK;
 /// Ten times what ten thousand Services take: nothing larger is read.
 const LARGEST: u64 = 64 * 1024 * 1024;
 /// Nobody else needs to read it.
@@ -47,6 +53,15 @@ pub(crate) enum ReadError {
         /// The permissions.
         mode: u32,
     },
+    /// Which run of the machine this is can't be told.
+    #[error("which boot this is can't be told")]
+    Boot(#[source] io::Error),
+    /// What was true before the machine started says nothing about now.
+    #[error("it was written before the machine was started anew")]
+    OtherBoot,
+    /// No clock can be this wrong.
+    #[error("it is of a time to come")]
+    Future,
     /// It is too old.
     #[error("it is {}s old, more than --snapshot-max-age", .0.as_secs())]
     Old(Duration),
@@ -58,20 +73,47 @@ pub(crate) enum ReadError {
     Content(#[from] SavedError),
 }
 
-/// What the file holds; None if there is no file.
-pub(crate) fn read(settings: &SnapshotSettings, node: &str) -> Result<Option<Saved>, ReadError> {
-    let opened = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(&settings.path);
+/// What a file held.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Found {
+    pub(crate) saved: Saved,
+    /// Later than this after the machine was started it is too old.
+    pub(crate) expires: Duration,
+}
+
+/// What the file holds `now`; None if there is no file.
+pub(crate) fn read(
+    settings: &SnapshotSettings,
+    node: &str,
+    now: io::Result<Moment>,
+) -> Result<Option<Found>, ReadError> {
+    let opened = OpenOptions::new().read(true).custom_flags(DISTRUST).open(&settings.path);
     let file = match opened {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(ReadError::Read)?,
     };
-    check(&file, settings.max_age)?;
+    check(&file)?;
     let mut text = Vec::new();
     file.take(LARGEST).read_to_end(&mut text).map_err(ReadError::Read)?;
-    Ok(Some(Saved::decode(&text, node)?))
+    let (line, text) = text.split_at_checked(LINE).ok_or(SavedError::Foreign)?;
+    let written = Moment::parse(line).ok_or(SavedError::Foreign)?;
+    check_age(&written, &now.map_err(ReadError::Boot)?, settings.max_age)?;
+    let saved = Saved::decode(text, node)?;
+    Ok(Some(Found { saved, expires: written.at.saturating_add(settings.max_age) }))
 }
 
-fn check(file: &File, max_age: Duration) -> Result<(), ReadError> {
+fn check_age(written: &Moment, now: &Moment, max_age: Duration) -> Result<(), ReadError> {
+    if written.boot != now.boot {
+        return Err(ReadError::OtherBoot);
+    }
+    match now.at.checked_sub(written.at) {
+        Some(age) if age > max_age => Err(ReadError::Old(age)),
+        Some(_) => Ok(()),
+        None => Err(ReadError::Future),
+    }
+}
+
+fn check(file: &File) -> Result<(), ReadError> {
     let metadata = file.metadata().map_err(ReadError::Read)?;
     if !metadata.is_file() {
         return Err(ReadError::NoFile);
@@ -83,19 +125,14 @@ fn check(file: &File, max_age: Duration) -> Result<(), ReadError> {
     if metadata.len() > LARGEST {
         return Err(ReadError::Large(metadata.len()));
     }
-    // A file of the future: the clock was set back, and how old it is nobody knows.
-    let written = metadata.modified().map_err(ReadError::Read)?;
-    match SystemTime::now().duration_since(written) {
-        Ok(age) if age > max_age => Err(ReadError::Old(age)),
-        Ok(_) | Err(_) => Ok(()),
-    }
+    Ok(())
 }
 
 /// Replaces the file: whoever reads it finds the old text or the new one. Not forced onto the disk, since it need not
 /// outlive the machine.
-pub(super) fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+pub(super) fn write(path: &Path, now: &Moment, text: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension("new");
-    let written = write_anew(&unfinished, text).and_then(|()| std::fs::rename(&unfinished, path));
+    let written = write_anew(&unfinished, now, text).and_then(|()| std::fs::rename(&unfinished, path));
     if written.is_err() {
         // Half a file would take room on a disk that may be full.
         let _ = std::fs::remove_file(&unfinished);
@@ -103,16 +140,19 @@ pub(super) fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     written
 }
 
-fn write_anew(path: &Path, text: &[u8]) -> io::Result<()> {
+fn write_anew(path: &Path, now: &Moment, text: &[u8]) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+    file.write_all(now.line().as_bytes())?;
     file.write_all(text)
 }
 
 /// Says that the text is still what is so.
-pub(super) fn touch(path: &Path) -> io::Result<()> {
-    OpenOptions::new().write(true).custom_flags(O_NOFOLLOW).open(path)?.set_modified(SystemTime::now())
+pub(super) fn touch(path: &Path, now: &Moment) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).custom_flags(DISTRUST).open(path)?;
+    check(&file).map_err(io::Error::other)?;
+    file.write_all_at(now.line().as_bytes(), 0)
 }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::contents::Contents;
 use super::file;
+use super::moment::Moment;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,8 @@ pub(crate) struct Keeper {
     metrics: SnapshotMetrics,
     /// The checksum of the text in the file, once this process has written it.
     written: Option<u32>,
+    /// Whether something changed that may not be in the file.
+    is_behind: bool,
     /// Whether the last write failed: each time that begins it is said once.
     is_failing: bool,
 }
@@ -40,6 +43,8 @@ pub(crate) struct Keeper {
 enum WriteError {
     #[error("putting it into words")]
     Encode(#[source] serde_json::Error),
+    #[error("telling which boot this is")]
+    Boot(#[source] io::Error),
     #[error("writing {path}")]
     Write {
         path: PathBuf,
@@ -57,7 +62,7 @@ impl Keeper {
         changes: Listener,
         metrics: SnapshotMetrics,
     ) -> Self {
-        Self { path, contents, changes, metrics, written: None, is_failing: false }
+        Self { path, contents, changes, metrics, written: None, is_behind: false, is_failing: false }
     }
 
     /// Writes whenever something changed, until nobody follows the cluster any more. Aborting it at any moment leaves the
@@ -81,14 +86,14 @@ impl Keeper {
 
     /// What is not known from the API server is not written, and does not look younger than it is.
     async fn keep(&mut self, is_changed: bool) {
+        self.is_behind |= is_changed;
         if !self.contents.are_current() {
             return;
         }
-        let is_due = is_changed || self.written.is_none();
-        let outcome = if is_due { self.write().await } else { self.touch() };
-        match outcome {
+        match self.write().await {
             Ok(()) => {
                 self.is_failing = false;
+                self.is_behind = false;
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 self.metrics.written.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
             }
@@ -105,22 +110,26 @@ impl Keeper {
         }
     }
 
-    /// Writes the file unless it holds the same already.
+    /// Writes the file, or only when it was true if it holds the same already.
     async fn write(&mut self) -> Result<(), WriteError> {
         let (contents, path, before) = (self.contents.clone(), self.path.clone(), self.written);
+        let unchanged = before.filter(|_| !self.is_behind);
         let write = move || {
-            let text = contents.take_down().encode().map_err(WriteError::Encode)?;
-            let checksum = crc32fast::hash(&text);
-            let outcome =
-                if before == Some(checksum) { file::touch(&path) } else { file::write(&path, &text) };
+            let now = Moment::now().map_err(WriteError::Boot)?;
+            let (outcome, checksum) = if let Some(checksum) = unchanged {
+                (file::touch(&path, &now), checksum)
+            } else {
+                let text = contents.take_down().encode().map_err(WriteError::Encode)?;
+                let checksum = crc32fast::hash(&text);
+                let is_same = before == Some(checksum);
+                let outcome =
+                    if is_same { file::touch(&path, &now) } else { file::write(&path, &now, &text) };
+                (outcome, checksum)
+            };
             outcome.map(|()| checksum).map_err(|source| WriteError::Write { path, source })
         };
         let checksum = tokio::task::spawn_blocking(write).await.map_err(|_| WriteError::Ended)??;
         self.written = Some(checksum);
         Ok(())
-    }
-
-    fn touch(&self) -> Result<(), WriteError> {
-        file::touch(&self.path).map_err(|source| WriteError::Write { path: self.path.clone(), source })
     }
 }

@@ -22,4 +22,4 @@ pub use lease::{LeaseError, LeaseHandle, LeaseNews, LeaseTerms, LeaseVersion};
 pub use owner::pod_owner;
 pub use pace::Pace;
 pub use store::{Changes, Held, Malformed, ObjectKey, Packed, Store, Version};
-pub use watches::{Listener, Unsynced, Watches};
+pub use watches::{Listener, Reach, Unsynced, Watches};

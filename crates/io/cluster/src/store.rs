@@ -3,9 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
+use tokio::time::Instant;
 
 mod packed;
 #[cfg(test)]
@@ -55,7 +57,27 @@ impl<T> Default for Cache<T> {
 pub(crate) struct Progress {
     /// The round of lists that is complete; 0 before the first one.
     pub(crate) round: u64,
-    pub(crate) last_error: Option<String>,
+    /// The last error since something was heard.
+    pub(crate) last_error: Option<LastError>,
+}
+
+/// Why the last try failed.
+#[derive(Clone, Debug)]
+pub(crate) struct LastError {
+    pub(crate) text: String,
+    /// Whether the API server could not be reached, or is out of order: a refusal is an answer.
+    pub(crate) is_away: bool,
+    at: Instant,
+}
+
+/// A watch that is taken up again says nothing until something changes. So long after an error without another one it has
+/// been: a try takes some 15 s to fail at most, and follows the one before after 5 s.
+const OVER: Duration = Duration::from_secs(60);
+
+impl LastError {
+    fn is_over(&self) -> bool {
+        self.at.elapsed() >= OVER
+    }
 }
 
 /// One object, or what is left of it.
@@ -182,11 +204,11 @@ impl<T> Store<T> {
         self.lock().progress.round > 0
     }
 
-    /// Whether the first complete list has arrived and the last thing heard since was no error.
+    /// Whether the first complete list has arrived and the last thing heard since was no error, or none of the last minute.
     #[must_use]
     pub fn is_current(&self) -> bool {
         let progress = self.progress();
-        progress.round > 0 && progress.last_error.is_none()
+        progress.round > 0 && progress.last_error.is_none_or(|error| error.is_over())
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -260,11 +282,12 @@ impl<T: Held> Store<T> {
     }
 
     /// Whether this error is another one than the last since something was heard.
-    pub(crate) fn failed(&self, error: &str) -> bool {
+    pub(crate) fn failed(&self, text: &str, is_away: bool) -> bool {
         let mut cache = self.lock();
-        let news = cache.progress.last_error.as_deref() != Some(error);
-        cache.progress.last_error = Some(error.to_owned());
-        news
+        let before = cache.progress.last_error.as_ref();
+        let is_news = before.is_none_or(|before| before.text != text || before.is_over());
+        cache.progress.last_error = Some(LastError { text: text.to_owned(), is_away, at: Instant::now() });
+        is_news
     }
 }
 

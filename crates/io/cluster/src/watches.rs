@@ -10,9 +10,11 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::errors::{explain, is_away, is_forbidden_watch};
 use crate::pace::paced;
-use crate::store::{Held, Packed, Progress, Store, Wire};
+use crate::store::{Held, LastError, Packed, Progress, Store, Wire};
 
+mod errors;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +25,17 @@ pub struct Unsynced {
     pub what: &'static str,
     /// Why the last try failed, if one did.
     pub last_error: Option<String>,
+}
+
+/// What is known of the API server by the stores that wait for their first list.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Reach {
+    /// None of them reached it, or it is out of order.
+    Away,
+    /// As above, but some have heard nothing yet.
+    Silent,
+    /// It told something, if only a refusal.
+    Answers,
 }
 
 /// Tells how far a store is.
@@ -115,7 +128,8 @@ impl Watches {
             None => Api::all_with(client, &()),
         };
         let (signal, round) = (self.signal.clone(), self.round.subscribe());
-        self.tasks.spawn(Follower { store: store.clone(), what, signal, round }.run(api, config));
+        let follower = Follower { store: store.clone(), what, signal, round, is_polling: false };
+        self.tasks.spawn(follower.run(api, config));
         store
     }
 
@@ -146,10 +160,17 @@ impl Watches {
         Listener(self.signal.0.subscribe())
     }
 
-    /// Whether the last thing heard about any store was an error.
+    /// What is known of the API server.
     #[must_use]
-    pub fn has_failed(&self) -> bool {
-        self.followed.iter().any(|(_, progress)| progress().last_error.is_some())
+    pub fn reach(&self) -> Reach {
+        let waiting =
+            self.followed.iter().map(|(_, progress)| progress()).filter(|progress| progress.round == 0);
+        let heard = waiting.map(|progress| match progress.last_error {
+            Some(LastError { is_away: true, .. }) => Reach::Away,
+            Some(_) => Reach::Answers,
+            None => Reach::Silent,
+        });
+        heard.max().unwrap_or(Reach::Answers)
     }
 
     /// Asks for another round, as if something had changed: for work that must be tried again.
@@ -185,6 +206,7 @@ impl Watches {
     fn behind(&self, wanted: u64) -> Vec<Unsynced> {
         let waiting = self.followed.iter().filter_map(|(what, progress)| {
             let Progress { round, last_error } = progress();
+            let last_error = last_error.map(|error| error.text);
             (round < wanted).then_some(Unsynced { what, last_error })
         });
         waiting.collect()
@@ -234,6 +256,8 @@ struct Follower<T> {
     what: &'static str,
     signal: Signal,
     round: watch::Receiver<u64>,
+    /// Whether it was said that only listing is allowed.
+    is_polling: bool,
 }
 
 /// Why a follower stopped following.
@@ -277,12 +301,12 @@ impl<T: Held> Follower<T> {
             };
             match event {
                 Ok(event) => self.take(round, event),
-                Err(error) => {
-                    self.failed(&error);
-                    if is_forbidden_watch(&error) {
-                        return Ok(Stopped::WatchForbidden);
-                    }
+                // No failure: what the list told is current, and so is the next one.
+                Err(error) if is_forbidden_watch(&error) => {
+                    self.poll(&error);
+                    return Ok(Stopped::WatchForbidden);
                 }
+                Err(error) => self.failed(&error),
             }
         }
     }
@@ -325,9 +349,16 @@ impl<T: Held> Follower<T> {
         }
     }
 
+    fn poll(&mut self, error: &watcher::Error) {
+        if !std::mem::replace(&mut self.is_polling, true) {
+            let (what, pause, error) = (self.what, POLL.as_secs(), explain(self.what, error));
+            tracing::warn!(what, pause, error, "can't watch, listing again and again");
+        }
+    }
+
     fn failed(&self, error: &watcher::Error) {
         let text = explain(self.what, error);
-        if !self.store.failed(&text) {
+        if !self.store.failed(&text, is_away(error)) {
             return;
         }
         tracing::warn!(what = self.what, error = text, "can't follow, trying again");
@@ -340,37 +371,3 @@ impl<T: Held> Follower<T> {
 
 /// The original's RBAC lets speakers list pods but not watch them: a list every two seconds serves.
 const POLL: Duration = Duration::from_secs(2);
-
-fn is_forbidden_watch(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 403)
-}
-
-/// The error in words that say what to do.
-fn explain(what: &str, error: &watcher::Error) -> String {
-    let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status,
-        other => return chain(other),
-    };
-    match status.code {
-        404 => format!("the API server does not know {what}: is its CRD installed?"),
-        403 => format!("not allowed to list and watch {what}: {}", status.message),
-        _ => format!("{} ({})", status.message, status.code),
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let message = inner.to_string();
-        // kube's own messages already hold their cause.
-        if !text.contains(&message) {
-            text = format!("{text}: {message}");
-        }
-        cause = inner.source();
-    }
-    text
-}

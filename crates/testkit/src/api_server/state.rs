@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) requests: Vec<Request>,
     pub(super) defaults: Vec<Default_>,
     pub(super) fail_all: Option<Failure>,
+    /// How every watch fails that is begun; those that run end.
+    pub(super) fail_watches: Option<Failure>,
     pub(super) unknown_kinds: BTreeSet<String>,
     pub(super) writes_forbidden: bool,
     pub(super) violations: Vec<String>,
@@ -61,7 +63,9 @@ impl State {
     /// Records a request and answers it, unless it is to fail.
     pub(super) fn answer(&mut self, request: &Request) -> Answer {
         self.requests.push(request.clone());
-        let failure = self.failures.remove(&self.answered).or(self.fail_all).or(self.count_write(request));
+        let watch = self.fail_watches.filter(|_| request.verb == Verb::Watch);
+        let failure = self.failures.remove(&self.answered).or(self.fail_all).or(watch);
+        let failure = failure.or(self.count_write(request));
         self.answered += 1;
         match failure {
             Some(Failure::Status(code)) => {
@@ -91,6 +95,11 @@ impl State {
     pub(super) fn compact(&mut self) {
         self.oldest = self.version;
         self.events.clear();
+        self.news.send_replace(self.version);
+    }
+
+    pub(super) fn fail_watches(&mut self, failure: Option<Failure>) {
+        self.fail_watches = failure;
         self.news.send_replace(self.version);
     }
 

@@ -38,7 +38,9 @@ fn lines(watcher: Watcher) -> impl Stream<Item = String> + Send {
             if let Some(line) = watcher.next_line() {
                 return Some((line, watcher));
             }
-            watcher.news.changed().await.ok()?;
+            if !watcher.ended {
+                watcher.news.changed().await.ok()?;
+            }
         }
         None
     })
@@ -49,6 +51,10 @@ impl Watcher {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Mark first, then look: what comes in between is told next time.
         self.news.borrow_and_update();
+        if state.fail_watches.is_some() {
+            self.ended = true;
+            return None;
+        }
         if self.seen < state.oldest {
             self.ended = true;
             let gone = Refusal::new(410, "too old resource version").status();

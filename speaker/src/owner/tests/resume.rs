@@ -1,6 +1,7 @@
 //! A speaker that is restarted while the API server is away.
 
 use metallb_announce::{CONDITION_ANNOUNCED, Saved};
+use metallb_cluster::Reach;
 
 use super::*;
 use crate::testing::Folder;
@@ -87,16 +88,86 @@ async fn the_snapshot_of_another_node_a_spoilt_one_or_none_announces_nothing() {
     let outage = outage("foreign").await;
     let path = outage.flag.strip_prefix("--snapshot-path=").unwrap();
     let whole = std::fs::read(path).unwrap();
-    let saved = Saved::decode(&whole, "n1").unwrap();
-    let other = Saved { node: "n2".to_owned(), ..saved }.encode().unwrap();
+    let head = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let saved = Saved::decode(&whole[head..], "n1").unwrap();
+    let other = [&whole[..head], &Saved { node: "n2".to_owned(), ..saved }.encode().unwrap()].concat();
     for text in [Some(&other[..]), Some(&whole[1..]), Some(&whole[..whole.len() - 1]), Some(b""), None] {
         match text {
             Some(text) => std::fs::write(path, text).unwrap(),
             None => std::fs::remove_file(path).unwrap(),
         }
         let (speaker, mut owner) = Speaker::build(&outage.server, &[&outage.flag], None);
-        until("the outage is noticed", || owner.stores.watches.has_failed(), |failed| *failed).await;
-        assert!(!owner.resume.is_known(&owner.stores) && !is_resumed(&speaker));
+        until_away(&owner).await;
+        assert!(!owner.resume.is_known(&owner.stores, since_boot() + SECOND) && !is_resumed(&speaker));
         owner.executor.stop();
     }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn until_away(owner: &Owner) {
+    until("the outage is noticed", || owner.stores.watches.reach(), |reach| *reach == Reach::Away).await;
+}
+
+#[tokio::test]
+async fn an_api_server_that_fails_has_half_a_second_to_come_back() {
+    let outage = outage("patience").await;
+    for failure in [Failure::Unreachable, Failure::Status(503)] {
+        outage.server.fail_all(Some(failure));
+        let before = since_boot();
+        let (_speaker, mut owner) = Speaker::build(&outage.server, &[&outage.flag], None);
+        let built = since_boot();
+        until_away(&owner).await;
+        assert!(!owner.resume.is_known(&owner.stores, before + SECOND * 49 / 100), "{failure:?}");
+        assert!(owner.resume.is_known(&owner.stores, built + SECOND / 2), "{failure:?}");
+        owner.executor.stop();
+    }
+}
+
+#[tokio::test]
+async fn an_api_server_that_refuses_is_waited_for() {
+    let outage = outage("refusal").await;
+    for code in [403, 404, 429] {
+        outage.server.fail_all(Some(Failure::Status(code)));
+        let (speaker, mut owner) = Speaker::build(&outage.server, &[&outage.flag], None);
+        let refused = || owner.stores.watches.unsynced().iter().all(|store| store.last_error.is_some());
+        until("the refusals are heard", refused, |refused| *refused).await;
+        assert!(!owner.resume.is_known(&owner.stores, since_boot() + SECOND * 60), "{code}");
+        outage.server.fail_all(Some(Failure::Unreachable));
+        until_away(&owner).await;
+        assert!(owner.resume.is_known(&owner.stores, since_boot() + SECOND * 60), "{code}: now it is away");
+        assert!(is_resumed(&speaker));
+        owner.executor.stop();
+    }
+}
+
+#[tokio::test]
+async fn an_api_server_that_says_nothing_has_a_second() {
+    let outage = outage("silence").await;
+    let before = since_boot();
+    let (_speaker, mut owner) = Speaker::build(&outage.server, &[&outage.flag], None);
+    let built = since_boot();
+    // The followers' tasks have not had their turn.
+    assert_eq!(owner.stores.watches.reach(), Reach::Silent);
+    assert!(!owner.resume.is_known(&owner.stores, before + SECOND * 99 / 100));
+    assert!(owner.resume.is_known(&owner.stores, built + SECOND));
+    owner.executor.stop();
+}
+
+#[tokio::test]
+async fn what_becomes_too_old_while_it_is_acted_on_is_withdrawn() {
+    let outage = outage("expiry").await;
+    let (speaker, mut owner) = Speaker::build(&outage.server, &[&outage.flag], None);
+    until_away(&owner).await;
+    let day = SECOND * 86_400;
+    for (age, is_announced) in [(SECOND, true), (day / 2, true), (day * 2, false), (day * 3, false)] {
+        assert!(owner.resume.is_known(&owner.stores, since_boot() + age));
+        assert!(owner.pass().await);
+        assert_eq!(
+            (speaker.announces("web", ADDRESS), is_resumed(&speaker)),
+            (is_announced, is_announced),
+            "{age:?}"
+        );
+    }
+    owner.executor.stop();
 }

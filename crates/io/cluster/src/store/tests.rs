@@ -140,11 +140,11 @@ fn an_error_is_news_once_and_again_after_something_was_heard() {
         let store = Store::default();
         store.end_list(1);
         assert!(store.is_current());
-        assert_eq!(["down", "down", "worse"].map(|error| store.failed(error)), [true, false, true]);
+        assert_eq!(["down", "down", "worse"].map(|error| store.failed(error, true)), [true, false, true]);
         assert!(!store.is_current());
         heard(&store);
         assert!(store.is_current());
-        assert!(store.failed("worse"), "another outage");
+        assert!(store.failed("worse", true), "another outage");
     }
 }
 
@@ -206,4 +206,23 @@ fn what_was_known_before_stands_until_the_first_list_and_no_longer() {
     assert_eq!((seen("a").as_deref(), seen("b")), (Some("listed"), None));
     store.resume([known("b")]);
     assert_eq!((seen("a").as_deref(), seen("b")), (Some("listed"), None), "too late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_over_a_minute_after_its_last_error_though_nothing_was_heard() {
+    let store = Store::<ConfigMap>::default();
+    store.end_list(1);
+    for is_news in [true, false, false] {
+        assert_eq!(store.failed("down", true), is_news);
+        tokio::time::advance(OVER - Duration::from_millis(1)).await;
+        assert!(!store.is_current());
+    }
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(store.is_current());
+    assert!(store.failed("down", true), "another outage");
+    assert!(!store.is_current());
+    let unlisted = Store::<ConfigMap>::default();
+    unlisted.failed("down", true);
+    tokio::time::advance(OVER).await;
+    assert!(!unlisted.is_current(), "it never heard anything");
 }

@@ -90,7 +90,112 @@ async fn where_only_listing_is_allowed_the_list_is_polled() {
     while lists.load(std::sync::atomic::Ordering::SeqCst) < 3 {
         watches.changed().await;
     }
-    assert!(store.is_synced());
+    assert!(store.is_current(), "what is listed again and again is current");
+}
+
+/// A server that lists nothing; what becomes of the `nth` watch of it is given by `watch`: refused with a code, or silent.
+fn watched(watch: impl Fn(usize) -> Option<u16> + Send + Sync + 'static) -> Client {
+    let (watches, watch) = (std::sync::atomic::AtomicUsize::new(0), std::sync::Arc::new(watch));
+    let watches = std::sync::Arc::new(watches);
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (watches, watch) = (watches.clone(), watch.clone());
+        async move {
+            let mut code = 200;
+            if request.uri().query().unwrap_or_default().contains("watch=") {
+                match watch(watches.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
+                    Some(refusal) => code = refusal,
+                    None => std::future::pending().await,
+                }
+            }
+            let body = match code {
+                200 => r#"{"metadata":{"resourceVersion":"7"},"items":[]}"#.to_owned(),
+                code => format!(r#"{{"status":"Failure","code":{code},"message":"no","reason":"x"}}"#),
+            };
+            Ok::<_, Infallible>(Response::builder().status(code).body(Body::from(body.into_bytes())).unwrap())
+        }
+    });
+    Client::new(service, "n")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_taken_up_again_without_a_word_is_current_a_minute_later() {
+    let mut watches = Watches::default();
+    let api = Api::all(watched(|nth| (nth < 20).then_some(503)));
+    let store = watches.add::<ConfigMap>(api, watcher::Config::default(), "configmaps");
+    let begun = tokio::time::Instant::now();
+    let mut outage = None;
+    loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        match (store.is_current(), outage) {
+            (false, None) => outage = Some(begun.elapsed()),
+            (true, Some(_)) => break,
+            _ => assert!(begun.elapsed() < Duration::from_mins(10)),
+        }
+    }
+    // Twenty tries: 100 ms to 3.2 s, then every 5 s.
+    let tries = Duration::from_millis(6300 + 13 * 5000);
+    let elapsed = begun.elapsed();
+    assert!(
+        elapsed > tries + Duration::from_secs(59) && elapsed < tries + Duration::from_secs(61),
+        "{elapsed:?}"
+    );
+}
+
+fn refused(code: u16) -> kube::Error {
+    kube::Error::Api(Box::new(Status { code, ..Status::default() }))
+}
+
+fn broken() -> kube::Error {
+    kube::Error::Service(std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into())
+}
+
+#[test]
+fn who_refuses_is_there_and_who_is_out_of_order_is_not() {
+    let status = |code| Box::new(Status { code, ..Status::default() });
+    for (error, expected) in [
+        (watcher::Error::InitialListFailed(broken()), true),
+        (watcher::Error::WatchStartFailed(broken()), true),
+        (watcher::Error::InitialListFailed(refused(500)), true),
+        (watcher::Error::InitialListFailed(refused(503)), true),
+        (watcher::Error::WatchError(status(504)), true),
+        (watcher::Error::InitialListFailed(refused(403)), false),
+        (watcher::Error::InitialListFailed(refused(404)), false),
+        (watcher::Error::InitialListFailed(refused(429)), false),
+        (watcher::Error::WatchError(status(410)), false),
+        (watcher::Error::NoResourceVersion, false),
+    ] {
+        assert_eq!(is_away(&error), expected, "{error}");
+    }
+}
+
+#[test]
+fn the_api_server_is_away_when_all_stores_that_wait_say_so() {
+    let reach = |stores: &[Option<bool>]| {
+        let mut watches = Watches::default();
+        for heard in stores {
+            let store = Store::<ConfigMap>::default();
+            if let Some(is_away) = heard {
+                store.failed("no", *is_away);
+            }
+            watches.followed.push(("configmaps", Box::new(move || store.progress())));
+        }
+        let listed = Store::<ConfigMap>::default();
+        listed.end_list(1);
+        listed.failed("no", false);
+        watches.followed.push(("listed before", Box::new(move || listed.progress())));
+        watches.reach()
+    };
+    let (away, refused) = (Some(true), Some(false));
+    for (stores, expected) in [
+        (&[][..], Reach::Answers),
+        (&[away, away], Reach::Away),
+        (&[away, None], Reach::Silent),
+        (&[None, None], Reach::Silent),
+        (&[away, refused], Reach::Answers),
+        (&[refused, None, away], Reach::Answers),
+    ] {
+        assert_eq!(reach(stores), expected, "{stores:?}");
+    }
 }
 
 #[tokio::test]
