@@ -30,7 +30,7 @@ use tokio::time::timeout;
 use driver::{Inputs, Prepared};
 pub use members::Members;
 use members::Own;
-pub use settings::{CONFIG_FILE, ConfigError, Heartbeats, RingSettings, profile};
+pub use settings::{CONFIG_FILE, ConfigError, HANDOVER, Heartbeats, RingSettings, profile};
 
 /// How long a goodbye may take (contract 02 §1.3), and what the thread needs to end.
 const GOODBYE: Duration = Duration::from_millis(1200);

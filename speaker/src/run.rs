@@ -173,6 +173,7 @@ fn ring_settings(settings: &Settings, file: &Path) -> Result<Option<RingSettings
         address: members.address,
         port: members.port,
         secret: members.secret.clone(),
+        handover: membership::HANDOVER,
         profile: membership::profile(file, members.is_wan)?,
         heartbeats: members.heartbeats,
     }))

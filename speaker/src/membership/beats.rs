@@ -136,6 +136,10 @@ impl Beats {
         self.liveness.heard_elsewhere(name, now);
     }
 
+    pub(super) fn refused_elsewhere(&mut self, name: &str, now: Duration) {
+        self.liveness.refused_elsewhere(name, now);
+    }
+
     /// Members of which [`Self::heard_elsewhere`] should know very soon whether they live.
     pub(super) fn doubted(&self) -> impl Iterator<Item = &str> {
         self.liveness.doubted()

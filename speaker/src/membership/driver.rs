@@ -103,7 +103,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(settings: RingSettings, metrics: MemberMetrics) -> io::Result<Self> {
-        let secret = Secret::read(settings.secret.as_deref())?;
+        let secret = Secret::read(settings.secret.as_deref(), settings.handover)?;
         if secret.is_none() {
             tracing::warn!(
                 "no memberlist secret: the speakers' gossip is neither encrypted nor authenticated"
@@ -257,6 +257,7 @@ impl Driver {
         if let Some(beats) = &self.beats {
             beats.count();
         }
+        self.wait_for_foreign(now);
         if self.secret.review(now) {
             tracing::info!(phase = self.secret.phase(), "memberlist: the secret changes");
             self.codec = Arc::new(Codec::new(&self.secret, &self.settings.profile));

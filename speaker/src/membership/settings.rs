@@ -11,6 +11,9 @@ use thiserror::Error;
 /// The file of the optional ConfigMap `metallb-memberlist-config`.
 pub const CONFIG_FILE: &str = "/etc/metallb/memberlist/config.json";
 
+/// A changed Secret reaches each node's files within about a minute and a half. Until then some read only the old one.
+pub const HANDOVER: Duration = Duration::from_secs(180);
+
 /// The configuration file can't be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -33,6 +36,8 @@ pub struct RingSettings {
     pub port: u16,
     /// The secret's file.
     pub secret: Option<PathBuf>,
+    /// How long a new secret is only accepted: [`HANDOVER`].
+    pub handover: Duration,
     /// memberlist's tunables.
     pub profile: Settings,
     /// Heartbeats; none are sent or answered without.

@@ -14,7 +14,7 @@ use crate::ours::{Net, Ours};
 const PERIOD: Duration = Duration::from_secs(1);
 
 const BLOCK: &str = "add table inet t; add chain inet t i { type filter hook input priority 0; }; \
-     add rule inet t i udp dport 7947 drop";
+     add rule inet t i udp dport 7947";
 
 fn run(program: &str, args: &[&str]) {
     let output = Command::new(program).args(args).output();
@@ -24,16 +24,25 @@ fn run(program: &str, args: &[&str]) {
 
 #[test]
 fn a_port_that_gets_blocked_moves_nothing_and_deaths_are_noticed_soon_all_the_same() {
-    let test = thread::spawn(|| {
+    in_a_namespace("drop");
+}
+
+#[test]
+fn a_port_that_a_firewall_says_is_closed_moves_nothing_either() {
+    in_a_namespace("reject");
+}
+
+fn in_a_namespace(verdict: &'static str) {
+    let test = thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWNET).expect("these tests need root with CAP_NET_ADMIN");
         run("ip", &["link", "set", "lo", "up"]);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(blocked());
+        runtime.block_on(blocked(verdict));
     });
     test.join().unwrap();
 }
 
-async fn blocked() {
+async fn blocked(verdict: &str) {
     let net = Net::new();
     let [mut first, mut second] = [1, 2].map(|host| {
         let mut settings = net.ours(host);
@@ -46,7 +55,7 @@ async fn blocked() {
     second.until(&["rs-1", "rs-2"]).await;
     tokio::join!(first.quiet(PERIOD * 4), second.quiet(PERIOD * 4));
     assert!(received(&first) > 0 && received(&second) > 0, "heartbeats flow");
-    run("nft", &[BLOCK]);
+    run("nft", &[&format!("{BLOCK} {verdict}")]);
     // They would be missed after three and a half periods.
     tokio::join!(first.quiet(PERIOD * 7), second.quiet(PERIOD * 7));
     drop(second);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use metallb_interop::PeerOptions;
 use metallb_membership::Settings;
-use metallb_speaker::membership::{Heartbeats, Members, Membership, RingSettings};
+use metallb_speaker::membership::{HANDOVER, Heartbeats, Members, Membership, RingSettings};
 use metallb_telemetry::metrics::Metrics;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -54,6 +54,7 @@ impl Net {
             address: self.ip(host),
             port: PORT,
             secret: None,
+            handover: HANDOVER,
             profile,
             heartbeats: None,
         }

@@ -63,6 +63,69 @@ async fn a_new_secret_is_accepted_before_anybody_sends_with_it() {
     assert_eq!(them.members().unwrap(), ["go-1", "rs-2", "rs-3"]);
 }
 
+/// How long a new secret is only accepted, here.
+const HANDOVER: Duration = Duration::from_secs(6);
+
+/// Whether one that knows only this secret can join there. What it asks is understood in any case, the answer perhaps not.
+fn can_join(net: Net, host: u8, there: u8, secret: &str) -> bool {
+    let mut options = net.theirs(host);
+    options.secret = secret.into();
+    Peer::start(&options).unwrap().command("join", &net.socket(there).to_string()).is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_is_sent_with_once_every_node_had_time_to_read_it() {
+    let net = Net::new();
+    let file = secret_file("handover", "old");
+    let [mut us, mut more] = [2, 3].map(|host| {
+        let mut settings = net.ours(host);
+        (settings.secret, settings.handover) = (Some(file.clone()), HANDOVER);
+        settings.heartbeats = heartbeats();
+        Ours::start(settings, &[net.ip(2), net.ip(3)])
+    });
+    us.until(&["rs-2", "rs-3"]).await;
+    more.until(&["rs-2", "rs-3"]).await;
+    std::fs::write(&file, "new").unwrap();
+    let time = HANDOVER + Duration::from_secs(6);
+    tokio::join!(us.quiet(time), more.quiet(time));
+    assert!(!can_join(net, 5, 2, "old"), "it is answered with the new one");
+    assert!(can_join(net, 6, 2, "new"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_waits_for_speakers_of_the_original_which_never_read_it() {
+    let net = Net::new();
+    let file = secret_file("waiting", "old");
+    let mut options = net.theirs(1);
+    options.secret = "old".into();
+    let mut them = Peer::start(&options).unwrap();
+    let [mut us, mut more] = [2, 3].map(|host| {
+        let mut settings = net.ours(host);
+        (settings.secret, settings.handover) = (Some(file.clone()), HANDOVER);
+        settings.heartbeats = heartbeats();
+        Ours::start(settings, &[net.ip(1)])
+    });
+    let all = ["go-1", "rs-2", "rs-3"];
+    us.until(&all).await;
+    more.until(&all).await;
+    std::fs::write(&file, "new").unwrap();
+    let time = HANDOVER * 3;
+    tokio::join!(us.quiet(time), more.quiet(time));
+    assert_eq!(them.members().unwrap(), all);
+    // Started again, it has read the new one: nobody is left who does not know it.
+    drop(them);
+    us.until(&["rs-2", "rs-3"]).await;
+    options.secret = "new".into();
+    options.join = vec![net.socket(2)];
+    let mut them = Peer::start(&options).unwrap();
+    us.until(&all).await;
+    more.until(&all).await;
+    let time = HANDOVER + Duration::from_secs(6);
+    tokio::join!(us.quiet(time), more.quiet(time));
+    assert_eq!(them.members().unwrap(), all);
+    assert!(!can_join(net, 5, 2, "old"), "it is answered with the new one");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ring_without_a_secret_gets_one_node_by_node_without_a_gap() {
     let net = Net::new();

@@ -189,8 +189,8 @@ impl Liveness {
     /// A datagram came.
     pub fn datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Duration) {
         self.notice_stall(now);
-        match wire::decode(bytes, &self.keys) {
-            Ok(datagram) => self.take(from, &datagram, now),
+        match wire::decode_signed(bytes, &self.keys) {
+            Ok((datagram, key)) => self.take(from, &datagram, key, now),
             Err(wire::WireError::Malformed) => self.counters.malformed += 1,
             Err(wire::WireError::Forged) => self.counters.forged += 1,
         }
@@ -211,6 +211,14 @@ impl Liveness {
         if let Some(peer) = self.peers.values_mut().find(|peer| peer.name == name) {
             peer.elsewhere = Some(now);
         }
+    }
+
+    /// Memberlist's port of this member is closed, too: the process is gone.
+    pub fn refused_elsewhere(&mut self, name: &str, now: Duration) {
+        let Some((boot, peer)) = self.peers.iter_mut().find(|(_, peer)| peer.name == name) else { return };
+        peer.closed = Some(now);
+        let boot = *boot;
+        self.judge(boot, now);
     }
 
     /// The deadline has passed, perhaps long ago. What the socket holds should be handed in before.
@@ -317,7 +325,8 @@ impl Liveness {
 
     fn send(&mut self, to: u64, sequence: u64, body: Body) {
         let Some(peer) = self.peers.get(&to) else { return };
-        let bytes = wire::encode(&Datagram { from: self.boot, to, sequence, body }, &self.keys);
+        let datagram = Datagram { from: self.boot, to, sequence, body };
+        let bytes = wire::encode_for(&datagram, &self.keys, peer.key);
         self.counters.sent += 1;
         self.counters.sent_bytes += bytes.len() as u64;
         self.actions.push_back(Action::Send { to: peer.address, bytes });

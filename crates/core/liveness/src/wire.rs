@@ -16,6 +16,7 @@
 use thiserror::Error;
 
 use crate::Keys;
+use crate::auth::KeyId;
 
 /// No datagram of this layer is longer.
 pub const MAX_LENGTH: usize = 100;
@@ -128,6 +129,11 @@ pub enum WireError {
 /// The bytes of a datagram, signed.
 #[must_use]
 pub fn encode(datagram: &Datagram, keys: &Keys) -> Vec<u8> {
+    encode_for(datagram, keys, None)
+}
+
+/// The same for one whose last heartbeat was signed with `theirs`.
+pub(crate) fn encode_for(datagram: &Datagram, keys: &Keys, theirs: Option<KeyId>) -> Vec<u8> {
     let Datagram { from, to, sequence, body } = datagram;
     let mut bytes = Vec::with_capacity(64);
     bytes.extend([VERSION, kind(body)]);
@@ -143,7 +149,7 @@ pub fn encode(datagram: &Datagram, keys: &Keys) -> Vec<u8> {
             bytes.push(u8::from(*evidence == Evidence::Refused));
         }
     }
-    keys.sign(&mut bytes);
+    keys.sign(&mut bytes, theirs);
     bytes
 }
 
@@ -164,11 +170,16 @@ fn kind(body: &Body) -> u8 {
 /// # Errors
 /// When they are none, or nobody of the ring signed them.
 pub fn decode(bytes: &[u8], keys: &Keys) -> Result<Datagram, WireError> {
+    decode_signed(bytes, keys).map(|(datagram, _)| datagram)
+}
+
+/// The same, and the key it was signed with.
+pub(crate) fn decode_signed(bytes: &[u8], keys: &Keys) -> Result<(Datagram, Option<KeyId>), WireError> {
     if bytes.len() > MAX_LENGTH || bytes.first() != Some(&VERSION) {
         return Err(WireError::Malformed);
     }
-    let signed = keys.verify(bytes).ok_or(WireError::Forged)?;
-    read(signed).ok_or(WireError::Malformed)
+    let (signed, key) = keys.verify(bytes).ok_or(WireError::Forged)?;
+    read(signed).map(|datagram| (datagram, key)).ok_or(WireError::Malformed)
 }
 
 fn read(bytes: &[u8]) -> Option<Datagram> {

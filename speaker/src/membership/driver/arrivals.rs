@@ -52,7 +52,12 @@ impl Driver {
         for _ in 0..AT_ONCE {
             match ports.datagrams.receive(&mut self.buffer)? {
                 None => break,
-                Some(Arrival::Refused(to)) => self.machine.unreachable(to, now),
+                Some(Arrival::Refused(to)) => {
+                    if let (Some(beats), Some(name)) = (self.beats.as_mut(), self.names.get(&to)) {
+                        beats.refused_elsewhere(name, now);
+                    }
+                    self.machine.unreachable(to, now);
+                }
                 Some(Arrival::Datagram { from, length }) => self.take_datagram(from, length, now),
             }
         }

@@ -53,6 +53,24 @@ impl Driver {
         }
     }
 
+    /// Has a new secret wait for those who read it only when they start, as the original's speakers do: others that send
+    /// with it would be dead to them. Those who send with it already know it.
+    pub(super) fn wait_for_foreign(&mut self, now: Duration) {
+        let knows = |member: &&Member| {
+            let is_ours = member.name == self.settings.name || meta::decode(&member.meta).is_some();
+            is_ours || self.ahead.contains(&member.address.ip())
+        };
+        let unaware = self.machine.members().filter(|member| !knows(member));
+        let nodes: Vec<&str> = unaware.map(|member| member.name.as_str()).collect();
+        if !nodes.is_empty() && self.secret.wait(now) {
+            tracing::warn!(
+                ?nodes,
+                "memberlist: the speakers of these nodes read a new secret only when they start; until they are restarted \
+                 or replaced by ones of this project, all send with the old one"
+            );
+        }
+    }
+
     /// Tells the heartbeats whether others may still be found.
     pub(super) fn settle(&mut self, candidates: &BTreeSet<IpAddr>, now: Duration) {
         let has_joined = self.joins.has_joined(candidates, &self.addresses);

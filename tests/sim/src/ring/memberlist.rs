@@ -173,6 +173,8 @@ impl World {
                 });
             }
             Mail::Refused(at) => {
+                let name = node::name(from);
+                self.with(to, |node, now| node.machine.refused_elsewhere(&name, now));
                 self.with_memberlist(to, |memberlist, now| memberlist.machine.unreachable(at, now));
             }
             Mail::Exchange { state, is_answer: true } => {

@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::Liveness;
 use super::peer::{Fall, Peer};
 use crate::Settings;
+use crate::auth::KeyId;
 use crate::output::Note;
 use crate::wire::{Body, Claim, Datagram, Evidence, Flags, Verdict};
 
 impl Liveness {
     /// Believes a datagram, if it is new, for this life of this node, and from a member.
-    pub(super) fn take(&mut self, from: SocketAddr, datagram: &Datagram, now: Duration) {
+    pub(super) fn take(&mut self, from: SocketAddr, datagram: &Datagram, key: Option<KeyId>, now: Duration) {
         let Datagram { from: sender, to, sequence, body } = datagram;
         let known = self.peers.get_mut(sender).filter(|_| *to == self.boot);
         let Some(peer) = known else {
@@ -33,7 +34,10 @@ impl Liveness {
         *last = *sequence;
         self.counters.received += 1;
         match body {
-            Body::Heartbeat { flags, echo } => self.take_heartbeat(*sender, *flags, *echo, now),
+            Body::Heartbeat { flags, echo } => {
+                peer.key = key;
+                self.take_heartbeat(*sender, *flags, *echo, now);
+            }
             Body::Claim(claim) => self.take_claim(*sender, *claim, now),
         }
     }

@@ -20,6 +20,12 @@ impl Liveness {
         for boot in self.neighbours.clone() {
             self.suspect_if_silent(boot, self.patience_with(boot), now);
             self.judge(boot, now);
+            let suspicion = self.peers.get(&boot).and_then(|peer| peer.suspicion);
+            let is_old = suspicion.is_some_and(|suspicion| now >= suspicion.since + self.settings.period);
+            // Not for each refusal: what is asked is refused as well.
+            if is_old && self.last_beat == now {
+                self.ask_about(boot);
+            }
         }
     }
 
@@ -37,7 +43,7 @@ impl Liveness {
         }
     }
 
-    /// A closed port: the process is gone, or it is not to be reached by this layer.
+    /// A closed port: the process is gone, or a firewall says so.
     pub(super) fn take_refusal(&mut self, boot: u64, now: Duration) {
         let Some(peer) = self.peers.get_mut(&boot) else { return };
         if peer.heard.is_none() || peer.fall.is_some() || peer.refuses_alive {
@@ -83,10 +89,11 @@ impl Liveness {
         let vouched = |time: Duration| peer.vouched.is_some_and(|at| now < at + time);
         let waited = |time: Duration| now >= suspicion.since + time;
         // It answers memberlist: only this layer does not reach it. Nobody would take over, or both would answer.
-        let lives = suspicion.evidence == Evidence::Silent
-            && peer.elsewhere.is_some_and(|at| at >= suspicion.since && now < at + silence);
+        let answers = |at: Duration| at >= suspicion.since && now < at + silence;
+        let lives = peer.elsewhere.is_some_and(answers) && !peer.is_gone();
         let falls = if agreed || self.is_only_watcher(boot) {
-            suspicion.evidence == Evidence::Refused || waited(grace)
+            // A port is closed where no process is, or where a firewall says so: the other port tells which it is.
+            suspicion.evidence == Evidence::Refused && peer.is_gone() || waited(grace)
         } else if self.is_isolated(Some(boot), now) {
             waited(alone) && peer.elsewhere.is_none_or(|at| at < suspicion.since)
         } else {
@@ -100,23 +107,17 @@ impl Liveness {
             self.counters.verdicts += 1;
             let (beat, evidence) = (peer.beat, suspicion.evidence);
             self.fell(boot, Claim { verdict: Verdict::Down, about: boot, beat, evidence }, now);
-        } else if waited(self.settings.period) && self.last_beat == now {
-            self.ask_about(boot);
         }
     }
 
-    /// Members whose silence is not explained yet: whether memberlist [hears](Self::heard_elsewhere) them within the
-    /// grace that suspects have decides whether they fall.
+    /// Members that are silent or refuse what is sent: whether memberlist [hears](Self::heard_elsewhere) them within the
+    /// grace that suspects have, or is [refused](Self::refused_elsewhere) as well, decides whether they fall.
     pub fn doubted(&self) -> impl Iterator<Item = &str> {
-        let is_silent = |boot: &&u64| {
-            let suspicion = self.peers.get(boot).and_then(|peer| peer.suspicion);
-            suspicion.is_some_and(|suspicion| suspicion.evidence == Evidence::Silent)
-        };
-        let doubted = self.neighbours.iter().filter(is_silent);
-        doubted.filter_map(|boot| self.peers.get(boot)).map(|peer| peer.name.as_str())
+        let neighbours = self.neighbours.iter().filter_map(|boot| self.peers.get(boot));
+        neighbours.filter(|peer| peer.suspicion.is_some()).map(|peer| peer.name.as_str())
     }
 
-    /// Whether nobody else could bear witness: the other watchers are down, or gone for certain.
+    /// Whether nobody else could bear witness: the other watchers are down, or refuse what is sent.
     fn is_only_watcher(&self, boot: u64) -> bool {
         let Some(peer) = self.peers.get(&boot) else { return false };
         let gone = |other: u64| {

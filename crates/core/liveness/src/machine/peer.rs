@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::Settings;
+use crate::auth::KeyId;
 use crate::watch::Place;
 use crate::wire::Evidence;
 
@@ -27,8 +28,12 @@ pub(super) struct Peer {
     pause: Duration,
     /// When it last asked for heartbeats.
     pub(super) wanted: Option<Duration>,
+    /// The key of its last heartbeat.
+    pub(super) key: Option<KeyId>,
     /// When memberlist last heard from it.
     pub(super) elsewhere: Option<Duration>,
+    /// When its port of memberlist was last found closed.
+    pub(super) closed: Option<Duration>,
     pub(super) suspicion: Option<Suspicion>,
     /// Who suspects it, and since when.
     pub(super) witnesses: BTreeMap<u64, Duration>,
@@ -122,7 +127,9 @@ impl Peer {
             heard: None,
             pause: Duration::ZERO,
             wanted: None,
+            key: None,
             elsewhere: None,
+            closed: None,
             suspicion: None,
             witnesses: BTreeMap::new(),
             vouched: None,
@@ -168,6 +175,12 @@ impl Peer {
         }
         self.suspicion = None;
         self.witnesses.clear();
+    }
+
+    /// Whether there is no process any more: since anything was heard of it, memberlist's port was closed.
+    pub(super) fn is_gone(&self) -> bool {
+        let last = self.heard.max(self.elsewhere);
+        self.closed.is_some_and(|closed| last.is_none_or(|last| last <= closed))
     }
 
     /// Silence that makes it suspect.

@@ -11,10 +11,8 @@ fn run_with_memberlist(network: &mut Network, milliseconds: u32) {
         let running = network.nodes.iter().filter(|(_, node)| node.runs).map(|(name, _)| name.clone());
         let running: Vec<String> = running.collect();
         for asker in &running {
-            let machine = &mut network.node(asker).machine;
-            let doubted: Vec<String> = machine.doubted().map(str::to_owned).collect();
-            for name in doubted.iter().filter(|name| running.contains(name)) {
-                machine.heard_elsewhere(name, now);
+            for name in network.doubted(asker).iter().filter(|name| running.contains(name)) {
+                network.node(asker).machine.heard_elsewhere(name, now);
             }
         }
     }
@@ -29,17 +27,21 @@ fn block_all(network: &mut Network) {
 
 #[test]
 fn a_port_that_gets_blocked_fells_nobody_whom_memberlist_hears() {
-    for nodes in [2, 3, 6] {
+    for (nodes, refuses) in [2, 3, 6].into_iter().flat_map(|nodes| [(nodes, false), (nodes, true)]) {
         let mut network = Network::of(nodes);
+        network.refuses = refuses;
         block_all(&mut network);
         run_with_memberlist(&mut network, 10_000);
-        assert!(!network.log.iter().any(|(_, _, action)| matches!(action, Action::Down(_))), "{nodes}");
+        assert!(
+            !network.log.iter().any(|(_, _, action)| matches!(action, Action::Down(_))),
+            "{nodes} {refuses}"
+        );
         let remarks =
             network.log.iter().filter(|(_, _, action)| matches!(action, Action::Note(Note::Overruled(_))));
         assert_eq!(
             remarks.count(),
             nodes * (nodes - 1).min(4),
-            "each tells once of each it watches: {nodes}"
+            "each tells once of each it watches: {nodes} {refuses}"
         );
         network.cut.clear();
         run_with_memberlist(&mut network, 1_000);
@@ -48,28 +50,74 @@ fn a_port_that_gets_blocked_fells_nobody_whom_memberlist_hears() {
         let others: Vec<String> =
             network.nodes.keys().filter(|name| *name != "n1").map(|n| fall(n)).collect();
         run_with_memberlist(&mut network, 450);
-        assert_eq!(network.standing(), others.join(" "), "heartbeats that pass again count again: {nodes}");
+        assert_eq!(
+            network.standing(),
+            others.join(" "),
+            "heartbeats that pass again count again: {nodes} {refuses}"
+        );
     }
 }
 
 #[test]
 fn one_blocked_node_is_no_dead_one_in_whatever_ring() {
-    for nodes in [3, 4, 9] {
+    for (nodes, refuses) in [3, 4, 9].into_iter().flat_map(|nodes| [(nodes, false), (nodes, true)]) {
         let mut network = Network::of(nodes);
+        network.refuses = refuses;
         (1..nodes).for_each(|other| network.cut("n0", &name(other)));
         run_with_memberlist(&mut network, 10_000);
-        assert!(!network.log.iter().any(|(_, _, action)| matches!(action, Action::Down(_))), "{nodes}");
+        assert!(
+            !network.log.iter().any(|(_, _, action)| matches!(action, Action::Down(_))),
+            "{nodes} {refuses}"
+        );
     }
 }
 
 #[test]
 fn one_that_dies_while_the_port_is_blocked_falls_as_fast_as_ever_for_three_seconds() {
-    let mut network = Network::of(2);
-    block_all(&mut network);
-    run_with_memberlist(&mut network, 2_000);
-    network.freeze("n1", true);
-    run_with_memberlist(&mut network, 450);
-    assert_eq!(network.standing(), "n0:n1");
+    for refuses in [false, true] {
+        let mut network = Network::of(2);
+        network.refuses = refuses;
+        block_all(&mut network);
+        run_with_memberlist(&mut network, 2_000);
+        network.freeze("n1", true);
+        run_with_memberlist(&mut network, 450);
+        assert_eq!(network.standing(), "n0:n1", "{refuses}");
+    }
+}
+
+#[test]
+fn one_whose_ports_are_both_closed_falls_at_once_and_one_that_does_not_answer_after_the_grace() {
+    for (nodes, is_closed, at_most) in [(2, true, 101), (5, true, 101), (2, false, 142), (5, false, 142)] {
+        let mut network = Network::of(nodes);
+        if is_closed {
+            network.kill("n1");
+        } else {
+            network.refuses = true;
+            (0..nodes).filter(|other| *other != 1).for_each(|other| network.cut("n1", &name(other)));
+        }
+        network.freeze("n1", true);
+        let falls: Vec<String> =
+            network.nodes.keys().filter(|name| *name != "n1").map(|name| format!("{name}:n1")).collect();
+        let passed = network.until(&falls.join(" "), at_most);
+        assert!(is_closed || passed >= 40, "{passed} ms, {nodes} nodes");
+    }
+}
+
+/// memberlist's port refuses, and then something is heard of it.
+#[test]
+fn a_closed_port_of_memberlist_counts_until_something_is_heard() {
+    for (what, heard_later) in [("a process that is gone", false), ("one that was started again", true)] {
+        let mut network = Network::of(2);
+        let now = network.now;
+        let machine = &mut network.node("n0").machine;
+        machine.refused_elsewhere("n1", now);
+        if heard_later {
+            machine.heard_elsewhere("n1", now + MS);
+        }
+        machine.refused(address("n1"), now + MS * 2);
+        assert_eq!(machine.down().count(), usize::from(!heard_later), "{what}");
+        machine.heard_elsewhere("n1", now + MS * 3);
+    }
 }
 
 #[test]

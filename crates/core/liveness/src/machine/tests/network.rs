@@ -28,6 +28,8 @@ pub(super) struct Network {
     pub(super) nodes: BTreeMap<String, Node>,
     /// One-way: from, to.
     pub(super) cut: BTreeSet<(String, String)>,
+    /// What is cut is refused, by a firewall.
+    pub(super) refuses: bool,
     pub(super) log: Vec<(Duration, String, Action)>,
 }
 
@@ -59,6 +61,7 @@ impl Network {
             now: Duration::from_secs(100),
             nodes: BTreeMap::new(),
             cut: BTreeSet::new(),
+            refuses: false,
             log: Vec::new(),
         };
         (0..nodes).for_each(|number| network.start(&name(number), boot(&name(number))));
@@ -134,6 +137,21 @@ impl Network {
             }
         }
         assert!(node.machine.next_deadline() > now, "{name} would spin");
+        self.act_all(name);
+        let doubted = self.doubted(name).into_iter();
+        let gone: Vec<String> = doubted.filter(|other| self.nodes[other].gone).collect();
+        for gone in gone {
+            self.node(name).machine.refused_elsewhere(&gone, now);
+        }
+        self.act_all(name);
+    }
+
+    /// Whom a node wants memberlist to ask.
+    pub(super) fn doubted(&self, name: &str) -> Vec<String> {
+        self.nodes[name].machine.doubted().map(str::to_owned).collect()
+    }
+
+    fn act_all(&mut self, name: &str) {
         while let Some(action) = self.node(name).machine.poll() {
             self.act(name, action);
         }
@@ -157,6 +175,9 @@ impl Network {
         let now = self.now;
         let receiver = self.nodes.keys().find(|name| address(name) == to).unwrap().clone();
         if self.cut.contains(&(from.to_owned(), receiver.clone())) {
+            if self.refuses {
+                self.node(from).machine.refused(to, now);
+            }
             return;
         }
         if self.node(&receiver).gone {

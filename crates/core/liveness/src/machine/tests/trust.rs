@@ -93,6 +93,35 @@ fn a_secret_is_changed_node_by_node_without_a_verdict() {
     }
 }
 
+/// One that is started again while the secret changes has read only the new one, and the others send with the old one.
+#[test]
+fn a_process_that_knows_only_the_secret_to_come_is_heard_and_hears() {
+    let mut network = Network::of(3);
+    let changing = Keys::derive([&b"secret"[..]]).ahead([&b"new"[..]]);
+    for name in ["n0", "n2"] {
+        network.node(name).machine.set_keys(changing.clone());
+    }
+    network.kill("n1");
+    network.until("n0:n1 n2:n1", 105);
+    network.start("n1", 77);
+    network.node("n1").machine.set_keys(Keys::derive([&b"new"[..]]));
+    network.set_members();
+    network.until("", 600);
+    network.run(1_000);
+    assert_eq!(network.standing(), "");
+    // The others go over to it one after the other.
+    for name in ["n0", "n2"] {
+        network.node(name).machine.set_keys(Keys::derive([&b"new"[..], b"secret"]));
+        network.run(1_000);
+        assert_eq!(network.standing(), "");
+    }
+    for name in ["n0", "n2"] {
+        network.node(name).machine.set_keys(Keys::derive([&b"new"[..]]));
+    }
+    network.run(1_000);
+    assert_eq!(network.standing(), "", "all sign with the new one");
+}
+
 #[test]
 fn a_false_verdict_is_lifted_by_the_accused_at_once() {
     let mut network = Network::of(3);
