@@ -153,7 +153,12 @@ impl Beats {
         self.liveness.is_fenced()
     }
 
-    /// Whether none of those is heard who should be.
+    /// When the fence closed, if it is.
+    pub(super) fn closed_since(&self) -> Option<Duration> {
+        self.liveness.closed_since()
+    }
+
+    /// Whether none of those is heard any more who should be.
     pub(super) fn is_forsaken(&self, now: Duration) -> bool {
         self.liveness.is_forsaken(now)
     }

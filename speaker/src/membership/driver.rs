@@ -1,6 +1,7 @@
 //! Carries the two machines: sockets, timers, connections.
 
 mod arrivals;
+mod calls;
 mod doubts;
 mod list;
 
@@ -28,6 +29,7 @@ use super::quota::Quota;
 use super::secret::Secret;
 use super::settings::RingSettings;
 use super::streams::Partner;
+use calls::Calls;
 use doubts::Doubts;
 
 /// The longest datagram there can be.
@@ -36,8 +38,6 @@ const LONGEST: usize = 65_535;
 const REVIEW: Duration = Duration::from_secs(2);
 /// How long a goodbye may take (contract 02 §1.3).
 const GOODBYE: Duration = Duration::from_secs(1);
-/// Between two exchanges of one that nobody is heard by.
-const CALL: Duration = Duration::from_secs(1);
 /// A deadline that has passed already is looked at again after this: no mistake may turn into a busy loop.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
@@ -72,8 +72,9 @@ pub(super) struct Driver {
     left: BTreeSet<String>,
     doubts: Doubts,
     next_review: Duration,
-    next_call: Duration,
-    is_forsaken: bool,
+    calls: Calls,
+    /// When the fence closed that is closed now.
+    closed: Option<Duration>,
     /// Whether the list may be another one than was published last.
     is_stale: bool,
     /// When the goodbye ends.
@@ -158,8 +159,8 @@ impl Driver {
             doubts: Doubts::default(),
             next_review: now,
             left: BTreeSet::new(),
-            next_call: now + CALL,
-            is_forsaken: false,
+            calls: Calls::new(now),
+            closed: None,
             is_stale: true,
             leaving: None,
             buffer: vec![0; LONGEST],
@@ -235,6 +236,7 @@ impl Driver {
         self.carry_out(ports, now);
         let news = self.beats.as_mut().map(|beats| beats.turn(&own, now)).unwrap_or_default();
         self.take_news(news, now);
+        self.begin_anew(now);
         self.ask(now);
         self.carry_out(ports, now);
         if self.leaving.is_some() {
@@ -275,6 +277,15 @@ impl Driver {
         {
             self.machine.set_meta(beats.meta(), now);
             self.is_stale = true;
+        }
+    }
+
+    /// After a stall or without carrier, what memberlist found before proves nothing.
+    fn begin_anew(&mut self, now: Duration) {
+        let closed = self.beats.as_ref().and_then(Beats::closed_since);
+        if std::mem::replace(&mut self.closed, closed) != closed && closed.is_some() {
+            self.joins.begin_anew();
+            self.calls.begin_anew(now);
         }
     }
 
@@ -333,12 +344,9 @@ impl Driver {
     /// would try to join anybody, and both sides would answer until the next exchange.
     fn call(&mut self, now: Duration) {
         let is_forsaken = self.beats.as_ref().is_some_and(|beats| beats.is_forsaken(now));
-        // The first it hears again can tell what it missed.
-        let is_back = std::mem::replace(&mut self.is_forsaken, is_forsaken) && !is_forsaken;
-        if !is_back && (now < self.next_call || !is_forsaken) {
+        if !self.calls.is_due(is_forsaken, now) {
             return;
         }
-        self.next_call = now + CALL;
         let others = || self.machine.members().filter(|member| member.name != self.settings.name);
         let chosen = rand::random::<u32>() as usize % others().count().max(1);
         if let Some(member) = others().nth(chosen) {

@@ -64,6 +64,14 @@ impl Joins {
         due
     }
 
+    /// What was tried so far means nothing: this node was cut off, or stood still. Attempts still under way wait for
+    /// answers that were lost.
+    pub(super) fn begin_anew(&mut self) {
+        self.attempts.clear();
+        self.under_way.clear();
+        self.has_joined = false;
+    }
+
     /// An attempt is over. Returns how the round went once no attempt is under way any more.
     pub(super) fn ended(&mut self, address: IpAddr, is_joined: bool, now: Duration) -> Option<Round> {
         self.under_way.remove(&address);
@@ -91,7 +99,7 @@ impl Joins {
         self.attempts.iter().filter_map(idle).chain(settling).min()
     }
 
-    /// Whether one of the others was joined, or there is none.
+    /// Whether one of the others was joined since [it began](Self::begin_anew), or there is none.
     pub(super) fn has_joined(&self, candidates: &BTreeSet<IpAddr>, members: &BTreeSet<IpAddr>) -> bool {
         self.has_joined || candidates.is_subset(members)
     }
@@ -200,6 +208,25 @@ mod tests {
         assert!(!joins.has_joined(&both, &me));
         joins.ended([192, 0, 2, 2].into(), true, at(6000));
         assert!(joins.has_joined(&both, &me));
+    }
+
+    #[test]
+    fn one_that_was_cut_off_joins_anew_at_once_and_has_not_joined_before() {
+        let (me, all) = (set(&[1]), set(&[1, 2, 3, 4, 5, 6]));
+        let mut joins = Joins::default();
+        joins.due(&all, &me, at(0));
+        joins.ended([192, 0, 2, 2].into(), true, at(10));
+        joins.due(&all, &me, at(10));
+        assert!(joins.has_joined(&all, &me) && joins.due(&all, &me, at(20)).is_empty());
+        joins.begin_anew();
+        assert!(!joins.has_joined(&all, &me));
+        assert_eq!(joins.due(&all, &me, at(20)).len(), AT_ONCE, "what hangs holds up nobody");
+        joins.ended([192, 0, 2, 3].into(), false, at(30));
+        assert!(!joins.has_joined(&all, &me));
+        joins.ended([192, 0, 2, 2].into(), true, at(40));
+        assert!(joins.has_joined(&all, &me));
+        joins.begin_anew();
+        assert!(joins.has_joined(&all, &all), "nobody is missing");
     }
 
     #[test]

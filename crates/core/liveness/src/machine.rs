@@ -115,6 +115,7 @@ impl Liveness {
     /// The members that memberlist counts and that announce this layer, without this node. One that is left out is
     /// forgotten, and no [`Action::Up`] follows.
     pub fn peers(&mut self, members: impl IntoIterator<Item = Member>, now: Duration) {
+        let was_empty = self.peers.is_empty();
         let mut before = std::mem::take(&mut self.peers);
         for Member { name, address, boot } in members {
             if boot == self.boot {
@@ -140,6 +141,9 @@ impl Liveness {
         self.falls.retain(|_, falls| now < falls.until);
         self.fence.forget_others(|member| self.peers.contains_key(&member));
         self.look_around();
+        if was_empty && !self.peers.is_empty() {
+            self.fence.await_anew(now);
+        }
         self.review_fence(now);
     }
 
@@ -270,11 +274,11 @@ impl Liveness {
         self.fence.is_held()
     }
 
-    /// Whether nobody is heard who should be: they may have dropped this node from their memberlist, and only an exchange
+    /// Whether nobody is heard any more who should be: they may have dropped this node from their memberlist, and only an exchange
     /// of all state would bring them back.
     #[must_use]
     pub fn is_forsaken(&self, now: Duration) -> bool {
-        !self.peers.is_empty() && self.is_isolated(None, now)
+        self.peers.values().any(|peer| peer.beat > 0) && self.is_isolated(None, now)
     }
 
     /// Members that do not count although memberlist counts them.

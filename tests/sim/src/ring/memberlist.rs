@@ -18,8 +18,8 @@ const AT_ONCE: usize = 4;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
-/// Between two exchanges of one that hears nobody, as the speaker has it.
-const CALL: Duration = Duration::from_secs(1);
+/// The longest pause between two exchanges of one that hears nobody, as the speaker has it.
+const LONGEST_CALL: Duration = Duration::from_secs(60);
 
 /// What goes between two of them.
 #[derive(Debug)]
@@ -44,8 +44,11 @@ pub(super) struct Memberlist {
     pub(super) machine: Machine,
     /// Whom it tried to join: when again, and the pause after that.
     attempts: BTreeMap<usize, (Duration, Duration)>,
-    next_call: Duration,
+    /// When it exchanges again if it hears nobody, and the pause after that.
+    next_call: (Duration, Duration),
     is_forsaken: bool,
+    /// When the fence closed that is closed now.
+    closed: Option<Duration>,
     /// When it will be woken; earlier plans are void.
     wake: Duration,
     /// What waits for a process that stands still.
@@ -56,8 +59,9 @@ impl Memberlist {
     pub(super) fn new(number: usize, meta: Vec<u8>, life: u64, now: Duration) -> Self {
         let identity = Identity { name: node::name(number), address: node::address(number), meta };
         let machine = Machine::new(identity, Settings::lan(), life, now);
-        let (attempts, buffer, next_call) = (BTreeMap::new(), Vec::new(), now + CALL);
-        Self { machine, attempts, next_call, is_forsaken: false, wake: Duration::MAX, buffer }
+        let (attempts, buffer, next_call) = (BTreeMap::new(), Vec::new(), (now + FIRST_PAUSE, FIRST_PAUSE));
+        let (is_forsaken, closed, wake) = (false, None, Duration::MAX);
+        Self { machine, attempts, next_call, is_forsaken, closed, wake, buffer }
     }
 }
 
@@ -81,8 +85,7 @@ impl World {
         let Some(memberlist) = memberlist.filter(|memberlist| memberlist.wake <= self.now) else { return };
         memberlist.wake = Duration::MAX;
         self.with_memberlist(number, |memberlist, now| memberlist.machine.tick(now));
-        self.join(number);
-        self.call(number);
+        self.look_after(number);
         let has_left =
             |node: &Node| node.leaves && node.memberlist.as_ref().is_some_and(|it| it.machine.has_left());
         if self.nodes.get(number).is_some_and(has_left) {
@@ -250,6 +253,19 @@ impl World {
         }
     }
 
+    /// Joins and calls. After a stall or without carrier, what was found before proves nothing.
+    pub(super) fn look_after(&mut self, number: usize) {
+        let Some(node) = self.nodes.get_mut(number).filter(|node| node.runs()) else { return };
+        let (now, closed) = (self.now + node.ahead, node.machine.closed_since());
+        let Some(memberlist) = node.memberlist.as_mut() else { return };
+        if std::mem::replace(&mut memberlist.closed, closed) != closed && closed.is_some() {
+            memberlist.attempts.clear();
+            memberlist.next_call = (now, FIRST_PAUSE);
+        }
+        self.join(number);
+        self.call(number);
+    }
+
     /// One that hears nobody may be no member to the others any more.
     fn call(&mut self, number: usize) {
         let Some(node) = self.nodes.get_mut(number).filter(|node| node.runs() && !node.leaves) else {
@@ -259,10 +275,18 @@ impl World {
         let Some(memberlist) = node.memberlist.as_mut() else { return };
         let is_forsaken = node.machine.is_forsaken(now);
         let is_back = std::mem::replace(&mut memberlist.is_forsaken, is_forsaken) && !is_forsaken;
-        if !is_back && (now < memberlist.next_call || !is_forsaken) {
+        let (next, pause) = &mut memberlist.next_call;
+        if !is_forsaken {
+            *pause = FIRST_PAUSE;
+        } else if now >= *next {
+            *next = now + *pause;
+            *pause = LONGEST_CALL.min(*pause * 2);
+        } else {
             return;
         }
-        memberlist.next_call = now + CALL;
+        if !is_back && !is_forsaken {
+            return;
+        }
         let listed: Vec<usize> = node.view.keys().copied().collect();
         let state = memberlist.machine.local_state(false);
         if let Some(to) = self.chance.pick(&listed) {

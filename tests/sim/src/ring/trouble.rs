@@ -103,6 +103,7 @@ impl World {
             }
             memberlist.machine.tick(now);
         });
+        self.look_after(number);
         self.elect(number);
     }
 
@@ -114,6 +115,7 @@ impl World {
         };
         if seen {
             self.with(number, tell);
+            self.look_after(number);
         }
     }
 }

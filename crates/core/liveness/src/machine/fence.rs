@@ -6,7 +6,8 @@
 //!     ▲                                                          │
 //!     └── most watchers heard of it since and say "up",  ────────┘
 //!         or nobody was heard for long, or nobody is there;
-//!         a new process waits a second for somebody to be there, unless memberlist has joined before
+//!         a new process waits a second for somebody to be there, one that stood still or was cut off waits longer,
+//!         unless memberlist has joined before
 //! ```
 //!
 //! Closed, but held: most watchers heard of it since, and some of them hold it down only because it came and went too often.
@@ -27,7 +28,7 @@ const PATIENCE: u32 = 3;
 pub(super) struct Fence {
     closed: Option<Closed>,
     without_carrier: bool,
-    /// Whether memberlist has found the others, or there is none to find.
+    /// Whether memberlist has found the others since the fence closed, or there is none to find.
     has_joined: bool,
     /// Who holds this node to be down, by the last heartbeat that came.
     accusers: BTreeMap<u64, Accusation>,
@@ -51,6 +52,8 @@ struct Accusation {
 #[derive(Clone, Debug)]
 struct Closed {
     since: Duration,
+    /// Since when it waits for those who are listed.
+    awaits: Duration,
     /// Only who heard this heartbeat or a later one knows about this node as it is now.
     beat: u64,
     /// Who says that this node counts.
@@ -66,7 +69,7 @@ struct Closed {
 impl Closed {
     fn at(now: Duration, beat: u64, at_birth: bool) -> Self {
         let (confirmed, holders) = (BTreeSet::new(), BTreeSet::new());
-        Self { since: now, beat, confirmed, holders, is_held: false, at_birth }
+        Self { since: now, awaits: now, beat, confirmed, holders, is_held: false, at_birth }
     }
 
     /// What a member says, as of that heartbeat.
@@ -99,6 +102,13 @@ impl Fence {
 
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_some()
+    }
+
+    /// Those are found who may have taken over: they get the time to say so.
+    pub(super) fn await_anew(&mut self, now: Duration) {
+        if let Some(closed) = self.closed.as_mut().filter(|closed| !closed.at_birth) {
+            closed.awaits = now;
+        }
     }
 
     /// Whether that member is to be told that this node was well all the time.
@@ -160,11 +170,17 @@ impl Liveness {
         }
     }
 
-    /// Whether the first join has succeeded, or there was nobody to join. Members it found are handed in
-    /// [before](Self::peers): who joined and is told of none that announces this layer waits for nobody.
+    /// Whether a join has succeeded since the fence [closed](Self::closed_since), or there is nobody to join. Members it
+    /// found are handed in [before](Self::peers): who joined and is told of none that announces this layer waits for nobody.
     pub fn set_joined(&mut self, joined: bool, now: Duration) {
         self.fence.has_joined = joined;
         self.review_fence(now);
+    }
+
+    /// When the fence closed, if it is: whoever joined before may have been dropped by the others since.
+    #[must_use]
+    pub fn closed_since(&self) -> Option<Duration> {
+        self.fence.closed.as_ref().map(|closed| closed.since)
     }
 
     pub(super) fn notice_stall(&mut self, now: Duration) {
@@ -181,6 +197,7 @@ impl Liveness {
             self.actions.push_back(Action::Fence(true));
         }
         self.fence.closed = Some(Closed::at(now, self.beat + 1, false));
+        self.fence.has_joined = false;
         self.next_beat = self.next_beat.min(now);
         self.begin_anew(now);
         if self.peers.is_empty() {
@@ -240,12 +257,13 @@ impl Liveness {
             }
             return;
         };
-        let bound = match (self.peers.is_empty(), closed.at_birth && !has_joined) {
-            (false, _) => self.settings.alone,
-            (true, true) => self.settings.joining,
-            (true, false) => Duration::ZERO,
+        let bound = match (self.peers.is_empty(), has_joined, closed.at_birth) {
+            (true, true, _) => Duration::ZERO,
+            (true, false, true) => self.settings.joining,
+            // Nobody is listed any more of those who took over.
+            (true, false, false) | (false, ..) => self.settings.alone,
         };
-        let unopposed = now >= closed.since + bound && denied == 0;
+        let unopposed = now >= closed.awaits + bound && denied == 0;
         let confirmed = voters.iter().filter(|voter| closed.confirmed.contains(voter)).count();
         let holding = voters.iter().filter(|voter| closed.holders.contains(voter)).count();
         let (opens, is_held) = (confirmed >= most || unopposed, confirmed + holding >= most);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Liveness;
+use super::judge::QUESTIONS;
 use super::peer::{Fall, Peer};
 use crate::Settings;
 use crate::auth::KeyId;
@@ -63,6 +64,8 @@ impl Liveness {
         if hears {
             peer.hear(&self.settings, now);
         }
+        let is_new = watched && peer.news > 0;
+        peer.news -= u8::from(is_new);
         let fallen_by = peer.fall.as_ref().map(|fall| fall.evidence);
         peer.refuses_alive |= flags.has(Flags::REFUTE) && fallen_by == Some(Evidence::Refused);
         if is_back(peer, flags, &self.settings, now) {
@@ -74,13 +77,30 @@ impl Liveness {
             self.beat_to([sender], Flags::default());
         }
         self.take_standing(sender, flags, echo, now);
+        if is_new {
+            self.tell_newcomer(sender, now);
+        }
+    }
+
+    /// A new process was told by memberlist only, which may count one for a while that fell before. It never heard that
+    /// one and would not find it silent.
+    fn tell_newcomer(&mut self, newcomer: u64, now: Duration) {
+        if self.fence.is_closed() || self.down.contains(&newcomer) {
+            return;
+        }
+        let fallen = |boot: &u64| {
+            let fall = self.peers.get(boot)?.fall.as_ref().filter(|fall| now >= fall.held_until)?;
+            Some(Claim { verdict: Verdict::Down, about: *boot, beat: fall.beat, evidence: fall.evidence })
+        };
+        let claims: Vec<Claim> = self.down.iter().filter_map(fallen).take(QUESTIONS).collect();
+        claims.into_iter().for_each(|claim| self.claim_to([newcomer], claim));
     }
 
     /// The first is heard after a long time in which nobody was: memberlist may have told the others of this node's death,
     /// and they are silent until it told them better.
     fn forgive_long_silence(&mut self, now: Duration) {
         let latest = self.neighbours.iter().filter_map(|boot| self.peers.get(boot)?.heard).max();
-        if latest.is_none_or(|heard| now >= heard + self.settings.alone) {
+        if !self.neighbours.is_empty() && latest.is_none_or(|heard| now >= heard + self.settings.alone) {
             self.peers.values_mut().for_each(Peer::look_away);
         }
     }

@@ -11,8 +11,11 @@ use crate::wire::{Claim, Evidence, Flags, Verdict};
 /// Once in so many periods a watcher is asked whether a member is still down.
 const ASK: u32 = 5;
 
+/// Of so many times one that does not watch it asks the member itself: in a large ring everybody does, at one.
+const ASK_ITSELF: u32 = 4;
+
 /// No more of them in one period, however many are down.
-const QUESTIONS: usize = 16;
+pub(super) const QUESTIONS: usize = 16;
 
 impl Liveness {
     /// Looks at everybody this node watches.
@@ -226,6 +229,18 @@ impl Liveness {
         }
     }
 
+    /// Whether it is time to ask a fallen member itself.
+    fn may_ask_itself(&mut self, boot: u64, now: Duration) -> bool {
+        let is_watched = self.kin.contains(&boot);
+        let pause = self.settings.period * ASK * ASK_ITSELF;
+        let Some(peer) = self.peers.get_mut(&boot) else { return false };
+        let may_ask = is_watched || peer.asked_itself.is_none_or(|at| now >= at + pause);
+        if may_ask {
+            peer.asked_itself = Some(now);
+        }
+        may_ask
+    }
+
     /// Word that a member is back may have been lost, or have come before memberlist told of its new life.
     fn ask_whether_still_down(&mut self, boot: u64, now: Duration) -> bool {
         let due = |asked: Duration| now >= asked + self.settings.period * ASK;
@@ -241,8 +256,8 @@ impl Liveness {
             self.watchers_of(place, boot).into_iter().filter(|watcher| *watcher != me).collect();
         let one = watchers.iter().cycle().nth(usize::try_from(self.beat % 8).unwrap_or(0)).copied();
         // Its watchers may not be to be reached, or not know this node. If it is counted by others, it knows itself.
-        let asked = one.into_iter().chain([boot]);
-        self.claim_to(asked, Claim { verdict: Verdict::Ask, about, beat, evidence });
+        let itself = self.may_ask_itself(boot, now).then_some(boot);
+        self.claim_to(one.into_iter().chain(itself), Claim { verdict: Verdict::Ask, about, beat, evidence });
         true
     }
 }

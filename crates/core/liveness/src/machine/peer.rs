@@ -12,6 +12,9 @@ use crate::wire::Evidence;
 /// Of the longest pause, this part is forgotten with each heartbeat: half of it in about 20 s.
 const FORGET: u32 = 256;
 
+/// So many heartbeats of a new process are answered with the verdicts that stand: one answer may be lost.
+const NEWS: u8 = 3;
+
 /// A member as this node sees it.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
@@ -44,6 +47,10 @@ pub(super) struct Peer {
     pub(super) fall: Option<Fall>,
     /// When somebody was last asked whether it is still down.
     pub(super) asked: Option<Duration>,
+    /// When it was last asked itself.
+    pub(super) asked_itself: Option<Duration>,
+    /// How often it is yet to be told who is down.
+    pub(super) news: u8,
     /// Its last sequence when it last rose: verdicts from before are void.
     pub(super) risen: u64,
 }
@@ -136,6 +143,8 @@ impl Peer {
             refuses_alive: false,
             fall: None,
             asked: None,
+            asked_itself: None,
+            news: if beat == 0 { NEWS } else { 0 },
             risen,
         }
     }

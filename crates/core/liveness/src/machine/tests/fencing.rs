@@ -86,6 +86,8 @@ fn whoever_has_joined_answers_without_a_carrier_no_sooner_and_alone_again_at_onc
     machine.set_joined(true, now);
     assert!(machine.is_fenced(), "without a carrier");
     machine.carrier_back(now);
+    assert!(machine.is_fenced(), "that was before the carrier was back");
+    machine.set_joined(true, now);
     assert!(!machine.is_fenced(), "nobody could have taken over");
     machine.set_joined(false, now);
     assert!(!machine.is_fenced(), "what is open stays open");
@@ -147,7 +149,50 @@ fn one_alone_has_nobody_to_ask() {
     network.freeze("n0", true);
     network.run(10_000);
     network.freeze("n0", false);
-    network.until("", 5);
+    network.run(1);
+    let now = network.now;
+    network.node("n0").machine.set_joined(true, now);
+    assert!(!network.node("n0").machine.is_fenced());
+}
+
+/// Its own memberlist has declared everybody dead meanwhile; they answer for what it had.
+#[test]
+fn one_that_lists_nobody_after_a_long_cut_answers_once_they_count_it_or_nobody_is_found() {
+    for (joined_after, expected) in
+        [(None, 2_990..=3_100), (Some(300), 400..=1_000), (Some(2_900), 3_100..=3_700)]
+    {
+        let mut network = Network::of(3);
+        let now = network.now;
+        network.node("n0").machine.carrier_lost(now);
+        ["n1", "n2"].iter().for_each(|other| network.cut("n0", other));
+        network.run(6_000);
+        let (now, of_others) = (network.now, [member("n1", 1_001), member("n2", 1_002)]);
+        network.node("n0").machine.peers([], now);
+        ["n1", "n2"].iter().for_each(|other| network.node(other).machine.peers(of_others.clone(), now));
+        network.run(4_000);
+        network.cut.clear();
+        let now = network.now;
+        network.node("n0").machine.carrier_back(now);
+        for passed in 0..5_000 {
+            if Some(passed) == joined_after {
+                network.set_members();
+                let now = network.now;
+                network.node("n0").machine.set_joined(true, now);
+                // It came and went, and is silent for a moment: that is no reason to answer beside an heir.
+                network.cut("n0", "n1");
+                network.cut("n0", "n2");
+            }
+            if joined_after.is_some_and(|joined| passed == joined + 200) {
+                network.cut.clear();
+            }
+            network.run(1);
+            if !network.node("n0").fenced {
+                assert!(expected.contains(&passed), "{joined_after:?}: {passed} ms");
+                break;
+            }
+        }
+        assert!(!network.node("n0").fenced, "{joined_after:?}");
+    }
 }
 
 #[test]
@@ -213,6 +258,17 @@ fn one_that_was_cut_off_for_long_judges_nobody_before_it_hears_them() {
     network.node("n1").machine.peers([member("n0", 1_000)], now);
     network.run(8_000);
     assert!(network.node("n0").down.is_empty(), "{}", network.standing());
+}
+
+#[test]
+fn one_that_never_heard_anybody_is_not_forsaken() {
+    let mut network = Network::of(2);
+    network.start("n0", 9);
+    network.cut("n0", "n1");
+    network.set_members();
+    network.run(10_000);
+    let now = network.now;
+    assert!(!network.node("n0").machine.is_forsaken(now), "memberlist alone decides there");
 }
 
 /// It said "down" and nothing since: whoever it meant to answer may be gone with it.

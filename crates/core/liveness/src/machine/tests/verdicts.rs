@@ -11,6 +11,58 @@ fn a_process_that_is_gone_is_down_within_a_tick_of_its_watchers() {
     }
 }
 
+/// Memberlist counts the dead for seconds, and the newcomer never heard it.
+#[test]
+fn a_new_process_is_told_who_fell_before_it_came() {
+    let mut network = Network::of(3);
+    network.kill("n0");
+    network.kill("n2");
+    network.until("n1:n0 n1:n2", 250);
+    network.start("n0", 77);
+    network.set_members();
+    network.run(600);
+    assert_eq!(network.standing(), "n0:n2 n1:n2");
+    network.run(2_000);
+    assert_eq!(network.standing(), "n0:n2 n1:n2", "and both go on thinking so");
+}
+
+#[test]
+fn one_that_holds_all_to_be_down_forgets_nobody_when_it_hears_the_first() {
+    let mut network = Network::of(3);
+    network.freeze("n1", true);
+    network.freeze("n2", true);
+    network.until("n0:n1 n0:n2", 4_500);
+    network.run(100);
+    network.freeze("n1", false);
+    network.freeze("n2", false);
+    network.run(130);
+    let peers = &network.node("n0").machine.peers;
+    assert!(peers.values().all(|peer| peer.fall.is_some() && peer.heard.is_some()), "{peers:?}");
+}
+
+#[test]
+fn in_a_large_ring_one_that_is_down_is_asked_by_its_watchers_and_now_and_then_by_others() {
+    let mut network = Network::of(12);
+    network.kill("n7");
+    network.run(1_000);
+    let refused = |network: &Network| -> u64 {
+        network
+            .nodes
+            .iter()
+            .filter(|(name, _)| *name != "n7")
+            .map(|(_, node)| node.machine.counters().refused)
+            .sum()
+    };
+    let watched = network.nodes.values().filter(|node| node.machine.kin.contains(&1_007)).count() as u64;
+    let before = refused(&network);
+    network.run(4_000);
+    let others = 11 - watched;
+    // The watchers send heartbeats as well.
+    let expected = 4 * watched * 12 + 4 * others / 2;
+    let asked = refused(&network) - before;
+    assert!(asked <= expected + 2 * others, "{asked} instead of {expected}");
+}
+
 #[test]
 fn a_frozen_node_is_down_after_silence_and_grace() {
     for (nodes, standing) in [(2, "n0:n1"), (3, "n0:n1 n2:n1"), (5, "n0:n1 n2:n1 n3:n1 n4:n1")] {

@@ -1,0 +1,93 @@
+//! When one that hears nobody exchanges state with somebody.
+
+use std::time::Duration;
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Memberlist itself exchanges as often.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The exchanges of one that is forsaken: after ever longer pauses, for the others may all be dead.
+#[derive(Debug)]
+pub(super) struct Calls {
+    next: Duration,
+    pause: Duration,
+    is_forsaken: bool,
+    /// Whether one has failed since somebody was heard.
+    has_failed: bool,
+}
+
+impl Calls {
+    pub(super) fn new(now: Duration) -> Self {
+        Self { next: now + FIRST_PAUSE, pause: FIRST_PAUSE, is_forsaken: false, has_failed: false }
+    }
+
+    /// This node was cut off, or stood still: whoever is forsaken then calls at once.
+    pub(super) fn begin_anew(&mut self, now: Duration) {
+        (self.next, self.pause) = (now, FIRST_PAUSE);
+    }
+
+    /// Whether to call somebody now. The first that is heard again can tell what was missed.
+    pub(super) fn is_due(&mut self, is_forsaken: bool, now: Duration) -> bool {
+        let was_forsaken = std::mem::replace(&mut self.is_forsaken, is_forsaken);
+        if !is_forsaken {
+            self.pause = FIRST_PAUSE;
+            self.has_failed = false;
+            return was_forsaken;
+        }
+        if now < self.next {
+            return false;
+        }
+        self.next = now + self.pause;
+        self.pause = LONGEST_PAUSE.min(self.pause * 2);
+        true
+    }
+
+    /// Whether a failure is no news.
+    pub(super) fn is_known_to_fail(&mut self) -> bool {
+        std::mem::replace(&mut self.has_failed, self.is_forsaken) && self.is_forsaken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// The seconds, of so many, in which one that is forsaken calls.
+    fn due(calls: &mut Calls, seconds: std::ops::Range<u64>) -> Vec<u64> {
+        seconds.filter(|second| calls.is_due(true, at(*second))).collect()
+    }
+
+    #[test]
+    fn one_that_hears_nobody_calls_after_ever_longer_pauses_until_somebody_is_heard() {
+        let mut calls = Calls::new(at(0));
+        assert!(!calls.is_due(false, at(0)));
+        assert_eq!(due(&mut calls, 0..200), [1, 2, 4, 8, 16, 32, 64, 124, 184]);
+        assert!(calls.is_due(false, at(200)), "who is heard can tell what was missed");
+        assert!(!calls.is_due(false, at(201)), "once");
+        assert_eq!(due(&mut calls, 250..260), [250, 251, 253, 257]);
+    }
+
+    #[test]
+    fn one_that_was_cut_off_calls_at_once() {
+        let mut calls = Calls::new(at(0));
+        due(&mut calls, 0..100);
+        calls.begin_anew(at(100));
+        assert_eq!(due(&mut calls, 100..110), [100, 101, 103, 107]);
+    }
+
+    #[test]
+    fn only_the_first_failure_of_one_that_hears_nobody_is_news() {
+        let mut calls = Calls::new(at(0));
+        calls.is_due(false, at(1));
+        assert!(!calls.is_known_to_fail() && !calls.is_known_to_fail(), "others are heard: each is");
+        calls.is_due(true, at(2));
+        assert!(!calls.is_known_to_fail() && calls.is_known_to_fail() && calls.is_known_to_fail());
+        calls.is_due(false, at(3));
+        calls.is_due(true, at(4));
+        assert!(!calls.is_known_to_fail());
+    }
+}
