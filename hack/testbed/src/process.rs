@@ -24,6 +24,8 @@ pub(crate) struct Stat {
     pub process: Process,
     pub state: char,
     pub parent: i32,
+    /// Those that have not ended yet, and the first one.
+    pub threads: u32,
 }
 
 impl Stat {
@@ -34,8 +36,9 @@ impl Stat {
         let mut fields = rest.split_ascii_whitespace();
         let state = fields.next()?.chars().next()?;
         let parent = fields.next()?.parse().ok()?;
-        let started = fields.nth(17)?.parse().ok()?;
-        Some(Stat { process: Process { pid: pid.trim().parse().ok()?, started }, state, parent })
+        let threads = fields.nth(15)?.parse().ok()?;
+        let started = fields.nth(1)?.parse().ok()?;
+        Some(Stat { process: Process { pid: pid.trim().parse().ok()?, started }, state, parent, threads })
     }
 
     /// The state of a running pid, if there is one.
@@ -43,8 +46,9 @@ impl Stat {
         Stat::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
+    /// The first thread may be a zombie while others still hold the sockets.
     fn is_dead(self) -> bool {
-        matches!(self.state, 'Z' | 'X')
+        self.state == 'X' || (self.state == 'Z' && self.threads <= 1)
     }
 }
 
@@ -102,7 +106,15 @@ mod tests {
     fn a_stat_line_is_read_even_if_the_name_looks_like_fields() {
         let stat = Stat::parse(LINE).unwrap();
         assert_eq!(stat.process, Process { pid: 4711, started: 98765 });
-        assert_eq!((stat.state, stat.parent), ('S', 17));
+        assert_eq!((stat.state, stat.parent, stat.threads), ('S', 17, 1));
+    }
+
+    #[test]
+    fn a_zombie_is_dead_when_its_last_thread_is() {
+        let stat = Stat::parse(LINE).unwrap();
+        for (state, threads, expected) in [('S', 1, false), ('Z', 2, false), ('Z', 1, true), ('X', 0, true)] {
+            assert_eq!(Stat { state, threads, ..stat }.is_dead(), expected, "{state} {threads}");
+        }
     }
 
     #[test]
