@@ -2,7 +2,7 @@
 //!
 //! Of the seeds asked for, rings of ten and three get all, larger ones a share: 10,000 are 10,000, 304 and 5. Optimized
 //! code is advised: `METALLB_SIM_SEEDS=10000 cargo test --release --package metallb-sim --test ring`. In debug code the
-//! rings of a hundred are a few, and those of a thousand are left out.
+//! rings of a hundred have thirty members, and those of a thousand are left out.
 
 #![expect(clippy::print_stdout, reason = "how long it took, for whoever asks")]
 
