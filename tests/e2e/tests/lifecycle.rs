@@ -156,20 +156,26 @@ fn silent_restart(cluster: &Cluster) -> Result<()> {
         write!(crowd, "---\n{service}")?;
     }
     cluster.apply(&crowd)?;
-    wait::until("every Service assigned", STARTUP, || {
-        let missing = services(cluster)?.iter().filter(|service| service.addresses.is_empty()).count();
-        Ok(seen(missing == 0, format!("{missing} without address")))
+    wait::until("every Service assigned and announced", STARTUP, || {
+        let missing = services(cluster)?.iter().filter(|service| !service.is_settled()).count();
+        Ok(seen(missing == 0, format!("{missing} without an address or the condition Announced")))
     })?;
     let (before, writes) = (services(cluster)?, service_writes(cluster)?);
     ensure!(before.len() >= CROWD, "only {} Services", before.len());
     cluster.kubectl(&["delete", "pod", "-n", NAMESPACE, "-l", "app=metallb,component=controller"])?;
     cluster.wait_deployment("controller")?;
-    // It has looked at all of them once it serves a new one; kubectl creates that with one write, the controller adds one.
+    // It has looked at all of them once it serves a new one: kubectl creates that with one write, the controller adds one, a
+    // speaker another.
     cluster.apply(&Service::named("newcomer").yaml())?;
     cluster.wait_address("newcomer")?;
-    wait::throughout("no write to a Service but newcomer's two", QUIET, || {
+    wait::until("newcomer announced", REACTION, || {
+        let all = services(cluster)?;
+        let is_settled = all.iter().any(|service| service.name == "newcomer" && service.is_settled());
+        Ok(seen(is_settled, "it has no condition Announced"))
+    })?;
+    wait::throughout("no write to a Service but newcomer's three", QUIET, || {
         let written = service_writes(cluster)? - writes;
-        Ok(seen(written == 2, format!("{written} writes")))
+        Ok(seen(written == 3, format!("{written} writes")))
     })?;
     let mut after = services(cluster)?;
     after.retain(|service| service.name != "newcomer");
@@ -183,6 +189,14 @@ struct Recorded {
     name: String,
     version: String,
     addresses: Vec<IpAddr>,
+    /// Whether a speaker has said who announces it, or why nobody does.
+    is_told: bool,
+}
+
+impl Recorded {
+    fn is_settled(&self) -> bool {
+        !self.addresses.is_empty() && self.is_told
+    }
 }
 
 fn services(cluster: &Cluster) -> Result<Vec<Recorded>> {
@@ -191,7 +205,9 @@ fn services(cluster: &Cluster) -> Result<Vec<Recorded>> {
     let recorded = |item: &serde_json::Value| {
         let metadata = &item["metadata"];
         let (name, version) = (text(&metadata["name"]), text(&metadata["resourceVersion"]));
-        Ok(Recorded { name, version, addresses: addresses(item)? })
+        let mut conditions = item["status"]["conditions"].as_array().into_iter().flatten();
+        let is_told = conditions.any(|condition| condition["type"] == "metallb.io/Announced");
+        Ok(Recorded { name, version, addresses: addresses(item)?, is_told })
     };
     wanted.map(recorded).collect()
 }
