@@ -18,8 +18,8 @@ fn connect_by_switch(node: &Namespace, client: &Namespace, switch: &Namespace) {
     until_no_tentative(client, "eth0");
 }
 
-#[test]
-fn both_families_are_answered_as_soon_as_a_cable_is_back_each_time() {
+/// A node behind a switch, heard at both addresses.
+fn answering_by_switch() -> (Namespace, Wire) {
     let switch = Namespace::new();
     let wire =
         Wire::connected_by(Options::default(), |node, client| connect_by_switch(node, client, &switch));
@@ -27,6 +27,12 @@ fn both_families_are_answered_as_soon_as_a_cable_is_back_each_time() {
         wire.announce(address);
         wire.until_answered(address);
     }
+    (switch, wire)
+}
+
+#[test]
+fn both_families_are_answered_as_soon_as_a_cable_is_back_each_time() {
+    let (switch, wire) = answering_by_switch();
     for round in 0..3 {
         switch.sh("ip link set node down");
         for address in [V4, V6] {
@@ -50,13 +56,7 @@ fn both_families_are_answered_as_soon_as_a_cable_is_back_each_time() {
 
 #[test]
 fn a_neighbour_learns_by_itself_that_both_families_are_back() {
-    let switch = Namespace::new();
-    let wire =
-        Wire::connected_by(Options::default(), |node, client| connect_by_switch(node, client, &switch));
-    for address in [V4, V6] {
-        wire.announce(address);
-        wire.until_answered(address);
-    }
+    let (switch, wire) = answering_by_switch();
     switch.sh("ip link set node down");
     until("the loss is published", DEADLINE, || {
         let is_lost = wire.interfaces.borrow().iter().any(|it| it.name == "eth0" && !it.has_carrier);

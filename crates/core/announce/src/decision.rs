@@ -48,7 +48,7 @@ impl Verdict {
     #[must_use]
     pub fn heir(&self) -> Option<&str> {
         match self {
-            Self::Skip(reason) => reason.heir(),
+            Self::Skip(reason) => reason.owner(),
             Self::Announce(_) | Self::Orphan(_) => None,
         }
     }

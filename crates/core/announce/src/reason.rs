@@ -64,26 +64,6 @@ impl SkipReason {
         }
     }
 
-    /// The other node that announces the Service.
-    #[must_use]
-    pub fn heir(&self) -> Option<&str> {
-        match self {
-            Self::OtherNode { owner } | Self::NotSelected { owner } => Some(owner),
-            Self::ServiceDeleted
-            | Self::NotLoadBalancer
-            | Self::OtherClass
-            | Self::NoIpAllocated
-            | Self::InvalidIp
-            | Self::IpNotAllowed
-            | Self::LoadBalancerIpChanged
-            | Self::NoServingEndpoint
-            | Self::SharedIpWithServiceSelector
-            | Self::NoMatchingAdvertisement
-            | Self::NoCandidate
-            | Self::NoSuchInterface { .. } => None,
-        }
-    }
-
     /// The node that was elected instead of this one.
     #[must_use]
     pub fn owner(&self) -> Option<&str> {

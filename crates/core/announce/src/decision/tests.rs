@@ -123,7 +123,7 @@ fn rule_4_a_node_no_advertisement_selects_stays_silent() {
     let inputs = configured(inputs(), &[pool("pool", &["172.30.0.0/24"])], &[advertisement("n2", spec)]);
     let service = service(&[V4], json!({}));
     let reason = skipped(inputs.clone(), &service, &everywhere());
-    assert_eq!((reason.code(), reason.heir()), ("noMatchingAdvertisement", Some("n2")));
+    assert_eq!((reason.code(), reason.owner()), ("noMatchingAdvertisement", Some("n2")));
     assert_eq!(announcers(&inputs, &service, &everywhere()), ["n2"]);
     let spec = json!({ "nodeSelectors": [{ "matchLabels": { "kubernetes.io/hostname": "nowhere" } }] });
     let inputs = configured(inputs, &[pool("pool", &["172.30.0.0/24"])], &[advertisement("none", spec)]);
