@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use metallb_interop::Peer;
 use metallb_membership::Settings;
@@ -74,6 +73,16 @@ impl Speaker {
     }
 }
 
+/// Until each of three lists all of them, and none as starting.
+async fn until_all_know_three(speakers: [&Speaker; 3]) {
+    for Speaker { name, membership, .. } in speakers {
+        let mut members = membership.members().clone();
+        let all_started = |members: &Members| members.alive.len() == 3 && members.starting.is_empty();
+        let is_so = timeout(REACTION, members.wait_for(all_started)).await.is_ok();
+        assert!(is_so, "{name} expects three that have started, last seen {:?}", members.borrow());
+    }
+}
+
 /// What `owner::Ring` does, without the rest of the speaker.
 async fn own(
     name: String,
@@ -109,9 +118,9 @@ async fn during_a_planned_restart_the_old_or_the_new_owner_answers_at_every_mome
         let start = |host| Speaker::start(settings(net, host, secret), net, &cluster);
         let mut first = start(1);
         until_answering(&cluster, &["rs-1"]).await;
-        let _others = [start(2), start(3)];
+        let others = [start(2), start(3)];
         for _ in 0..3 {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            until_all_know_three([&first, &others[0], &others[1]]).await;
             until_answering(&cluster, &["rs-1"]).await;
             first.leave("rs-2").await;
             until_answering(&cluster, &["rs-2"]).await;
@@ -129,8 +138,8 @@ async fn one_that_died_and_is_back_takes_its_addresses_from_somebody_who_answers
     let start = |host| Speaker::start(settings(net, host, ""), net, &cluster);
     let first = start(1);
     until_answering(&cluster, &["rs-1"]).await;
-    let _others = [start(2), start(3)];
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let others = [start(2), start(3)];
+    until_all_know_three([&first, &others[0], &others[1]]).await;
     until_answering(&cluster, &["rs-1"]).await;
     first.die().await;
     until_answering(&cluster, &["rs-2"]).await;
@@ -147,14 +156,7 @@ async fn of_all_that_start_at_once_in_an_empty_cluster_one_answers_in_the_end() 
     let (net, cluster) = (Net::new(), Cluster::default());
     let speakers = [1, 2, 3].map(|host| Speaker::start(settings(net, host, ""), net, &cluster));
     until_answering(&cluster, &["rs-1"]).await;
-    for speaker in &speakers {
-        let members = speaker.membership.members();
-        let no_more = |members: &Members| members.alive.len() == 3 && members.starting.is_empty();
-        timeout(REACTION, members.clone().wait_for(no_more))
-            .await
-            .expect("somebody starts for ever")
-            .unwrap();
-    }
+    until_all_know_three(speakers.each_ref()).await;
     until_answering(&cluster, &["rs-1"]).await;
 }
 
