@@ -76,10 +76,14 @@ pub(crate) fn run(root: &Path, mode: Mode) -> anyhow::Result<Vec<String>> {
         .collect();
     let reasons = ConditionReason::ALL.iter().map(|reason| reason.as_str());
     let reasons = reasons.chain(AnnouncedReason::ALL.iter().map(|reason| reason.as_str())).map(str::to_owned);
+    let fields = fields(&read("crates/core/api/tests/data/rules.yaml")?)?;
     let new_flags =
         flags.iter().filter(|flag| !FLAGS.contains(&flag.as_str())).map(|flag| format!("--{flag}"));
     let new_metrics = metrics.into_iter().filter(|name| !METRICS.contains(&name.as_str()));
-    found.extend(missing(&read("docs/additions.md")?, reasons.chain(new_flags).chain(new_metrics)));
+    found.extend(missing(
+        &read("docs/additions.md")?,
+        reasons.chain(fields).chain(new_flags).chain(new_metrics),
+    ));
     Ok(found)
 }
 
@@ -100,6 +104,21 @@ fn missing(document: &str, names: impl Iterator<Item = String>) -> Vec<String> {
         !document.lines().any(|line| line.starts_with('|') && line.contains(&format!("`{name}`")))
     });
     unlisted.map(|name| format!("docs/additions.md has no row for {name}")).collect()
+}
+
+/// The fields our definitions have beyond the original's, from the list its test allows.
+fn fields(list: &str) -> anyhow::Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct List {
+        fields: Vec<Field>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Field {
+        at: String,
+    }
+    let list: List = serde_saphyr::from_str(list).context("the list of fields cannot be read")?;
+    let name = |field: Field| field.at.rsplit('.').next().unwrap_or_default().to_owned();
+    Ok(list.fields.into_iter().map(name).collect())
 }
 
 /// The flags in the source: the fields below `#[arg(long`.
@@ -137,6 +156,12 @@ mod tests {
         let source = "/// Port: of the probes.\n#[arg(long, default_value_t = 1)]\nport: u16,\n#[arg(long, value_parser = go_bool,\n  \
                       action = ArgAction::Set)]\nleader_elect: bool,\n#[arg(skip = x)]\nbgp_type: String,\n";
         assert_eq!(flags(source).into_iter().collect::<Vec<_>>(), ["leader-elect", "port"]);
+    }
+
+    #[test]
+    fn fields_are_named_by_their_last_part() {
+        let list = "rules: []\nfields:\n- { plural: a, at: spec.b.c }\n- { plural: a, at: d }\n";
+        assert_eq!(fields(list).unwrap(), ["c", "d"]);
     }
 
     #[test]

@@ -45,6 +45,27 @@ pub struct L2AdvertisementSpec {
     /// Nodes that announce rather than others, by summed weight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred_node_selectors: Option<Vec<PreferredNodeSelector>>,
+    /// Whether an address goes back to the node the election prefers when that returns: at once, after `preemptDelay`,
+    /// or not before its owner is gone. Default: Always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["Always", "Delayed", "Never"]))]
+    pub preempt: Option<String>,
+    /// How long the preferred node must have been back, as a Go duration from 1s to 24h; with `preempt: Delayed` only.
+    /// Default: 60s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preempt_delay: Option<String>,
+    /// Whether the election keeps the number of addresses of each node within bounds. Default: None.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["None", "Bounded"]))]
+    pub spread: Option<String>,
+    /// How often addresses are made known again unasked, as a Go duration from 10s to 24h, or 0s for never.
+    /// Default: 5m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_interval: Option<String>,
+    /// Whether nodes with an interface in the subnet of an address announce it rather than others. Default: Ignore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["Ignore", "Prefer"]))]
+    pub subnets: Option<String>,
 }
 
 /// A preference for some nodes.

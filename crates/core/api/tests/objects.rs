@@ -112,6 +112,7 @@ fn a_full_object_is_written_back_as_it_was_read() {
         "interfaces": ["eth0"],
         "serviceSelectors": [{}],
         "preferredNodeSelectors": [{ "weight": 100, "preference": {} }],
+        "preempt": "Delayed", "preemptDelay": "90s", "spread": "Bounded", "refreshInterval": "1m", "subnets": "Prefer",
     });
     assert_eq!(serde_json::to_value(read::<L2Advertisement>(&advertisement)).unwrap(), advertisement);
 }

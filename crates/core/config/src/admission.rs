@@ -16,7 +16,6 @@ mod tests;
 
 /// An object that somebody wants the API server to take or to delete.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each request, and it is not kept")]
 pub enum Submitted {
     /// An address pool.
     IPAddressPool(IPAddressPool),

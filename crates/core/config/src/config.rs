@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metallb_net::{IpFamily, IpRange, canonical};
 
@@ -148,6 +149,46 @@ pub struct L2Advertisement {
     pub interfaces: Interfaces,
     /// One of these must match the Service's labels; empty means any Service. Sorted by their text.
     pub services: Vec<Selector>,
+    /// When the elected node takes an address from one that holds it.
+    pub preempt: Preempt,
+    /// Whether the number of addresses of each node is bounded.
+    pub spread: Spread,
+    /// How often an address is made known again unasked; None for never.
+    pub refresh: Option<Duration>,
+    /// Whether nodes in the subnet of an address come before others.
+    pub on_link: OnLink,
+}
+
+/// When the elected node takes an address from one that holds it. The strictest is the greatest.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Preempt {
+    /// At once, as in the original.
+    #[default]
+    Always,
+    /// When it has been the elected one for so long.
+    Delayed(Duration),
+    /// Not before the one that holds it is no candidate any more.
+    Never,
+}
+
+/// Whether the number of addresses of each node is bounded. The strictest is the greatest.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Spread {
+    /// No: chance decides, as in the original.
+    #[default]
+    None,
+    /// Yes.
+    Bounded,
+}
+
+/// Whether nodes in the subnet of an address come before others. The strictest is the greatest.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum OnLink {
+    /// No, as in the original.
+    #[default]
+    Ignore,
+    /// A node without an interface in the subnet does not win while another candidate has one.
+    Prefer,
 }
 
 impl L2Advertisement {
@@ -161,6 +202,12 @@ impl L2Advertisement {
     #[must_use]
     pub fn selects_node(&self, node: &str) -> bool {
         self.nodes.contains(node)
+    }
+
+    /// Whether both say the same on how addresses are held.
+    pub(crate) fn has_terms_of(&self, other: &Self) -> bool {
+        (self.preempt, self.spread, self.refresh, self.on_link)
+            == (other.preempt, other.spread, other.refresh, other.on_link)
     }
 
     /// How much the node is preferred; 0 if not at all.

@@ -19,11 +19,11 @@ pub mod service;
 pub use bfd::BfdProfile;
 pub use bgp_advertisement::{BgpAdvertisement, PeerNames};
 pub use community::{Community, CommunityError};
-pub use config::{Allocation, Config, Interfaces, L2Advertisement, Pool};
+pub use config::{Allocation, Config, Interfaces, L2Advertisement, OnLink, Pool, Preempt, Spread};
 pub use go_duration::{GoDuration, NoDuration};
 pub use parse::{
     AliasError, BackendError, BfdError, BgpAdvertisementError, ConfigError, EchoError, Kind, L2Error, Parsed,
-    PasswordError, PeerError, PeerFault, PoolError, PoolFault, Refusal, SessionError, parse,
+    PasswordError, PeerError, PeerFault, PoolError, PoolFault, Refusal, SessionError, TermFault, parse,
 };
 pub use peer::{Asn, Password, Peer, PeerAsn, PeerFlags, PeerPassword, PeerTarget, Timers};
 pub use quoted::Quoted;

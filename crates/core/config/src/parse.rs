@@ -31,7 +31,7 @@ pub use backend::BackendError;
 pub use bfd::BfdError;
 pub use bgp_advertisement::BgpAdvertisementError;
 pub use community::AliasError;
-pub use l2::L2Error;
+pub use l2::{L2Error, TermFault};
 pub use password::PasswordError;
 pub use peer::{EchoError, PeerError, PeerFault};
 pub use pool::{PoolError, PoolFault};

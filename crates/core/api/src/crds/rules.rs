@@ -8,6 +8,8 @@
 //! only, which is what keeps the lists themselves without a limit, and strings they compare have one, far above what
 //! makes sense.
 
+mod durations;
+mod layer2;
 mod lists;
 mod peer;
 
@@ -55,6 +57,7 @@ fn find<'a>(root: &'a mut JSONSchemaProps, at: &str) -> Option<&'a mut JSONSchem
 fn all() -> Vec<Rules> {
     let mut all = lists::rules();
     all.extend(peer::rules());
+    all.extend(layer2::rules());
     all
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 struct Added {
     rules: Vec<Rule>,
     limits: Vec<Limit>,
+    fields: Vec<Place>,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +43,7 @@ struct Place {
     at: String,
 }
 
-/// Takes every listed rule and limit off. Each must be there, once.
+/// Takes every listed rule, limit and field off. Each must be there, once.
 pub fn take_off(definitions: &mut BTreeMap<String, Value>) {
     let added: Added = serde_saphyr::from_str(include_str!("../data/rules.yaml")).unwrap();
     for Rule { place, message, accepted, refused } in added.rules {
@@ -60,6 +61,13 @@ pub fn take_off(definitions: &mut BTreeMap<String, Value>) {
     for Limit { place, max_length } in added.limits {
         let limit = schema_at(definitions, &place).remove("maxLength");
         assert_eq!(limit, Some(max_length.into()), "{place:?}");
+    }
+    for mut place in added.fields {
+        let at = place.at.clone();
+        let (parent, field) = at.rsplit_once('.').unwrap();
+        parent.clone_into(&mut place.at);
+        let fields = schema_at(definitions, &place)["properties"].as_object_mut().unwrap();
+        assert!(fields.remove(field).is_some(), "{place:?}: {field}");
     }
 }
 

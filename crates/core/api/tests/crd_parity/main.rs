@@ -7,7 +7,7 @@
 mod added;
 mod compare;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -48,7 +48,30 @@ fn every_object_upstream_accepts_ours_accepts() {
     for (name, upstream) in upstream() {
         let differences = compare::definitions(&upstream, &ours[&name]);
         assert!(differences.is_empty(), "{name}:\n{}", differences.join("\n"));
+        assert_eq!(fields(&ours[&name]), fields(&upstream), "{name}: fields beyond those listed");
     }
+}
+
+/// Every field of a definition, by its path.
+fn fields(definition: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![(String::new(), &definition["spec"])];
+    while let Some((at, value)) = open.pop() {
+        match value {
+            Value::Object(entries) => {
+                let paths = |name: &String| format!("{at}/{name}");
+                if at.ends_with("/properties") {
+                    found.extend(entries.keys().map(paths));
+                }
+                open.extend(entries.iter().map(|(name, value)| (paths(name), value)));
+            }
+            Value::Array(items) => {
+                open.extend(items.iter().enumerate().map(|(i, item)| (format!("{at}/{i}"), item)));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    found
 }
 
 #[test]

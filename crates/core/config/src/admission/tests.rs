@@ -162,6 +162,18 @@ fn bad_pools_and_advertisements_are_denied_with_the_daemons_text() {
             json!({"ipAddressPools": ["x", "x"]}),
             r#"duplicate definition of ipAddressPools "x""#,
         ),
+        (
+            Frr,
+            L2Advertisement,
+            json!({"refreshInterval": "5s"}),
+            r#"invalid refreshInterval "5s" for p: must be from 10s to 24h, or 0s for never"#,
+        ),
+        (
+            Frr,
+            L2Advertisement,
+            json!({"spread": "Even"}),
+            r#"invalid spread "Even" for p: use None or Bounded"#,
+        ),
         (Frr, BGPAdvertisement, json!({"aggregationLength": 33}), "invalid aggregation length 33 for IPv4"),
         (
             Frr,

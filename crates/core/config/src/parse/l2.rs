@@ -1,10 +1,15 @@
 //! Layer 2 advertisements, and the pools they are attached to.
 
+mod terms;
+
+pub use terms::TermFault;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use metallb_api::{L2AdvertisementSpec, LabelSelector, PreferredNodeSelector};
 
+use self::terms::{Terms, parse_terms};
 use super::objects::{Object, distinct};
 use super::pools::AcceptedPool;
 use super::selectors::{SelectorsError, parse_selectors, repeated};
@@ -45,6 +50,18 @@ pub enum L2Error {
         selector: String,
         /// The advertisement.
         name: String,
+    },
+    /// A field the original does not have is wrong.
+    #[error("invalid {field} {value:?} for {name}: {fault}")]
+    Term {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// The advertisement.
+        name: String,
+        /// What is wrong with it.
+        fault: TermFault,
     },
 }
 
@@ -99,6 +116,7 @@ fn parse_advertisement(
     let preferences = parse_preferences(name, spec.preferred_node_selectors.as_deref().unwrap_or_default())?;
     let eligible: Vec<&Node> =
         nodes.iter().filter(|node| matches_any(&node_selectors, &node.labels)).collect();
+    let Terms { preempt, spread, refresh, on_link } = parse_terms(name, spec)?;
     let interfaces: BTreeSet<String> = spec.interfaces.iter().flatten().cloned().collect();
     let advertisement = L2Advertisement {
         name: name.to_owned(),
@@ -106,6 +124,10 @@ fn parse_advertisement(
         nodes: eligible.into_iter().map(|node| node.name.clone()).collect(),
         interfaces: if interfaces.is_empty() { Interfaces::All } else { Interfaces::Only(interfaces) },
         services,
+        preempt,
+        spread,
+        refresh,
+        on_link,
     };
     Ok(AcceptedAdvertisement {
         name: name.to_owned(),
@@ -177,4 +199,5 @@ fn is_repetition(one: &L2Advertisement, other: &L2Advertisement) -> bool {
         && one.nodes == other.nodes
         && one.interfaces == other.interfaces
         && one.services == other.services
+        && one.has_terms_of(other)
 }

@@ -5,6 +5,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 
+use super::durations::DURATION;
 use super::{Rules, at, rule, saying, together};
 
 const OLD: (&str, &str) = ("bgppeers", "v1beta1");
@@ -12,9 +13,6 @@ const NEW: (&str, &str) = ("bgppeers", "v1beta2");
 
 /// What an address can look like. The parser knows exactly; this finds names, prefixes and slips of the pen.
 const ADDRESS: &str = "^[0-9]{1,3}([.][0-9]{1,3}){3}$|^[0-9a-fA-F:]*:[0-9a-fA-F:.]*$";
-
-/// What Go reads as a duration.
-const DURATION: &str = "^[-+]?(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h))+$|^[-+]?0$";
 
 pub(super) fn rules() -> Vec<Rules> {
     let mut rules: Vec<Rules> = [OLD, NEW].into_iter().flat_map(both).collect();

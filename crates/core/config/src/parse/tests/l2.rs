@@ -1,7 +1,9 @@
 //! Rows of contract 01 §3.2 and §3.3 for layer 2 advertisements, and contract 02 §2.3.
 
+use std::time::Duration;
+
 use super::*;
-use crate::config::Interfaces;
+use crate::config::{Interfaces, OnLink, Preempt, Spread};
 
 /// Three nodes, one pool "p" that everything is attached to.
 fn parse_advertisements(l2_advertisements: Vec<Arc<L2Advertisement>>) -> Parsed {
@@ -142,6 +144,18 @@ fn equal_advertisements_are_attached_once_unless_they_carry_scores() {
         (vec![json!({}), json!({"interfaces": ["eth0"]})], 2),
         (vec![json!({}), json!({"nodeSelectors": [{"matchLabels": {"zone": "a"}}]})], 2),
         (vec![json!({}), json!({"serviceSelectors": [{"matchLabels": {"a": "b"}}]})], 2),
+        (
+            vec![
+                json!({}),
+                json!({"preempt": "Always", "spread": "None", "subnets": "Ignore", "refreshInterval": "300s"}),
+            ],
+            1,
+        ),
+        (vec![json!({}), json!({"preempt": "Never"})], 2),
+        (vec![json!({"preempt": "Delayed"}), json!({"preempt": "Delayed", "preemptDelay": "61s"})], 2),
+        (vec![json!({}), json!({"spread": "Bounded"})], 2),
+        (vec![json!({}), json!({"subnets": "Prefer"})], 2),
+        (vec![json!({}), json!({"refreshInterval": "0s"})], 2),
         (vec![scored.clone(), scored.clone()], 2),
         (vec![json!({}), scored], 2),
     ];
@@ -151,4 +165,76 @@ fn equal_advertisements_are_attached_once_unless_they_carry_scores() {
         let parsed = parse_advertisements(ads.collect());
         assert_eq!(parsed.config.pools["p"].l2_advertisements.len(), count, "{specs:?}");
     }
+}
+
+#[test]
+fn absent_fields_mean_what_the_original_does_and_present_ones_what_they_say() {
+    let (seconds, of) =
+        (Duration::from_secs, |preempt, spread, refresh, on_link| (preempt, spread, refresh, on_link));
+    let original = of(Preempt::Always, Spread::None, Some(seconds(300)), OnLink::Ignore);
+    let (_, spread, refresh, on_link) = original;
+    let preempts = |preempt| of(preempt, spread, refresh, on_link);
+    let refreshed = |interval| of(Preempt::Always, spread, interval, on_link);
+    let table = [
+        (json!({}), original),
+        (
+            json!({"preempt": "Always", "spread": "None", "refreshInterval": "5m", "subnets": "Ignore"}),
+            original,
+        ),
+        (json!({"preempt": "Never"}), preempts(Preempt::Never)),
+        (json!({"preempt": "Delayed"}), preempts(Preempt::Delayed(seconds(60)))),
+        (json!({"preempt": "Delayed", "preemptDelay": "1s"}), preempts(Preempt::Delayed(seconds(1)))),
+        (json!({"preempt": "Delayed", "preemptDelay": "24h"}), preempts(Preempt::Delayed(seconds(86_400)))),
+        (json!({"spread": "Bounded"}), of(Preempt::Always, Spread::Bounded, refresh, on_link)),
+        (json!({"subnets": "Prefer"}), of(Preempt::Always, spread, refresh, OnLink::Prefer)),
+        (json!({"refreshInterval": "0s"}), refreshed(None)),
+        (json!({"refreshInterval": "0"}), refreshed(None)),
+        (json!({"refreshInterval": "10s"}), refreshed(Some(seconds(10)))),
+        (json!({"refreshInterval": "1m30s"}), refreshed(Some(seconds(90)))),
+        (json!({"refreshInterval": "24h"}), refreshed(Some(seconds(86_400)))),
+    ];
+    for (spec, expected) in table {
+        let parsed = parse_advertisements(vec![advertisement("ad", spec.clone())]);
+        let ad = &parsed.config.pools["p"].l2_advertisements[0];
+        assert_eq!((ad.preempt, ad.spread, ad.refresh, ad.on_link), expected, "{spec}");
+    }
+}
+
+#[test]
+fn a_wrong_field_is_refused_naming_advertisement_field_value_and_what_to_write_instead() {
+    let (duration, refresh, delay) = (
+        "must be a duration like 90s or 5m, not negative",
+        "must be from 10s to 24h, or 0s for never",
+        "must be from 1s to 24h",
+    );
+    let only = "only counts with preempt: Delayed; set that, or remove preemptDelay";
+    let table = [
+        (json!({"preempt": "never"}), r#"preempt "never""#, "use Always, Delayed or Never"),
+        (json!({"spread": ""}), r#"spread """#, "use None or Bounded"),
+        (json!({"subnets": "Require"}), r#"subnets "Require""#, "use Ignore or Prefer"),
+        (json!({"refreshInterval": "-5m"}), r#"refreshInterval "-5m""#, duration),
+        (json!({"refreshInterval": "300"}), r#"refreshInterval "300""#, duration),
+        (json!({"refreshInterval": "9.999s"}), r#"refreshInterval "9.999s""#, refresh),
+        (json!({"refreshInterval": "1ns"}), r#"refreshInterval "1ns""#, refresh),
+        (json!({"refreshInterval": "24h1ns"}), r#"refreshInterval "24h1ns""#, refresh),
+        (json!({"preempt": "Delayed", "preemptDelay": "0s"}), r#"preemptDelay "0s""#, delay),
+        (json!({"preempt": "Delayed", "preemptDelay": "25h"}), r#"preemptDelay "25h""#, delay),
+        (json!({"preempt": "Delayed", "preemptDelay": "soon"}), r#"preemptDelay "soon""#, duration),
+        (json!({"preempt": "Never", "preemptDelay": "60s"}), r#"preemptDelay "60s""#, only),
+        (json!({"preemptDelay": "60s"}), r#"preemptDelay "60s""#, only),
+    ];
+    for (spec, what, why) in table {
+        let (field, value) = what.split_once(' ').unwrap();
+        let parsed = parse_advertisements(vec![advertisement("ad", spec)]);
+        let expected = format!("parsing L2Advertisement ad: invalid {field} {value} for ad: {why}");
+        assert_eq!(messages(&parsed), [expected]);
+        assert!(parsed.config.pools["p"].l2_advertisements.is_empty());
+    }
+}
+
+#[test]
+fn the_strictest_is_the_greatest() {
+    let delayed = |seconds| Preempt::Delayed(Duration::from_secs(seconds));
+    assert!([Preempt::Always, delayed(1), delayed(60), Preempt::Never].is_sorted());
+    assert!(Spread::None < Spread::Bounded && OnLink::Ignore < OnLink::Prefer);
 }

@@ -175,10 +175,31 @@ fn raw_config() -> impl Strategy<Value = RawConfig> {
 }
 
 fn l2_spec() -> impl Strategy<Value = Value> {
-    (texts(), texts(), selectors(), selectors(), number()).prop_map(|(pools, interfaces, nodes, services, weight)| {
-        json!({
+    let lists = (texts(), texts(), selectors(), selectors(), number());
+    (lists, l2_terms()).prop_map(|((pools, interfaces, nodes, services, weight), mut spec)| {
+        let lists = json!({
             "ipAddressPools": pools, "interfaces": interfaces, "nodeSelectors": nodes, "serviceSelectors": services,
             "preferredNodeSelectors": [{"weight": weight, "preference": {}}],
+        });
+        spec.as_object_mut().unwrap().extend(lists.as_object().unwrap().clone());
+        spec
+    })
+}
+
+/// Mostly absent or right.
+fn l2_terms() -> impl Strategy<Value = Value> {
+    let field = |values: &'static [&'static str]| {
+        let right = prop::sample::select(values).prop_map(str::to_owned);
+        prop::option::weighted(0.2, prop_oneof![9 => right, 1 => text()])
+    };
+    let durations = || field(&["0s", "10s", "90s", "5m", "24h"]);
+    let choices =
+        (field(&["Always", "Delayed", "Never"]), field(&["None", "Bounded"]), field(&["Ignore", "Prefer"]));
+    (choices, durations(), durations()).prop_map(|((preempt, spread, subnets), delay, refresh)| {
+        let delay = delay.filter(|_| preempt.as_deref() == Some("Delayed"));
+        json!({
+            "preempt": preempt, "preemptDelay": delay, "spread": spread, "subnets": subnets,
+            "refreshInterval": refresh,
         })
     })
 }
