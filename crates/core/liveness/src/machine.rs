@@ -71,8 +71,12 @@ pub struct Liveness {
     next_beat: Duration,
     /// The last look at everybody: deadlines before it are done with.
     judged: Duration,
-    /// Nobody is suspected before: this node was late itself.
+    /// Nobody is suspected before, but whoever is silent for much longer: this node was late itself.
     lenient_until: Duration,
+    /// Silence before was this node's own: it stood still, was cut off, or hears the first again.
+    anew: Duration,
+    /// A pause of another's that began before may be this node's own, which woke late.
+    punctual: Duration,
     actions: VecDeque<Action>,
     counters: Counters,
 }
@@ -102,6 +106,8 @@ impl Liveness {
             next_beat: now,
             judged: now,
             lenient_until: now,
+            anew: now,
+            punctual: now,
             actions: VecDeque::from([Action::Fence(true)]),
             counters: Counters::default(),
         }
@@ -229,7 +235,7 @@ impl Liveness {
     pub fn tick(&mut self, now: Duration) {
         self.notice_stall(now);
         let late = now.saturating_sub(self.next_beat);
-        if late > self.settings.period / 3 {
+        if self.is_late(now) {
             let lenient = now + self.settings.period + late.min(self.settings.period);
             self.lenient_until = self.lenient_until.max(lenient);
         }
@@ -246,7 +252,8 @@ impl Liveness {
     #[must_use]
     pub fn next_deadline(&self) -> Duration {
         let judged = self.neighbours.iter().filter_map(|boot| self.peers.get(boot)).filter_map(|peer| {
-            peer.next_judgement(&self.settings, self.lenient_until).filter(|due| *due > self.judged)
+            peer.next_judgement(&self.settings, self.anew, self.lenient_until)
+                .filter(|due| *due > self.judged)
         });
         judged.chain([self.next_beat]).min().unwrap_or(self.next_beat)
     }

@@ -187,7 +187,14 @@ impl Liveness {
         let gap = now.saturating_sub(self.last_beat);
         if gap > self.settings.stall && now > self.next_beat {
             self.stalled(gap, now);
+        } else if self.is_late(now) {
+            self.punctual = now;
         }
+    }
+
+    /// Whether the scheduler, less than a stall, kept this node from its last deadline.
+    pub(super) fn is_late(&self, now: Duration) -> bool {
+        now.saturating_sub(self.next_beat) > self.settings.period / 3
     }
 
     /// Answers nothing until those who may have taken over were asked anew.

@@ -62,7 +62,7 @@ impl Liveness {
         }
         let Some(peer) = self.peers.get_mut(&sender) else { return };
         if hears {
-            peer.hear(&self.settings, now);
+            peer.hear(&self.settings, self.punctual, now);
         }
         let is_new = watched && peer.news > 0;
         peer.news -= u8::from(is_new);

@@ -39,9 +39,9 @@ impl Liveness {
     /// Suspects a member that was silent for that long.
     pub(super) fn suspect_if_silent(&mut self, boot: u64, patience: Duration, now: Duration) {
         let Some(peer) = self.peers.get(&boot) else { return };
-        let silent = peer.heard.is_some_and(|heard| now >= heard.saturating_add(patience));
+        let due = peer.suspect_at(patience, &self.settings, self.anew, self.lenient_until);
         let watched = peer.fall.is_none() && peer.suspicion.is_none() && self.neighbours.contains(&boot);
-        if silent && watched && now >= self.lenient_until {
+        if watched && due.is_some_and(|due| now >= due) {
             self.suspect(boot, Evidence::Silent, now);
         }
     }
@@ -141,7 +141,7 @@ impl Liveness {
 
     /// The silence was this node's own: the others get the time to be heard.
     pub(super) fn begin_anew(&mut self, now: Duration) {
-        self.lenient_until = self.lenient_until.max(now + self.settings.silence);
+        (self.anew, self.punctual) = (now, now);
         self.peers.values_mut().for_each(|peer| peer.suspicion = None);
     }
 

@@ -15,6 +15,10 @@ const FORGET: u32 = 256;
 /// So many heartbeats of a new process are answered with the verdicts that stand: one answer may be lost.
 const NEWS: u8 = 3;
 
+/// A node that is late itself excuses others' silence for so many periods, at most: those who live were heard whenever it
+/// did run.
+const LENIENCE: u32 = 2;
+
 /// A member as this node sees it.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
@@ -162,13 +166,13 @@ impl Peer {
         self.pause = Duration::ZERO;
     }
 
-    /// It was heard.
-    pub(super) fn hear(&mut self, settings: &Settings, now: Duration) {
+    /// It was heard, by one that was on time since then.
+    pub(super) fn hear(&mut self, settings: &Settings, punctual: Duration, now: Duration) {
         if let Some(before) = self.heard {
             let pause = now.saturating_sub(before);
             self.pause -= self.pause / FORGET;
             // One that ended in a verdict, or was longer still, was an outage: the next need not be as long.
-            if pause < settings.patience && self.fall.is_none() {
+            if before >= punctual && pause < settings.patience && self.fall.is_none() {
                 self.pause = self.pause.max(pause);
             }
         }
@@ -203,14 +207,31 @@ impl Peer {
         self.heard.is_some_and(|heard| now <= heard + time)
     }
 
+    /// When that long a silence makes it suspect.
+    pub(super) fn suspect_at(
+        &self,
+        patience: Duration,
+        settings: &Settings,
+        anew: Duration,
+        lenient: Duration,
+    ) -> Option<Duration> {
+        let due = self.heard?.max(anew).saturating_add(patience);
+        Some(due.max(lenient.min(due.saturating_add(settings.period * LENIENCE))))
+    }
+
     /// When it may become suspect, or a suspect may fall.
-    pub(super) fn next_judgement(&self, settings: &Settings, lenient: Duration) -> Option<Duration> {
+    pub(super) fn next_judgement(
+        &self,
+        settings: &Settings,
+        anew: Duration,
+        lenient: Duration,
+    ) -> Option<Duration> {
         if self.fall.is_some() {
             return None;
         }
         match self.suspicion {
             Some(suspicion) => Some(suspicion.since + settings.grace),
-            None => Some((self.heard? + self.timeout(settings)).max(lenient)),
+            None => self.suspect_at(self.timeout(settings), settings, anew, lenient),
         }
     }
 }

@@ -225,3 +225,50 @@ fn irregular_heartbeats_make_watchers_more_patient() {
     let passed = network.until("n0:n1", 700);
     assert!(passed > 420, "{passed} ms");
 }
+
+/// A gap of a watcher's own is nobody else's irregularity.
+#[test]
+fn a_watcher_finds_a_frozen_node_as_fast_as_ever_after_it_was_late_stood_still_or_was_cut_off() {
+    let cases = [(2, 240, false), (2, 500, false), (3, 300, false), (3, 900, false), (5, 500, false)];
+    for (nodes, gap, is_cut_off) in cases.into_iter().chain([(3, 700, true), (5, 700, true)]) {
+        let mut network = Network::of(nodes);
+        let everybody: Vec<String> = network.nodes.keys().cloned().collect();
+        let watchers: Vec<String> = everybody.iter().filter(|name| *name != "n1").cloned().collect();
+        for watcher in &watchers {
+            if is_cut_off {
+                everybody.iter().for_each(|other| network.cut(watcher, other));
+            }
+            network.freeze(watcher, !is_cut_off);
+            network.run(gap);
+            network.freeze(watcher, false);
+            network.cut.clear();
+            network.until("", 600);
+            network.run(500);
+        }
+        network.freeze("n1", true);
+        let falls: Vec<String> = watchers.iter().map(|watcher| format!("{watcher}:n1")).collect();
+        network.until(&falls.join(" "), 400);
+    }
+}
+
+/// Their processors are busy: they run for a moment, always too late.
+#[test]
+fn watchers_that_are_always_late_find_a_frozen_node_all_the_same() {
+    for nodes in [2, 3] {
+        let mut network = Network::of(nodes);
+        let watchers: Vec<String> = (0..nodes).filter(|node| *node != 1).map(name).collect();
+        let run_late = |network: &mut Network, milliseconds| {
+            for _ in 0..milliseconds / 150 {
+                watchers.iter().for_each(|watcher| network.freeze(watcher, true));
+                network.run(148);
+                watchers.iter().for_each(|watcher| network.freeze(watcher, false));
+                network.run(2);
+            }
+        };
+        run_late(&mut network, 3_000);
+        assert_eq!(network.standing(), "", "{nodes}");
+        network.freeze("n1", true);
+        run_late(&mut network, 750);
+        assert!(watchers.iter().all(|watcher| network.node(watcher).down.contains("n1")), "{nodes}");
+    }
+}
