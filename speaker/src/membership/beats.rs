@@ -43,6 +43,7 @@ pub(super) struct Beats {
     has_failed: bool,
     /// Whether the fence was open at least once.
     has_opened: bool,
+    is_kept_out: bool,
     peers: Vec<Member>,
     own: Own,
     metrics: MemberMetrics,
@@ -68,6 +69,7 @@ impl Beats {
             begins: now + settings.joining,
             has_failed: false,
             has_opened: false,
+            is_kept_out: false,
             peers: Vec::new(),
             own: Own::default(),
             metrics,
@@ -130,6 +132,12 @@ impl Beats {
     pub(super) fn set_joined(&mut self, is_joined: bool, now: Duration) -> bool {
         self.liveness.set_joined(is_joined, now);
         self.act()
+    }
+
+    /// A ring with another secret is there: [`Liveness::kept_out`]. True the first time, while this node waits for one.
+    pub(super) fn kept_out(&mut self, until: Duration) -> bool {
+        self.liveness.kept_out(until);
+        !self.has_opened && !std::mem::replace(&mut self.is_kept_out, true)
     }
 
     pub(super) fn heard_elsewhere(&mut self, name: &str, now: Duration) {

@@ -73,6 +73,8 @@ pub(super) struct Driver {
     doubts: Doubts,
     next_review: Duration,
     calls: Calls,
+    /// How long a ring with another secret is waited for.
+    patient_until: Duration,
     /// When the fence closed that is closed now.
     closed: Option<Duration>,
     /// Whether the list may be another one than was published last.
@@ -146,6 +148,7 @@ impl Driver {
         Self {
             codec: Arc::new(Codec::new(&secret, &settings.profile)),
             machine: Machine::new(identity, settings.profile.clone(), rand::random(), now),
+            patient_until: now + settings.handover,
             settings,
             secret,
             beats,

@@ -42,6 +42,13 @@ pub(super) enum ExchangeError {
     Crowded,
 }
 
+impl ExchangeError {
+    /// Whether somebody is there who does not understand this side, or is not understood.
+    pub(super) fn is_from_a_stranger(&self) -> bool {
+        matches!(self, Self::Ended | Self::Malformed(_) | Self::Refused(_))
+    }
+}
+
 /// What somebody wants to know over a connection.
 #[derive(Debug)]
 pub(super) struct Question {

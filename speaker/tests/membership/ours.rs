@@ -99,10 +99,18 @@ impl Ours {
         assert_eq!(seen, Ok(true), "{names:?} expected, last seen {:?}", self.members.borrow());
     }
 
+    /// Waits until it may answer.
+    pub async fn opens(&mut self) {
+        let open = self.members.wait_for(|members| members.is_settled && !members.is_fenced);
+        let is_open = timeout(REACTION, open).await.is_ok_and(|seen| seen.is_ok());
+        assert!(is_open, "never opens, last seen {:?}", self.members.borrow());
+    }
+
     /// Looks at the list for a while, in which it must not change.
     pub async fn quiet(&mut self, time: Duration) {
         let before = self.members.borrow_and_update().clone();
         let changed = timeout(time, self.members.wait_for(|members| members.alive != before.alive)).await;
-        assert!(changed.is_err(), "changed from {before:?}");
+        let changed = changed.map(|after| after.map(|after| after.clone()));
+        assert!(changed.is_err(), "changed from {before:?} to {changed:?}");
     }
 }

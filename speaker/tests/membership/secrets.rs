@@ -1,6 +1,6 @@
 //! Who does not know the secret stays outside; a new secret takes over without a gap.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metallb_interop::Peer;
 
@@ -21,6 +21,35 @@ async fn another_secret_or_none_keeps_both_sides_apart() {
         assert!(joined.is_err(), "{ours:?} {theirs:?}: {joined:?}");
         us.quiet(Duration::from_millis(500)).await;
         assert_eq!(them.members().unwrap(), ["go-1"], "{ours:?} {theirs:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_starts_with_another_secret_beside_a_ring_answers_nothing_until_the_secret_could_have_arrived()
+ {
+    for theirs in [true, false] {
+        let net = Net::new();
+        let ours = |host, secret: &str| {
+            let mut settings = net.ours(host);
+            settings.secret = Some(secret_file(&format!("outside-{theirs}-{secret}"), secret));
+            settings.handover = HANDOVER;
+            settings.heartbeats = heartbeats();
+            Ours::start(settings, &[net.ip(1)])
+        };
+        let _ring = if theirs {
+            let mut options = net.theirs(1);
+            options.secret = "one".into();
+            (Some(Peer::start(&options).unwrap()), None)
+        } else {
+            let mut first = ours(1, "one");
+            first.opens().await;
+            (None, Some(first))
+        };
+        let (began, mut us) = (Instant::now(), ours(2, "other"));
+        us.opens().await;
+        let after = began.elapsed();
+        assert!((HANDOVER..HANDOVER * 2).contains(&after), "theirs: {theirs}, after {after:?}");
+        us.until(&["rs-2"]).await;
     }
 }
 

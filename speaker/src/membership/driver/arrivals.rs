@@ -11,7 +11,7 @@ use metallb_telemetry::logs;
 use super::super::datagrams::Arrival;
 use super::super::exchanges::{Next, Outcome};
 use super::super::ports::Ports;
-use super::super::streams::Question;
+use super::super::streams::{ExchangeError, Question};
 use super::{Driver, GOODBYE, Wake};
 
 /// Datagrams taken at a time, so that a flood does not keep us from everything else.
@@ -110,6 +110,7 @@ impl Driver {
                     Ok(theirs) => self.machine.merge(theirs, now),
                     Err(error) => {
                         tracing::warn!(%address, error = logs::chain(&error), "memberlist: joining failed");
+                        self.kept_out(&error);
                     }
                 }
                 self.is_stale = true;
@@ -132,6 +133,19 @@ impl Driver {
                 }
             }
             Outcome::Nothing => {}
+        }
+    }
+
+    /// Who answers what cannot be understood has another secret, and may answer for this node's addresses: there is time
+    /// for the secret's file to arrive here or there.
+    fn kept_out(&mut self, error: &ExchangeError) {
+        let Some(beats) = self.beats.as_mut().filter(|_| error.is_from_a_stranger()) else { return };
+        if beats.kept_out(self.patient_until) {
+            let patience = self.settings.handover.as_secs();
+            tracing::warn!(
+                "the speakers that are there have another memberlist secret: answering nothing until they are joined, \
+                 for {patience} s at most; look at the Secret memberlist"
+            );
         }
     }
 

@@ -7,7 +7,7 @@
 //!     └── most watchers heard of it since and say "up",  ────────┘
 //!         or nobody was heard for long, or nobody is there;
 //!         a new process waits a second for somebody to be there, one that stood still or was cut off waits longer,
-//!         unless memberlist has joined before
+//!         and so does a new one that somebody answers who has another secret, unless memberlist has joined before
 //! ```
 //!
 //! Closed, but held: most watchers heard of it since, and some of them hold it down only because it came and went too often.
@@ -30,6 +30,8 @@ pub(super) struct Fence {
     without_carrier: bool,
     /// Whether memberlist has found the others since the fence closed, or there is none to find.
     has_joined: bool,
+    /// Until when others are there that do not understand this node, as far as is known.
+    kept_out: Duration,
     /// Who holds this node to be down, by the last heartbeat that came.
     accusers: BTreeMap<u64, Accusation>,
     /// When this node last contradicted, to everybody.
@@ -177,6 +179,12 @@ impl Liveness {
         self.review_fence(now);
     }
 
+    /// Somebody answered, but could not be joined: a ring is there that has another secret. While this node knows nobody
+    /// else and may not answer yet, it takes it for one that does, until then or until it joins.
+    pub fn kept_out(&mut self, until: Duration) {
+        self.fence.kept_out = until;
+    }
+
     /// When the fence closed, if it is: whoever joined before may have been dropped by the others since.
     #[must_use]
     pub fn closed_since(&self) -> Option<Duration> {
@@ -257,20 +265,21 @@ impl Liveness {
         let most = voters.len() / 2 + 1;
         let denied =
             voters.iter().filter(|voter| self.fence.is_denied_by(**voter, self.settings.alone, now)).count();
-        let Fence { closed, without_carrier, has_joined, .. } = &self.fence;
+        let Fence { closed, without_carrier, has_joined, kept_out, .. } = &self.fence;
         let Some(closed) = closed else {
             if !voters.is_empty() && denied >= most {
                 self.close(now);
             }
             return;
         };
-        let bound = match (self.peers.is_empty(), has_joined, closed.at_birth) {
-            (true, true, _) => Duration::ZERO,
-            (true, false, true) => self.settings.joining,
+        let opens = match (self.peers.is_empty(), has_joined, closed.at_birth) {
+            (true, true, _) => closed.awaits,
+            (true, false, true) => (closed.awaits + self.settings.joining).max(*kept_out),
             // Nobody is listed any more of those who took over.
-            (true, false, false) | (false, ..) => self.settings.alone,
+            (true, false, false) => (closed.awaits + self.settings.alone).max(*kept_out),
+            (false, ..) => closed.awaits + self.settings.alone,
         };
-        let unopposed = now >= closed.awaits + bound && denied == 0;
+        let unopposed = now >= opens && denied == 0;
         let confirmed = voters.iter().filter(|voter| closed.confirmed.contains(voter)).count();
         let holding = voters.iter().filter(|voter| closed.holders.contains(voter)).count();
         let (opens, is_held) = (confirmed >= most || unopposed, confirmed + holding >= most);

@@ -93,6 +93,28 @@ fn whoever_has_joined_answers_without_a_carrier_no_sooner_and_alone_again_at_onc
     assert!(!machine.is_fenced(), "what is open stays open");
 }
 
+#[test]
+fn a_new_process_that_a_ring_with_another_secret_keeps_out_waits_for_it_and_not_for_ever() {
+    let opens = |joined: Option<u32>, stalls: bool| {
+        let begin = Duration::from_secs(7);
+        let mut machine = Liveness::new("n0", 9, keys(), Settings::default(), begin);
+        machine.kept_out(begin + MS * 20_000);
+        (1..400_u32).find(|step| {
+            let now = begin + MS * 100 * *step;
+            if stalls && *step == 20 {
+                machine.stalled(MS * 4_000, now);
+            }
+            // Asked again and again, as by the driver.
+            machine.set_joined(joined.is_some_and(|joined| *step >= joined), now);
+            machine.tick(now);
+            !machine.is_fenced()
+        })
+    };
+    assert_eq!(opens(None, false), Some(200), "as long as it was told");
+    assert_eq!(opens(None, true), Some(200), "a stall meanwhile does not open it");
+    assert_eq!(opens(Some(50), false), Some(50), "it knows the secret now");
+}
+
 /// Who counted it is beyond a partition when the others hear of its new life.
 #[test]
 fn a_new_process_tells_those_who_hold_its_predecessor_down_that_it_counts() {
