@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::flags::{Settings, WebhookMode};
-use crate::leadership::{Campaign, Leadership};
+use crate::leadership::{Campaign, Leadership, run_for_office};
 use crate::memberlist::Memberlist;
 use crate::owner::{Controller, Options};
 use crate::webhooks::{self, Place};
@@ -81,7 +81,7 @@ fn campaign(settings: &Settings, client: &Client, health: &Health) -> Campaign {
         WebhookMode::OnlyWebhook => "metallb-webhook",
         WebhookMode::Enabled | WebhookMode::Disabled => "metallb-controller",
     };
-    Campaign::start(client.clone(), &settings.namespace, lease, &settings.pod, health)
+    run_for_office(client.clone(), &settings.namespace, lease, &settings.pod, health)
 }
 
 fn greet(settings: &Settings) {

@@ -24,6 +24,6 @@ mod writer;
 pub use convert::Conversion;
 pub use daemon::{StartError, run};
 pub use flags::{Flags, FlagsError, Settings, WebhookMode};
-pub use leadership::{Campaign, Leadership};
+pub use leadership::{Campaign, Leadership, run_for_office};
 pub use owner::{Controller, Options};
 pub use webhooks::{CertificateSource, WebhookSettings};

@@ -3,11 +3,29 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use kube::Client;
 use metallb_api::names::OPERATOR_FIELD_MANAGER;
-use metallb_cluster::{Kept, Outcome, apply, create_once};
+use metallb_cluster::{Keeper, Kept, Outcome, Predecessor, apply, create_once};
 use metallb_render::{Desired, Mode, Readiness, readiness};
 
 use crate::build::Prepared;
 use crate::disposition::{Disposition, explain};
+
+/// How everything is applied.
+pub(crate) const KEEPER: Keeper = Keeper { manager: OPERATOR_FIELD_MANAGER, predecessors: &PREDECESSORS };
+
+/// Who made the same objects before: the original's operator before it applied, plain manifests, and Helm, whose chart
+/// names few of them alike. The first goes by the name of many programs, but no other makes our resource the owner.
+const PREDECESSORS: [Predecessor; 6] = [
+    Predecessor { mark: "/f:metadata/f:ownerReferences", ..by("manager", "Update") },
+    by("kubectl-client-side-apply", "Update"),
+    by("kubectl-create", "Update"),
+    by("kubectl", "Apply"),
+    by("helm", "Update"),
+    by("helm", "Apply"),
+];
+
+const fn by(manager: &'static str, operation: &'static str) -> Predecessor {
+    Predecessor { manager, operation, mark: "" }
+}
 
 /// Everything is as prepared; the workloads as the API server has them now.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +34,12 @@ pub struct Applied {
     controller: Option<Deployment>,
     /// What was written and why, one line an object.
     pub changes: Vec<String>,
+    /// What was asked for.
+    pub objects: Vec<Desired>,
+    /// What the user should know even if all went well.
+    pub remark: &'static str,
+    /// What keeps the pods away, if they are and it is known.
+    pub obstacle: Option<String>,
 }
 
 impl Applied {
@@ -78,7 +102,7 @@ impl Prepared {
     /// # Errors
     /// The objects that are not as prepared.
     pub async fn apply(self, client: &Client) -> Result<Applied, ApplyError> {
-        let mut applied = Applied::default();
+        let mut applied = Applied { remark: self.remark, ..Applied::default() };
         let mut failures = Vec::new();
         for desired in &self.objects {
             match keep(client, desired).await {
@@ -93,6 +117,7 @@ impl Prepared {
             }
         }
         let is_total = failures.len() == self.objects.len();
+        applied.objects = self.objects;
         if failures.is_empty() { Ok(applied) } else { Err(ApplyError { failures, is_total }) }
     }
 }
@@ -100,7 +125,7 @@ impl Prepared {
 async fn keep(client: &Client, desired: &Desired) -> Result<Kept, kube::Error> {
     let Desired { resource, object, mode } = desired;
     match mode {
-        Mode::Apply => apply(client, resource, object, OPERATOR_FIELD_MANAGER).await,
+        Mode::Apply => apply(client, resource, object, &KEEPER).await,
         Mode::CreateOnce => create_once(client, resource, object, OPERATOR_FIELD_MANAGER).await,
     }
 }
@@ -116,6 +141,7 @@ impl Applied {
     fn note(&mut self, desired: &Desired, kept: Kept) {
         match kept.outcome {
             Outcome::Unchanged => {}
+            Outcome::TakenOver => self.changes.push(format!("{desired} taken over")),
             Outcome::Created => self.changes.push(format!("{desired} created")),
             Outcome::Changed(difference) => self.changes.push(format!("{desired} changed: {difference}")),
         }

@@ -8,6 +8,8 @@ use crate::dereference::Found;
 #[derive(Clone, Debug)]
 pub struct Prepared {
     pub(crate) objects: Vec<Desired>,
+    /// What the user should know even if all goes well.
+    pub(crate) remark: &'static str,
 }
 
 /// Builds every object a resource asks for.
@@ -19,5 +21,5 @@ pub fn build(found: &Found, settings: &Settings, environment: &Environment) -> R
     // Used only if the speakers have no key yet.
     let key = MemberlistKey::new(rand::random());
     let objects = metallb_render::build(settings, environment, &owner, &key)?;
-    Ok(Prepared { objects })
+    Ok(Prepared { objects, remark: settings.backend.remark() })
 }

@@ -1,6 +1,7 @@
 //! What an error means for the next pass.
 
 use kube::Error;
+use kube::core::Status;
 
 /// When to try again. The later one is the more pressing.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -41,15 +42,26 @@ impl Disposition {
 #[must_use]
 pub fn explain(error: &Error) -> String {
     match error {
+        Error::Api(status) if is_unknown_kind(error) => {
+            format!("the API server does not know this kind: is its CRD installed? ({})", status.code)
+        }
         Error::Api(status) => format!("{} ({})", status.message, status.code),
         other => metallb_telemetry::logs::chain(other),
     }
 }
 
+/// Whether the API server serves nothing at this place, as opposed to an object it does not have.
+fn is_unknown_kind(error: &Error) -> bool {
+    let says = |status: &Status| {
+        ["could not find the requested resource", "404 page not found"]
+            .iter()
+            .any(|text| status.message.contains(text))
+    };
+    matches!(error, Error::Api(status) if status.code == 404 && says(status))
+}
+
 #[cfg(test)]
 mod tests {
-    use kube::core::Status;
-
     use super::*;
 
     #[test]
@@ -69,6 +81,9 @@ mod tests {
             assert_eq!(Disposition::of(&error), disposition, "{code}");
             assert_eq!(explain(&error), format!("no ({code})"));
         }
+        let unknown = Status::failure("404 page not found\n", "Failed to parse error data").with_code(404);
+        let told = "the API server does not know this kind: is its CRD installed? (404)";
+        assert_eq!(explain(&Error::Api(Box::new(unknown))), told);
         assert_eq!(Disposition::of(&Error::LinesCodecMaxLineLengthExceeded), Disposition::CutOff);
     }
 }

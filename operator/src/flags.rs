@@ -11,22 +11,22 @@ pub struct Flags {
     /// Address the metrics are served on; 0 serves none. Accepted: the operator has no metrics yet.
     #[arg(long, default_value = "0")]
     pub metrics_addr: String,
-    /// Work only while holding a lease. Accepted: there is one replica and no lease yet.
+    /// Work only while holding the Lease metallb.io.metallboperator, so that several replicas don't get in each other's way.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     pub enable_leader_election: bool,
-    /// Leave the webhook's certificate to others. Accepted: there is no webhook yet.
+    /// Leave the webhook's certificate to others, who put it into --cert-dir.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     pub disable_cert_rotation: bool,
-    /// Folder of the webhook's certificate. Accepted: there is no webhook yet.
+    /// Folder of the webhook's certificate, with --disable-cert-rotation.
     #[arg(long, default_value = "/tmp/k8s-webhook-server/serving-certs")]
     pub cert_dir: PathBuf,
-    /// Service of the webhook. Accepted: there is no webhook yet.
+    /// Service of the webhook, whose name its certificate bears.
     #[arg(long, default_value = "metallb-operator-webhook-service")]
     pub cert_service_name: String,
     /// Port of the probes.
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
-    /// Serve the webhook over HTTP/2 as well. Accepted: there is no webhook yet.
+    /// Serve the webhook over HTTP/2 as well.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     pub webhook_http2: bool,
     /// Restart the operands' webhook server at start. Accepted: there is none.

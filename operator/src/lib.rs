@@ -1,20 +1,25 @@
 //! The operator: turns the `MetalLB` resource into running workloads, and keeps them so.
 //!
-//! One owner task looks at everything whenever anything changed: dereference → validate → build → apply → status.
+//! One owner task looks at everything whenever anything changed: dereference → validate → build → apply → prune → status.
 //! It follows a signal without payload instead of `kube`'s `Controller`, because the *absence* of a resource is a
-//! state with work to do as well (see [`removal`]), and a `Controller` only reconciles what exists.
+//! state with work to do as well (see [`inventory`]), and a `Controller` only reconciles what exists.
 //!
 //! Must not know: what objects look like (that is `metallb-render`).
 
 pub mod apply;
 pub mod build;
+pub mod deeds;
 pub mod dereference;
 pub mod disposition;
 pub mod flags;
+pub mod inventory;
 pub mod operator;
 pub mod owner;
-pub mod removal;
+pub mod platform;
+pub mod progress;
+pub mod register;
 pub mod run;
 pub mod status;
 pub mod validate;
 pub mod watches;
+pub mod webhook;

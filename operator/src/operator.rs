@@ -1,16 +1,22 @@
 //! One pass over everything: all steps, for every resource.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use kube::Client;
 use metallb_api::names::METALLB_NAME;
 use metallb_cluster::EventSink;
-use metallb_render::{BuildError, Environment, State};
+use metallb_render::{BuildError, Environment, Platform, Readiness, State};
 use metallb_telemetry::logs::chain;
 
 use crate::apply::{Applied, ApplyError};
 use crate::build::build;
+use crate::deeds::deed;
 use crate::dereference::{Found, dereference};
 use crate::disposition::Disposition;
-use crate::removal::remove_leftovers;
+use crate::inventory::{Inventory, PruneError, Wanted};
+use crate::progress::obstacle;
+use crate::register::register;
 use crate::status;
 use crate::validate::{ValidateError, validate};
 
@@ -21,8 +27,24 @@ pub struct Operator {
     pub client: Client,
     /// What the installer decided.
     pub environment: Environment,
+    /// What kind of cluster this is.
+    pub platform: Platform,
     /// Takes events about the resources.
     pub events: EventSink,
+    /// Whether nothing was looked at yet.
+    pub fresh: Fresh,
+    /// Whether its own webhook is served, so that API servers are to ask it.
+    pub registers: bool,
+}
+
+/// Whether this process has not looked after the resource yet. Clones tell the same.
+#[derive(Clone, Debug)]
+pub struct Fresh(Arc<AtomicBool>);
+
+impl Default for Fresh {
+    fn default() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
 }
 
 /// A resource is not as it should be, by the step that failed.
@@ -37,6 +59,9 @@ pub enum ReconcileError {
     /// Step 4.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// Step 5.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
 }
 
 impl ReconcileError {
@@ -47,6 +72,7 @@ impl ReconcileError {
             Self::Validate(error) => error.disposition(),
             Self::Build(_) => Disposition::Bug,
             Self::Apply(error) => error.disposition(),
+            Self::Prune(error) => error.disposition(),
         }
     }
 }
@@ -60,6 +86,8 @@ pub struct Report {
     pub problems: Vec<String>,
     /// When to try again; `None` if nothing went wrong.
     pub disposition: Option<Disposition>,
+    /// All is as asked for, but does not run yet.
+    pub settling: bool,
 }
 
 impl Report {
@@ -86,6 +114,12 @@ impl Operator {
         if !found.iter().any(|resource| resource.name == METALLB_NAME) {
             self.clear_away(&mut report).await;
         }
+        if self.registers {
+            match register(&self.client, &self.environment.namespace).await {
+                Ok(change) => report.changes.extend(change),
+                Err(error) => report.problem(chain(&error), error.disposition()),
+            }
+        }
         report
     }
 
@@ -97,7 +131,14 @@ impl Operator {
         }
         let result = self.reconcile(found).await;
         match &result {
-            Ok(applied) => report.changes.extend(applied.changes.iter().cloned()),
+            Ok(applied) => {
+                report.changes.extend(applied.changes.iter().cloned());
+                report.settling = applied.readiness() != Readiness::Ready;
+                let is_first = self.fresh.0.swap(false, Ordering::Relaxed);
+                deed(found, &applied.changes, is_first)
+                    .into_iter()
+                    .for_each(|deed| self.events.publish(deed));
+            }
             Err(error) => {
                 report.problem(format!("MetalLB {}: {}", found.name, chain(error)), error.disposition());
             }
@@ -106,9 +147,22 @@ impl Operator {
     }
 
     async fn reconcile(&self, found: &Found) -> Result<Applied, ReconcileError> {
-        let settings = validate(found, &self.environment)?;
+        let settings = validate(found, &self.environment, self.platform)?;
         let prepared = build(found, &settings, &self.environment)?;
-        Ok(prepared.apply(&self.client).await?)
+        let mut applied = prepared.apply(&self.client).await?;
+        let runs = applied.readiness() == Readiness::Ready;
+        let wanted = Wanted { uid: &found.uid, objects: &applied.objects, runs };
+        let pruned = self.inventory().prune(&wanted).await?;
+        applied.changes.extend(pruned);
+        if !runs {
+            applied.obstacle = obstacle(&self.client, &found.namespace).await;
+        }
+        Ok(applied)
+    }
+
+    fn inventory(&self) -> Inventory<'_> {
+        let Self { client, environment, platform, .. } = self;
+        Inventory { client, namespace: &environment.namespace, platform: *platform }
     }
 
     async fn tell(&self, found: &Found, state: &State, report: &mut Report) {
@@ -119,8 +173,8 @@ impl Operator {
     }
 
     async fn clear_away(&self, report: &mut Report) {
-        match remove_leftovers(&self.client, &self.environment.namespace).await {
-            Ok(removed) => report.changes.extend(removed.into_iter().map(|what| format!("{what} deleted"))),
+        match self.inventory().remove_leftovers().await {
+            Ok(removed) => report.changes.extend(removed),
             Err(error) => report.problem(chain(&error), error.disposition()),
         }
     }

@@ -6,6 +6,7 @@ use kube::core::PartialObjectMeta;
 use metallb_api::MetalLB;
 use metallb_cluster::{Pace, Store, Unsynced, Watches};
 use metallb_telemetry::health::{Gate, Heartbeat};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use crate::disposition::Disposition;
@@ -33,6 +34,8 @@ pub struct Owner {
     pub ready: Gate,
     /// Beats with every turn of the loop, at least once in [`STUCK`].
     pub alive: Heartbeat,
+    /// Whether this process leads; the others look on, ready to take over.
+    pub leader: watch::Receiver<bool>,
 }
 
 impl Owner {
@@ -47,19 +50,35 @@ impl Owner {
             let is_due = tokio::select! {
                 () = self.watches.changed() => true,
                 () = until(again) => true,
+                Ok(()) = self.leader.changed() => true,
                 _ = turn.tick() => false,
             };
             self.alive.beat();
             if !self.resources.is_synced() {
                 self.ready.close(why_not(&self.watches.unsynced()));
                 again = None;
+            } else if !*self.leader.borrow() {
+                self.ready.open();
+                again = None;
             } else if is_due {
-                let report = bounded(self.operator.pass()).await;
+                let report = tokio::select! {
+                    report = bounded(self.operator.pass()) => report,
+                    // What is half done is finished by who leads now.
+                    () = lost(&mut self.leader) => continue,
+                };
                 log(&report, &mut told);
                 show(&report, &self.ready);
-                again = rhythm.next(report.disposition).map(|pause| Instant::now() + pause);
+                again = rhythm.next(&report).map(|pause| Instant::now() + pause);
             }
         }
+    }
+}
+
+/// Resolves when this process does not lead any more. Safe to cancel.
+async fn lost(leader: &mut watch::Receiver<bool>) {
+    if leader.wait_for(|leads| !leads).await.is_err() {
+        // Nobody is left who could tell.
+        std::future::pending::<()>().await;
     }
 }
 
@@ -114,13 +133,20 @@ struct Rhythm {
     conflicts: u8,
 }
 
+/// How often it is looked why something does not run yet.
+const SETTLING: Duration = Duration::from_secs(5);
 /// Conflicts in a row after which it is no longer a matter of being quicker.
 const CONFLICTS: u8 = 3;
 
 impl Rhythm {
     /// The pause before the next try; `None` waits for a change.
-    fn next(&mut self, disposition: Option<Disposition>) -> Option<Duration> {
-        match disposition {
+    fn next(&mut self, report: &Report) -> Option<Duration> {
+        match report.disposition {
+            None if report.settling => {
+                *self = Self::default();
+                // What keeps a pod is told by no object we follow.
+                Some(SETTLING)
+            }
             None | Some(Disposition::Bug | Disposition::Invalid) => {
                 *self = Self::default();
                 None

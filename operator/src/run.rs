@@ -2,20 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use metallb_cluster::EventSink;
+use kube::Client;
+use metallb_cluster::{Campaign, EventSink, Leadership, Office};
 use metallb_process::Shutdown;
-use metallb_render::{Environment, Monitors, Tls};
+use metallb_render::{Environment, Platform, Tls};
 use metallb_serve::{Probe, TlsSettings};
-use metallb_telemetry::health::Health;
+use metallb_telemetry::health::{Gate, Health};
 use metallb_telemetry::logs::{self, Level};
+use tokio::sync::watch;
 
 use crate::flags::Flags;
-use crate::operator::Operator;
+use crate::operator::{Fresh, Operator};
 use crate::owner::{Owner, STUCK};
-use crate::watches::follow;
+use crate::platform::detect;
+use crate::watches::{Scope, follow};
+use crate::webhook::{self, Answers, Teller, WebhookSettings};
 
+/// The original's name: two operators never work at once.
+const LEASE: &str = "metallb.io.metallboperator";
+/// How long giving up the office may take at the end.
+const RELEASE: Duration = Duration::from_millis(1000);
 /// Source component of the operator's events.
 const EVENT_SOURCE: &str = "metallb-operator";
 
@@ -27,12 +36,22 @@ pub fn blocking(flags: &Flags, variables: impl Iterator<Item = (OsString, OsStri
     logs::init(Level::Info);
     // Somebody else in the process may have been first: then there is one, which is all that is needed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let environment = Environment::parse(&texts(variables))?;
-    check_tls(&environment.tls)?;
+    let variables = texts(variables);
+    let environment = Environment::parse(&variables)?;
+    let pod = variables.get("HOSTNAME").cloned().unwrap_or_default();
+    let tls = parse_tls(&environment.tls)?;
     tracing::info!(?environment, ?flags, "starting");
-    warn_of_what_comes_later(flags, &environment);
+    warn_of_what_comes_later(flags);
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
-    runtime.block_on(serve(flags, environment))
+    runtime.block_on(serve(flags, Start { environment, tls, pod }))
+}
+
+/// What the process starts with.
+struct Start {
+    environment: Environment,
+    tls: TlsSettings,
+    /// Name of the pod; empty outside of one.
+    pod: String,
 }
 
 /// Variables that are no text are nobody's we know.
@@ -43,7 +62,7 @@ fn texts(variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<Stri
 }
 
 /// The values are handed on to the workloads: better that this pod says what is wrong than that theirs do.
-fn check_tls(tls: &Tls) -> anyhow::Result<()> {
+fn parse_tls(tls: &Tls) -> anyhow::Result<TlsSettings> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let min_version = tls.min_version.as_deref().unwrap_or("VersionTLS13");
     let settings =
@@ -51,31 +70,33 @@ fn check_tls(tls: &Tls) -> anyhow::Result<()> {
     for remark in settings.remarks() {
         tracing::warn!("{remark}");
     }
-    Ok(())
+    Ok(settings)
 }
 
-fn warn_of_what_comes_later(flags: &Flags, environment: &Environment) {
-    if flags.enable_leader_election {
-        tracing::info!("there is no leader election yet: run one replica");
-    }
+fn warn_of_what_comes_later(flags: &Flags) {
     if flags.metrics_addr != "0" {
         tracing::warn!(address = flags.metrics_addr, "the operator serves no metrics yet");
     }
-    if environment.monitors != Monitors::None {
-        tracing::warn!(monitors = ?environment.monitors, "monitors are not deployed yet");
-    }
 }
 
-async fn serve(flags: &Flags, environment: Environment) -> anyhow::Result<()> {
+async fn serve(flags: &Flags, start: Start) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("listening for signals")?;
     let client = metallb_cluster::connect(flags.kubeconfig.as_deref()).await?;
     let health = Health::default();
     let ready = health.ready_when("MetalLB resources");
-    let (watches, resources) = follow(&client, &environment.namespace);
-    let events = EventSink::new(client.clone(), EVENT_SOURCE, "");
-    let operator = Operator { client, environment, events };
-    let alive = health.alive_within("operator loop", STUCK);
-    let owner = Owner { operator, watches, resources, ready, alive };
+    let campaign = flags.enable_leader_election.then(|| campaign(&client, &start, &health));
+    let leadership = campaign.as_ref().map_or_else(Leadership::always, Campaign::leadership);
+    let (found, platform) = watch::channel(None);
+    let webhook = tokio::spawn(webhook(Webhook {
+        client: client.clone(),
+        settings: webhook_settings(flags, start.tls.clone()),
+        environment: start.environment.clone(),
+        teller: Teller { leader: leadership.leader(), ready: health.ready_when("webhook") },
+        platform,
+        shutdown: shutdown.clone(),
+    }));
+    let work =
+        work(client, start.environment, ready, Surroundings { health: health.clone(), leadership, found });
     let addresses = metallb_serve::everywhere(flags.port);
     let probes = metallb_serve::probes(&addresses, move |probe| {
         let report = match probe {
@@ -86,9 +107,81 @@ async fn serve(flags: &Flags, environment: Environment) -> anyhow::Result<()> {
     });
     // Both futures are dropped on the way out: a pass cut short is finished by the next operator.
     tokio::select! {
-        () = owner.run() => {}
+        () = work => {}
         () = probes => {}
         () = shutdown.requested() => tracing::info!("stopping"),
     }
+    if let Some(campaign) = campaign {
+        // Unreleased, it costs the next operator the time a crash costs.
+        let _ = tokio::time::timeout(RELEASE, campaign.release()).await;
+    }
+    // A panic ends the process anyhow.
+    let _ = webhook.await;
     Ok(())
+}
+
+fn campaign(client: &Client, start: &Start, health: &Health) -> Campaign {
+    let office = Office {
+        namespace: &start.environment.namespace,
+        lease: LEASE,
+        process: "metallb-operator",
+        pod: &start.pod,
+    };
+    let health = health.clone();
+    Campaign::start(client.clone(), &office, move |text| health.note("leader election", text))
+}
+
+fn webhook_settings(flags: &Flags, tls: TlsSettings) -> WebhookSettings {
+    WebhookSettings {
+        files: flags.disable_cert_rotation.then(|| flags.cert_dir.clone()),
+        service: flags.cert_service_name.clone(),
+        http2: flags.webhook_http2,
+        tls,
+    }
+}
+
+/// What the webhook's task works with.
+struct Webhook {
+    client: Client,
+    settings: WebhookSettings,
+    environment: Environment,
+    teller: Teller,
+    platform: watch::Receiver<Option<Platform>>,
+    shutdown: Shutdown,
+}
+
+/// Serves the webhook once it is known what kind of cluster this is: its answers depend on it.
+async fn webhook(task: Webhook) {
+    let Webhook { client, settings, environment, teller, mut platform, shutdown } = task;
+    let platform = tokio::select! {
+        found = platform.wait_for(Option::is_some) => found.ok().and_then(|found| *found),
+        () = shutdown.requested() => None,
+    };
+    let Some(platform) = platform else { return };
+    let answers = Answers { environment, platform };
+    if let Err(error) = webhook::serve(client, answers, settings, teller, shutdown).await {
+        tracing::error!(error = logs::chain(&error), "the webhook is not served");
+    }
+}
+
+/// What the work is told, and tells.
+struct Surroundings {
+    health: Health,
+    leadership: Leadership,
+    found: watch::Sender<Option<Platform>>,
+}
+
+/// Looks after the resources; never returns.
+async fn work(client: Client, environment: Environment, ready: Gate, around: Surroundings) {
+    let platform = detect(&client, &ready).await;
+    tracing::info!(?platform, "cluster found");
+    let Surroundings { health, leadership, found } = around;
+    found.send_replace(Some(platform));
+    let scope = Scope { namespace: &environment.namespace, platform, monitors: environment.monitors };
+    let (watches, resources) = follow(&client, &scope);
+    let events = EventSink::new(client.clone(), EVENT_SOURCE, "");
+    let operator =
+        Operator { client, environment, platform, events, fresh: Fresh::default(), registers: true };
+    let alive = health.alive_within("operator loop", STUCK);
+    Owner { operator, watches, resources, ready, alive, leader: leadership.leader() }.run().await;
 }

@@ -31,8 +31,12 @@ pub fn judge(found: &Found, result: &Result<Applied, ReconcileError>) -> State {
     let error = match result {
         Ok(applied) => {
             return match applied.readiness() {
-                Readiness::Ready => State::Available,
-                Readiness::NotReady(message) => State::Progressing { reason: Reason::Progressing, message },
+                Readiness::Ready => State::Available { message: applied.remark.to_owned() },
+                Readiness::NotReady(shortcoming) => {
+                    let parts = [Some(shortcoming), applied.obstacle.clone()];
+                    let message = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
+                    State::Progressing { reason: Reason::Progressing, message }
+                }
             };
         }
         Err(error) => error,
@@ -74,7 +78,7 @@ pub async fn write(client: &Client, found: &Found, state: &State) -> Result<Opti
 /// An event for each turn of a resource's fate; not for each step on the way.
 fn event(found: &Found, state: &State, wanted: &[Condition]) -> Option<Event> {
     let (type_, kind, reason, message) = match state {
-        State::Available => {
+        State::Available { .. } => {
             ("Available", EventType::Normal, "Available", "the controller and the speakers run")
         }
         State::Degraded { reason, message } => {

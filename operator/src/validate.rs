@@ -32,10 +32,14 @@ impl ValidateError {
 ///
 /// # Errors
 /// The first thing wrong with it.
-pub fn validate(found: &Found, environment: &Environment) -> Result<Settings, ValidateError> {
+pub fn validate(
+    found: &Found,
+    environment: &Environment,
+    platform: Platform,
+) -> Result<Settings, ValidateError> {
     if found.name != METALLB_NAME {
         return Err(ValidateError::Name);
     }
     let spec = read_spec(found.spec.clone()).map_err(ValidateError::Form)?;
-    Ok(Settings::parse(&spec, environment, Platform::Kubernetes)?)
+    Ok(Settings::parse(&spec, environment, platform)?)
 }

@@ -15,14 +15,26 @@ use kube::runtime::watcher::Config;
 use kube::{Api, Client, Resource};
 use metallb_api::MetalLB;
 use metallb_cluster::{Store, Watches};
-use metallb_render::OWNED_BY;
+use metallb_render::{Monitors, OWNED_BY, Platform, PodMonitor, SecurityContextConstraints, ServiceMonitor};
 
 /// Label of everything the operator keeps in its namespace but NetworkPolicies.
 const OPERANDS: &str = "app=metallb";
 
+/// What is followed.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// Where the resource is.
+    pub namespace: &'a str,
+    /// Which kinds there are.
+    pub platform: Platform,
+    /// Which monitors are kept.
+    pub monitors: Monitors,
+}
+
 /// Follows everything; also the resources themselves, to know when they have been seen.
 #[must_use]
-pub fn follow(client: &Client, namespace: &str) -> (Watches, Store<PartialObjectMeta<MetalLB>>) {
+pub fn follow(client: &Client, scope: &Scope<'_>) -> (Watches, Store<PartialObjectMeta<MetalLB>>) {
+    let namespace = scope.namespace;
     let mut watches = Watches::default();
     let all = Config::default();
     let operands = Config::default().labels(OPERANDS);
@@ -35,7 +47,8 @@ pub fn follow(client: &Client, namespace: &str) -> (Watches, Store<PartialObject
     inside.add::<ServiceAccount>(&operands, "serviceaccounts");
     inside.add::<ConfigMap>(&operands, "configmaps");
     inside.add::<Secret>(&operands, "secrets");
-    inside.add::<Service>(&operands, "services");
+    // The controller's Service for ServiceMonitors bears no such label.
+    inside.add::<Service>(&all, "services");
     inside.add::<Role>(&operands, "roles");
     inside.add::<RoleBinding>(&operands, "rolebindings");
     inside.add::<NetworkPolicy>(&all, "networkpolicies");
@@ -47,7 +60,26 @@ pub fn follow(client: &Client, namespace: &str) -> (Watches, Store<PartialObject
         &ours,
         "validatingwebhookconfigurations",
     );
+    follow_untyped(client, &mut watches, scope);
     (watches, resources)
+}
+
+/// Kinds without a Rust type here, which a cluster may not have.
+fn follow_untyped(client: &Client, watches: &mut Watches, scope: &Scope<'_>) {
+    let operands = Config::default().labels(OPERANDS);
+    let mut inside = Inside { client, namespace: scope.namespace, watches };
+    match scope.monitors {
+        Monitors::None => {}
+        Monitors::Services => {
+            inside.add::<ServiceMonitor>(&operands, "servicemonitors.monitoring.coreos.com");
+        }
+        Monitors::Pods => inside.add::<PodMonitor>(&operands, "podmonitors.monitoring.coreos.com"),
+    }
+    if scope.platform == Platform::OpenShift {
+        let ours = Config::default().labels(&format!("{OWNED_BY}={}", scope.namespace));
+        let what = "securitycontextconstraints.security.openshift.io";
+        add_outside::<SecurityContextConstraints>(watches, client, &ours, what);
+    }
 }
 
 /// What is followed in our namespace.

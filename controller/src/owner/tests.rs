@@ -49,7 +49,7 @@ fn is_assigned(server: &ApiServer, name: &str) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_leader_whose_office_was_in_doubt_for_a_moment_looks_at_what_came_meanwhile() {
     let server = server("192.0.2.0/24");
-    let (tenure, leadership) = Leadership::until();
+    let (tenure, leadership) = crate::leadership::until();
     let until = |seconds| Tenure::Until(Instant::now() + Duration::from_secs(seconds), 1);
     tenure.send_replace(until(600));
     let (shutdown, task) = start(&server, leadership);

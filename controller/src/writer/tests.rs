@@ -35,7 +35,7 @@ async fn write(server: &ApiServer) -> Write {
 async fn a_write_is_not_sent_when_the_office_ended_after_it_was_begun_and_is_when_it_goes_on() {
     let server = ApiServer::default();
     let write = write(&server).await;
-    let (tenure, leadership) = Leadership::until();
+    let (tenure, leadership) = crate::leadership::until();
     let until = |seconds| Tenure::Until(Instant::now() + Duration::from_secs(seconds), 1);
     tenure.send_replace(until(10));
     let mut writer = Writer::new(server.client("default"), leadership, 1);

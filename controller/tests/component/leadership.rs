@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use metallb_controller::{Campaign, Leadership};
+use metallb_controller::{Campaign, Leadership, run_for_office};
 use metallb_telemetry::health::Health;
 use metallb_testkit::{ApiServer, Failure};
 use tokio::time::Instant;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 const LEASE: &str = "metallb-controller";
 
 fn run(server: &ApiServer, pod: &str, health: &Health) -> Campaign {
-    Campaign::start(server.client("metallb-system"), "metallb-system", LEASE, pod, health)
+    run_for_office(server.client("metallb-system"), "metallb-system", LEASE, pod, health)
 }
 
 /// Waits until this process leads, and says how long that took.

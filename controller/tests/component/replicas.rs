@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Service;
-use metallb_controller::Campaign;
+use metallb_controller::{Campaign, run_for_office};
 use metallb_telemetry::health::Health;
 use metallb_testkit::{ApiServer, Failure};
 use serde_json::json;
@@ -20,7 +20,7 @@ struct Replica {
 fn start_replica(server: &ApiServer, pod: &str) -> Replica {
     let health = Health::default();
     let client = server.client("metallb-system");
-    let campaign = Campaign::start(client, "metallb-system", "metallb-controller", pod, &health);
+    let campaign = run_for_office(client, "metallb-system", "metallb-controller", pod, &health);
     let leadership = campaign.leadership();
     Replica { running: start_with(server, leadership, health, ""), campaign }
 }

@@ -82,6 +82,19 @@ impl ApiServer {
         self.must(&request);
     }
 
+    /// Puts an object there as [`ApiServer::put`] does, by this field manager.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub fn put_as<K>(&self, manager: &str, object: &K)
+    where
+        K: kube::Resource<DynamicType = ()> + Serialize,
+    {
+        let mut request = Request::about::<K>(Verb::Put, object.meta()).with(object);
+        request.manager = Some(manager.to_owned());
+        self.must(&request);
+    }
+
     /// Changes an object as somebody else would: a merge patch by the field manager `kubectl-edit`.
     ///
     /// # Panics

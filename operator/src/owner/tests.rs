@@ -1,42 +1,54 @@
 use super::*;
 
+fn next(rhythm: &mut Rhythm, disposition: Option<Disposition>) -> Option<Duration> {
+    rhythm.next(&Report { disposition, ..Report::default() })
+}
+
+#[test]
+fn section_2_10_what_does_not_run_yet_is_looked_at_again_after_five_seconds() {
+    let settling = Report { settling: true, ..Report::default() };
+    assert_eq!(Rhythm::default().next(&settling), Some(Duration::from_secs(5)));
+    let failed = Report { disposition: Some(Disposition::Invalid), ..settling };
+    assert_eq!(Rhythm::default().next(&failed), None);
+}
+
 #[test]
 fn a_pass_that_went_well_waits_for_a_change() {
-    assert_eq!(Rhythm::default().next(None), None);
+    assert_eq!(next(&mut Rhythm::default(), None), None);
 }
 
 #[test]
 fn what_needs_an_edit_waits_for_it() {
     let mut rhythm = Rhythm::default();
-    assert_eq!(rhythm.next(Some(Disposition::Invalid)), None);
-    assert_eq!(rhythm.next(Some(Disposition::Bug)), None);
+    assert_eq!(next(&mut rhythm, Some(Disposition::Invalid)), None);
+    assert_eq!(next(&mut rhythm, Some(Disposition::Bug)), None);
 }
 
 #[test]
 fn what_may_pass_is_tried_ever_more_slowly_until_it_went_well() {
     let mut rhythm = Rhythm::default();
-    let pauses: Vec<_> = (0..3).filter_map(|_| rhythm.next(Some(Disposition::Transient))).collect();
+    let pauses: Vec<_> = (0..3).filter_map(|_| next(&mut rhythm, Some(Disposition::Transient))).collect();
     assert!(pauses.is_sorted() && pauses.first() < pauses.last(), "{pauses:?}");
-    rhythm.next(None);
-    assert_eq!(rhythm.next(Some(Disposition::Transient)), pauses.first().copied());
+    next(&mut rhythm, None);
+    assert_eq!(next(&mut rhythm, Some(Disposition::Transient)), pauses.first().copied());
 }
 
 #[test]
 fn a_conflict_is_tried_again_at_once_but_not_for_ever() {
     let mut rhythm = Rhythm::default();
     for _ in 0..CONFLICTS {
-        assert_eq!(rhythm.next(Some(Disposition::Conflict)), Some(Duration::ZERO));
+        assert_eq!(next(&mut rhythm, Some(Disposition::Conflict)), Some(Duration::ZERO));
     }
-    assert_eq!(rhythm.next(Some(Disposition::Conflict)), Some(FIRST_PAUSE));
+    assert_eq!(next(&mut rhythm, Some(Disposition::Conflict)), Some(FIRST_PAUSE));
 }
 
 #[test]
 fn what_was_refused_is_tried_again_now_and_then() {
     let mut rhythm = Rhythm::default();
-    let pauses: Vec<_> = (0..6).filter_map(|_| rhythm.next(Some(Disposition::Refused))).collect();
+    let pauses: Vec<_> = (0..6).filter_map(|_| next(&mut rhythm, Some(Disposition::Refused))).collect();
     assert_eq!(pauses, [5, 10, 20, 40, 60, 60].map(Duration::from_secs));
-    rhythm.next(None);
-    assert_eq!(rhythm.next(Some(Disposition::Refused)), Some(FIRST_PAUSE));
+    next(&mut rhythm, None);
+    assert_eq!(next(&mut rhythm, Some(Disposition::Refused)), Some(FIRST_PAUSE));
 }
 
 #[tokio::test(start_paused = true)]

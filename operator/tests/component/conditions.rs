@@ -1,7 +1,8 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{Event, Pod};
 use serde_json::json;
 
-use crate::scenario::{NAMESPACE, Scenario};
+use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
 
 #[tokio::test]
 async fn a_new_resource_progresses_until_its_workloads_run() {
@@ -11,7 +12,7 @@ async fn a_new_resource_progresses_until_its_workloads_run() {
     assert_eq!(scenario.told("metallb"), expected);
     scenario.run_workloads();
     scenario.pass().await;
-    assert_eq!(scenario.told("metallb"), ["Available Available: ", "Upgradeable Upgradeable: "]);
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
 }
 
 #[tokio::test]
@@ -24,7 +25,7 @@ async fn a_speaker_that_fails_later_is_told_at_once() {
     assert_eq!(scenario.told("metallb"), expected);
     scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &json!({"numberReady": 3}));
     scenario.pass().await;
-    assert_eq!(scenario.told("metallb"), ["Available Available: ", "Upgradeable Upgradeable: "]);
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
 }
 
 #[tokio::test]
@@ -53,7 +54,7 @@ async fn a_refused_spec_degrades_and_leaves_running_what_runs() {
     assert_eq!(scenario.speaker(), before);
     scenario.put("metallb", &json!({}));
     scenario.pass().await;
-    assert_eq!(scenario.told("metallb"), ["Available Available: ", "Upgradeable Upgradeable: "]);
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
 }
 
 #[tokio::test]
@@ -81,7 +82,7 @@ async fn a_wrong_name_is_told_on_that_resource_and_the_right_one_works() {
             format!("Degraded IncorrectMetalLBResourceName: Incorrect MetalLB resource name: {name}");
         assert_eq!(scenario.told(name), [expected]);
     }
-    assert_eq!(scenario.told("metallb"), ["Available Available: ", "Upgradeable Upgradeable: "]);
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
     let expected =
         ["a-third", "other"].map(|name| format!("merge-patch metallbs/status metallb-system/{name}"));
     assert_eq!(scenario.writes(), expected);
@@ -104,4 +105,46 @@ async fn a_transition_time_moves_only_on_a_transition() {
     let told = serde_json::to_value(scenario.resource("metallb").status).unwrap();
     let kept = |index: usize| told["conditions"][index]["lastTransitionTime"] == long_ago;
     assert_eq!([kept(0), kept(1), kept(2), kept(3)], [false, false, false, true], "Degraded stays False");
+}
+
+#[tokio::test]
+async fn a_rollout_tells_how_far_it_is_and_what_keeps_a_pod() {
+    let scenario = Scenario::settled().await;
+    let status = json!({"updatedNumberScheduled": 2, "numberReady": 2});
+    scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &status);
+    let waiting = json!({"reason": "ImagePullBackOff", "message": "Back-off pulling image \"x\""});
+    let pod = json!({
+        "metadata": {"name": "speaker-x", "namespace": NAMESPACE, "labels": {"app": "metallb", "component": "speaker"}},
+        "spec": {"nodeName": "n1", "containers": []},
+        "status": {"containerStatuses": [{"name": "speaker", "ready": false, "restartCount": 0, "image": "x",
+            "imageID": "", "state": {"waiting": waiting}}]},
+    });
+    scenario.server.put::<Pod>(&serde_json::from_value(pod).unwrap());
+    let report = scenario.pass().await;
+    assert!(report.settling && report.problems.is_empty());
+    let expected = "Progressing Progressing: MetalLB speaker daemonset not ready: 2 of 3 speakers updated: \
+                    pod speaker-x on node n1: ImagePullBackOff: Back-off pulling image \"x\"";
+    assert_eq!(scenario.told("metallb"), [expected]);
+}
+
+#[tokio::test]
+async fn what_refuses_the_speakers_pods_is_told_from_the_events() {
+    let scenario = Scenario::settled().await;
+    scenario.server.set_status::<DaemonSet>(
+        Some(NAMESPACE),
+        "speaker",
+        &json!({"currentNumberScheduled": 0}),
+    );
+    for (name, minute, message) in [("old", 1, "exceeded quota: old"), ("new", 2, "exceeded quota: pods=0")] {
+        let event = json!({
+            "metadata": {"name": name, "namespace": NAMESPACE}, "reason": "FailedCreate", "message": message,
+            "involvedObject": {"kind": "DaemonSet", "name": "speaker"},
+            "lastTimestamp": format!("2026-01-01T00:0{minute}:00Z"),
+        });
+        scenario.server.put::<Event>(&serde_json::from_value(event).unwrap());
+    }
+    scenario.pass().await;
+    let expected = "Progressing Progressing: MetalLB speaker daemonset not ready: 0 of 3 speakers scheduled: \
+                    exceeded quota: pods=0";
+    assert_eq!(scenario.told("metallb"), [expected]);
 }

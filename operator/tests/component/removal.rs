@@ -54,8 +54,8 @@ async fn a_wrongly_named_resource_alone_does_not_keep_leftovers() {
 async fn one_leftover_that_resists_does_not_keep_the_others() {
     let scenario = Scenario::settled().await;
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
-    // Four come first: the lists of the resources, the webhooks and the bindings, and the webhooks' end.
-    scenario.server.fail_nth(4, Failure::Status(500));
+    // Five come first: the lists of the resources, the webhooks, the bindings and the roles, and the webhooks' end.
+    scenario.server.fail_nth(5, Failure::Status(500));
     let report = scenario.pass().await;
     assert_eq!(report.disposition, Some(Disposition::Transient));
     assert_eq!(scenario.server.objects(), ["ClusterRoleBinding kube-rbac-proxy"]);

@@ -3,12 +3,18 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use metallb_api::MetalLB;
 use metallb_cluster::EventSink;
-use metallb_operator::operator::{Operator, Report};
-use metallb_render::Environment;
+use metallb_operator::operator::{Fresh, Operator, Report};
+use metallb_render::{Environment, Platform};
 use metallb_testkit::{ApiServer, Request};
 use serde_json::{Value, json};
 
 pub(crate) const NAMESPACE: &str = "metallb-system";
+
+/// What a resource with an empty spec is told once all runs.
+pub(crate) const AVAILABLE: [&str; 2] = [
+    "Available Available: bgpBackend frr is served by the engine in the speakers, no FRR runs; BGP is not spoken yet",
+    "Upgradeable Upgradeable: ",
+];
 
 pub(crate) struct Scenario {
     pub(crate) server: ApiServer,
@@ -24,7 +30,10 @@ impl Scenario {
         server.default_fields(fill_in);
         let operator = Operator {
             client: server.client(NAMESPACE),
-            environment: environment(),
+            environment: environment(&[]),
+            platform: Platform::Kubernetes,
+            fresh: Fresh::default(),
+            registers: false,
             events: EventSink::new(events.client(NAMESPACE), "metallb-operator", ""),
         };
         Self { server, events, operator }
@@ -40,11 +49,22 @@ impl Scenario {
     /// A cluster where everything runs and is told so.
     pub(crate) async fn settled() -> Self {
         let scenario = Self::with_resource();
-        scenario.pass().await;
-        scenario.run_workloads();
-        scenario.pass().await;
-        scenario.server.take_requests();
+        scenario.settle().await;
         scenario
+    }
+
+    /// The operator does its work and everything comes up.
+    pub(crate) async fn settle(&self) {
+        self.pass().await;
+        self.run_workloads();
+        self.pass().await;
+        self.server.take_requests();
+    }
+
+    /// The operator is started anew with these variables.
+    pub(crate) fn restart_with(&mut self, variables: &[(&str, &str)]) {
+        self.operator.environment = environment(variables);
+        self.operator.fresh = Fresh::default();
     }
 
     pub(crate) fn put(&self, name: &str, spec: &Value) {
@@ -61,7 +81,8 @@ impl Scenario {
 
     pub(crate) async fn passes_until_settled(&self) -> usize {
         for passes in 1..10 {
-            if self.pass().await == Report::default() {
+            let Report { changes, problems, disposition, settling: _ } = self.pass().await;
+            if changes.is_empty() && problems.is_empty() && disposition.is_none() {
                 return passes;
             }
         }
@@ -115,13 +136,15 @@ impl Scenario {
     }
 }
 
-pub(crate) fn environment() -> Environment {
-    let variables = [
+pub(crate) fn environment(extra: &[(&str, &str)]) -> Environment {
+    let mandatory = [
         ("OPERATOR_NAMESPACE", NAMESPACE),
         ("CONTROLLER_IMAGE", "example/controller:1"),
         ("SPEAKER_IMAGE", "example/speaker:1"),
     ];
-    Environment::parse(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()).unwrap()
+    let variables =
+        mandatory.iter().chain(extra).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Environment::parse(&variables.collect()).unwrap()
 }
 
 /// A few of the fields a real server fills in.

@@ -8,11 +8,14 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use kube::Client;
 use kube::client::Body;
 use metallb_api::MetalLB;
+use metallb_cluster::Leadership;
+use metallb_operator::operator::Operator;
 use metallb_operator::owner::{Owner, STUCK};
-use metallb_operator::watches::follow;
+use metallb_operator::watches::{Scope, follow};
 use metallb_telemetry::health::Health;
 use metallb_testkit::{ApiServer, Failure};
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::scenario::{NAMESPACE, Scenario, lines};
@@ -22,11 +25,22 @@ fn start(scenario: &Scenario, health: &Health) -> JoinHandle<()> {
 }
 
 fn start_with(scenario: &Scenario, health: &Health, longest_silence: Duration) -> JoinHandle<()> {
+    start_as(Leadership::always().leader(), scenario, health, longest_silence)
+}
+
+fn start_as(
+    leader: watch::Receiver<bool>,
+    scenario: &Scenario,
+    health: &Health,
+    longest_silence: Duration,
+) -> JoinHandle<()> {
     let operator = scenario.operator.clone();
-    let (watches, resources) = follow(&operator.client, NAMESPACE);
+    let Operator { platform, environment, .. } = &operator;
+    let scope = Scope { namespace: NAMESPACE, platform: *platform, monitors: environment.monitors };
+    let (watches, resources) = follow(&operator.client, &scope);
     let ready = health.ready_when("MetalLB resources");
     let alive = health.alive_within("operator loop", longest_silence);
-    tokio::spawn(Owner { operator, watches, resources, ready, alive }.run())
+    tokio::spawn(Owner { operator, watches, resources, ready, alive, leader }.run())
 }
 
 /// Time is virtual in these tests: waiting costs nothing and ends when nothing more is going on.
@@ -211,5 +225,25 @@ async fn an_idle_operator_shows_that_it_is_alive() {
     assert!(health.healthz().text.starts_with("operator loop: no sign of life"));
     until("alive", || health.healthz().ok).await;
     assert_eq!(lines(&scenario.server.take_requests()), [""; 0], "no pass was needed for that");
+    owner.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_who_leads_works_and_the_others_are_ready_to() {
+    let (scenario, health) = (Scenario::with_resource(), Health::default());
+    let (lead, leader) = watch::channel(false);
+    let owner = start_as(leader, &scenario, &health, STUCK);
+    until("ready without leading", || health.readyz().ok).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(scenario.writes(), [""; 0]);
+    lead.send_replace(true);
+    until("workloads", || scenario.speaker().is_some()).await;
+    lead.send_replace(false);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    scenario.server.take_requests();
+    scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(scenario.writes(), [""; 0], "whose time is over leaves the work to others");
+    assert!(health.readyz().ok);
     owner.abort();
 }

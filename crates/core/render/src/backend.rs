@@ -5,10 +5,11 @@ use metallb_api::MetalLBSpec;
 use crate::environment::Environment;
 use crate::settings::SpecError;
 
-/// What kind of cluster this is; back-end defaults differ.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What kind of cluster this is; back-ends and rendering differ.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Platform {
     /// Any Kubernetes that is not OpenShift.
+    #[default]
     Kubernetes,
     /// OpenShift.
     OpenShift,
@@ -16,79 +17,76 @@ pub enum Platform {
 
 /// The BGP back-end, under the names users know.
 ///
-/// So far the embedded engine serves every name: the speaker learns it by `METALLB_BGP_TYPE`, and nothing else
-/// runs beside it.
-///
-/// That is why the original's rule by platform is lifted, which refuses `frr-k8s-external` outside OpenShift with
-/// `unsupported bgp backend frr-k8s-external`: no frr-k8s is talked to, so that none can be missing. Its namespace is
-/// still asked for, as the webhook asks for it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// The engine in the speakers serves each of them: the speaker learns the name by `METALLB_BGP_TYPE`, and nothing runs
+/// beside it. The names that stand for frr-k8s are refused, since no frr-k8s is run or talked to: whoever asks for it is told so,
+/// instead of waiting for sessions that never come up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Backend {
     /// The speaker itself.
     Native,
-    /// FRR beside the speaker.
+    /// What FRR beside the speaker did.
     Frr,
-    /// frr-k8s, deployed with MetalLB.
-    FrrK8s,
-    /// frr-k8s, deployed by somebody else.
-    FrrK8sExternal {
-        /// Where it reads its configuration.
-        namespace: String,
-        /// Whether password Secrets are passed on by name.
-        secret_passthrough: bool,
-    },
 }
 
+/// Names of the back-ends that are known and not served.
+const FRR_K8S: &str = "frr-k8s";
+const FRR_K8S_EXTERNAL: &str = "frr-k8s-external";
+
 impl Backend {
-    /// What the spec asks for; when it is silent, the default of the platform.
+    /// The rules on the back-end that hold everywhere.
     ///
     /// # Errors
     /// When the name is unknown, or an external frr-k8s has no namespace.
-    pub fn resolve(
-        spec: &MetalLBSpec,
-        environment: &Environment,
-        platform: Platform,
-    ) -> Result<Self, SpecError> {
-        match spec.bgp_backend.as_deref().unwrap_or_default() {
-            "native" => Ok(Self::Native),
-            "frr" => Ok(Self::Frr),
-            "frr-k8s" => Ok(Self::FrrK8s),
-            "frr-k8s-external" => Self::external(spec, environment),
-            "" => Self::of_platform(spec, environment, platform),
+    pub(crate) fn check(spec: &MetalLBSpec, environment: &Environment) -> Result<(), SpecError> {
+        match asked_for(spec) {
+            "" | "native" | "frr" | FRR_K8S => Ok(()),
+            FRR_K8S_EXTERNAL if has_namespace(spec, environment) => Ok(()),
+            FRR_K8S_EXTERNAL => Err(SpecError::ExternalNamespaceMissing),
             _ => Err(SpecError::UnknownBackend),
         }
     }
 
-    fn of_platform(
-        spec: &MetalLBSpec,
-        environment: &Environment,
-        platform: Platform,
-    ) -> Result<Self, SpecError> {
-        match platform {
-            Platform::Kubernetes => Ok(Self::Frr),
-            Platform::OpenShift if environment.frr_k8s_from_cno => Self::external(spec, environment),
-            Platform::OpenShift => Ok(Self::FrrK8s),
+    /// What the spec asks for, once it is checked; when it is silent, the default, which is the same on every platform:
+    /// the original's default on OpenShift is frr-k8s.
+    ///
+    /// # Errors
+    /// When the platform or this release does not serve it.
+    pub(crate) fn resolve(spec: &MetalLBSpec, platform: Platform) -> Result<Self, SpecError> {
+        match (asked_for(spec), platform) {
+            ("native", Platform::OpenShift) => Err(SpecError::NativeOnOpenShift),
+            ("native", Platform::Kubernetes) => Ok(Self::Native),
+            (FRR_K8S, _) => Err(SpecError::UnservedBackend { name: FRR_K8S }),
+            (FRR_K8S_EXTERNAL, _) => Err(SpecError::UnservedBackend { name: FRR_K8S_EXTERNAL }),
+            _ => Ok(Self::Frr),
         }
-    }
-
-    fn external(spec: &MetalLBSpec, environment: &Environment) -> Result<Self, SpecError> {
-        let asked = spec.frrk8s_config.as_ref();
-        let namespace = asked
-            .and_then(|config| config.namespace.clone())
-            .filter(|namespace| !namespace.is_empty())
-            .or_else(|| environment.external_namespace.clone())
-            .ok_or(SpecError::ExternalNamespaceMissing)?;
-        let secret_passthrough = asked.and_then(|config| config.secret_passthrough).unwrap_or_default();
-        Ok(Self::FrrK8sExternal { namespace, secret_passthrough })
     }
 
     /// The value of `METALLB_BGP_TYPE`; absent means native.
     #[must_use]
-    pub fn bgp_type(&self) -> Option<&'static str> {
+    pub fn bgp_type(self) -> Option<&'static str> {
         match self {
             Self::Native => None,
             Self::Frr => Some("frr"),
-            Self::FrrK8s | Self::FrrK8sExternal { .. } => Some("frr-k8s"),
         }
     }
+
+    /// What the user of this back-end should know; empty if nothing.
+    #[must_use]
+    pub fn remark(self) -> &'static str {
+        match self {
+            Self::Native => "",
+            Self::Frr => {
+                "bgpBackend frr is served by the engine in the speakers, no FRR runs; BGP is not spoken yet"
+            }
+        }
+    }
+}
+
+fn asked_for(spec: &MetalLBSpec) -> &str {
+    spec.bgp_backend.as_deref().unwrap_or_default()
+}
+
+fn has_namespace(spec: &MetalLBSpec, environment: &Environment) -> bool {
+    let asked = spec.frrk8s_config.as_ref().and_then(|config| config.namespace.as_deref());
+    asked.is_some_and(|namespace| !namespace.is_empty()) || environment.external_namespace.is_some()
 }

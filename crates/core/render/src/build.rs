@@ -2,15 +2,18 @@
 
 use k8s_openapi::Metadata;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube_core::Resource;
+use kube_core::{ApiResource, Resource};
 use metallb_api::MetalLB;
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::backend::Platform;
 use crate::desired::Desired;
-use crate::environment::Environment;
+use crate::environment::{Environment, Monitors};
+use crate::kinds::{PodMonitor, SecurityContextConstraints, ServiceMonitor};
 use crate::labels::Component;
 use crate::settings::Settings;
-use crate::{config_map, controller, network_policy, rbac, secrets, speaker, webhooks};
+use crate::{config_map, controller, monitors, network_policy, openshift, rbac, secrets, speaker, webhooks};
 
 pub use crate::secrets::MemberlistKey;
 
@@ -61,41 +64,103 @@ pub fn build(
     owner: &Owner,
     key: &MemberlistKey,
 ) -> Result<Vec<Desired>, BuildError> {
-    let namespace = environment.namespace.as_str();
-    let mut objects = Objects { owner: owner.reference(), list: Vec::new() };
-    if environment.network_policies {
-        objects.owned(network_policy::controller(namespace))?;
-    }
-    for component in [Component::Controller, Component::Speaker] {
-        objects.owned(rbac::service_account(component, namespace))?;
-    }
-    objects.owned_once(secrets::memberlist(namespace, key))?;
-    objects.owned(secrets::webhook_certificate(namespace))?;
-    objects.owned(config_map::excluded_interfaces(namespace))?;
-    for grant in rbac::cluster_grants() {
-        let (role, binding) = rbac::cluster_objects(&grant, namespace);
-        objects.unowned(&role)?;
-        objects.unowned(&binding)?;
-    }
-    for grant in rbac::namespace_grants() {
-        let (role, binding) = rbac::namespace_objects(&grant, namespace);
-        objects.owned(role)?;
-        objects.owned(binding)?;
-    }
-    objects.owned(webhooks::service(namespace))?;
+    let mut objects =
+        Objects { owner: owner.reference(), namespace: &environment.namespace, list: Vec::new() };
+    objects.add_foundations(settings, environment, key)?;
+    objects.add_rights(settings.platform, environment.monitors)?;
+    objects.add_services(settings.platform, environment)?;
     objects.owned(controller::deployment(settings, environment))?;
     objects.owned(speaker::daemon_set(settings, environment))?;
-    objects.unowned(&webhooks::configuration(namespace))?;
+    objects.unowned(&webhooks::configuration(&environment.namespace))?;
+    objects.add_monitors(settings.platform, environment.monitors)?;
     Ok(objects.list)
 }
 
+const COMPONENTS: [Component; 2] = [Component::Controller, Component::Speaker];
+
+/// The groups of objects, each in its order.
+impl Objects<'_> {
+    fn add_foundations(
+        &mut self,
+        settings: &Settings,
+        environment: &Environment,
+        key: &MemberlistKey,
+    ) -> Result<(), BuildError> {
+        let namespace = self.namespace;
+        if environment.network_policies {
+            self.owned(network_policy::controller(namespace))?;
+        }
+        for component in COMPONENTS {
+            self.owned(rbac::service_account(component, namespace))?;
+        }
+        self.owned_once(secrets::memberlist(namespace, key))?;
+        self.owned(secrets::webhook_certificate(namespace))?;
+        self.owned(config_map::excluded_interfaces(namespace))?;
+        if settings.platform == Platform::OpenShift {
+            let constraints = openshift::speaker_constraints(namespace);
+            self.untyped::<SecurityContextConstraints>(constraints)?;
+        }
+        Ok(())
+    }
+
+    fn add_rights(&mut self, platform: Platform, monitors: Monitors) -> Result<(), BuildError> {
+        let namespace = self.namespace;
+        if monitors == Monitors::Pods {
+            self.owned(monitors::reader(namespace))?;
+            self.owned(monitors::token(namespace))?;
+        }
+        for grant in rbac::cluster_grants(monitors) {
+            let (role, binding) = rbac::cluster_objects(&grant, namespace);
+            self.unowned(&role)?;
+            self.unowned(&binding)?;
+        }
+        for grant in rbac::namespace_grants(platform) {
+            let (role, binding) = rbac::namespace_objects(&grant, namespace);
+            self.owned(role)?;
+            self.owned(binding)?;
+        }
+        Ok(())
+    }
+
+    /// On OpenShift the Services of the monitors come with the certificates the pods wait for.
+    fn add_services(&mut self, platform: Platform, environment: &Environment) -> Result<(), BuildError> {
+        self.owned(webhooks::service(self.namespace))?;
+        if environment.monitors == Monitors::Services {
+            for component in COMPONENTS {
+                self.owned(monitors::service(component, environment, platform))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Last, since their kinds may be missing.
+    fn add_monitors(&mut self, platform: Platform, monitors: Monitors) -> Result<(), BuildError> {
+        let namespace = self.namespace;
+        for component in COMPONENTS {
+            match monitors {
+                Monitors::None => {}
+                Monitors::Services => {
+                    let monitor = monitors::service_monitor(component, namespace, platform);
+                    self.untyped_owned::<ServiceMonitor>(monitor)?;
+                }
+                Monitors::Pods => {
+                    let monitor = monitors::pod_monitor(component, namespace);
+                    self.untyped_owned::<PodMonitor>(monitor)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Collects objects, naming their owner where Kubernetes allows it.
-struct Objects {
+struct Objects<'a> {
     owner: OwnerReference,
+    namespace: &'a str,
     list: Vec<Desired>,
 }
 
-impl Objects {
+impl Objects<'_> {
     fn owned<K>(&mut self, object: K) -> Result<(), BuildError>
     where
         K: Resource<DynamicType = ()> + Metadata<Ty = ObjectMeta> + Serialize,
@@ -123,13 +188,30 @@ impl Objects {
         Ok(())
     }
 
+    fn untyped<K: Resource<DynamicType = ()>>(&mut self, object: Value) -> Result<(), BuildError> {
+        let resource = ApiResource::erase::<K>(&());
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let kind = resource.kind.clone();
+        let desired = Desired::untyped(resource, object);
+        self.list.push(desired.map_err(|source| BuildError { kind, name, source })?);
+        Ok(())
+    }
+
+    fn untyped_owned<K: Resource<DynamicType = ()>>(&mut self, object: Value) -> Result<(), BuildError> {
+        self.untyped::<K>(object)?;
+        if let Some(desired) = self.list.last_mut() {
+            desired.object.metadata.owner_references = Some(vec![self.owner.clone()]);
+        }
+        Ok(())
+    }
+
     fn with_owner<K: Metadata<Ty = ObjectMeta>>(&self, mut object: K) -> K {
         object.metadata_mut().owner_references = Some(vec![self.owner.clone()]);
         object
     }
 }
 
-fn error<K: Resource<DynamicType = ()>>(object: &K, source: serde_json::Error) -> BuildError {
+pub(crate) fn error<K: Resource<DynamicType = ()>>(object: &K, source: serde_json::Error) -> BuildError {
     let name = object.meta().name.clone().unwrap_or_default();
     BuildError { kind: K::kind(&()).into_owned(), name, source }
 }

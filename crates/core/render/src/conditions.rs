@@ -32,7 +32,10 @@ impl Reason {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum State {
     /// What it asks for runs.
-    Available,
+    Available {
+        /// What is worth knowing all the same; often nothing.
+        message: String,
+    },
     /// What it asks for is applied but does not run yet.
     Progressing {
         /// Its kind.
@@ -87,7 +90,8 @@ impl State {
     /// Reason and message of a condition that is True; `None` when it is False.
     fn tells(&self, type_: &'static str) -> Option<(&'static str, &str)> {
         match (self, type_) {
-            (Self::Available, "Available" | "Upgradeable") => Some((type_, "")),
+            (Self::Available { message }, "Available") => Some((type_, message)),
+            (Self::Available { .. }, "Upgradeable") => Some((type_, "")),
             (Self::Progressing { reason, message }, "Progressing")
             | (Self::Degraded { reason, message }, "Degraded") => Some((reason.as_str(), message)),
             _ => None,

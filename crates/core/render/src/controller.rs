@@ -6,8 +6,10 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::backend::Platform;
 use crate::environment::Environment;
 use crate::labels::Component;
+use crate::openshift;
 use crate::pod;
 use crate::secrets::WEBHOOK_CERT_SECRET;
 use crate::settings::Settings;
@@ -42,14 +44,8 @@ pub(crate) fn deployment(settings: &Settings, environment: &Environment) -> Depl
 }
 
 fn template(settings: &Settings, environment: &Environment) -> PodTemplateSpec {
-    let identity = PodSecurityContext {
-        run_as_non_root: Some(true),
-        run_as_user: Some(NOBODY),
-        fs_group: Some(NOBODY),
-        ..PodSecurityContext::default()
-    };
     let base = PodSpec {
-        security_context: Some(identity),
+        security_context: Some(identity(settings.platform)),
         termination_grace_period_seconds: Some(STOP_SECONDS),
         ..PodSpec::default()
     };
@@ -62,18 +58,33 @@ fn template(settings: &Settings, environment: &Environment) -> PodTemplateSpec {
         }),
         ..Volume::default()
     };
-    let container = container(settings, environment);
-    let parts = pod::Parts { component: Component::Controller, container, volumes: vec![certificate], base };
+    let (mut container, mut volumes) = (container(settings, environment), vec![certificate]);
+    if openshift::has_certificates(settings.platform, environment) {
+        container = openshift::with_certificate(container);
+        volumes.push(openshift::certificate_volume(Component::Controller));
+    }
+    let parts = pod::Parts { component: Component::Controller, container, volumes, base };
     pod::template(parts, &settings.controller)
 }
 
+/// Nobody; on OpenShift somebody its restricted constraints choose, who is nobody in particular either.
+fn identity(platform: Platform) -> PodSecurityContext {
+    let user = (platform == Platform::Kubernetes).then_some(NOBODY);
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: user,
+        fs_group: user,
+        ..PodSecurityContext::default()
+    }
+}
+
 fn container(settings: &Settings, environment: &Environment) -> Container {
-    let mut args = pod::common_args(settings, environment);
-    args.extend(pod::tls_args(&environment.tls));
+    let on_openshift = settings.platform == Platform::OpenShift;
     let container = Container {
         name: Component::Controller.name().to_owned(),
         image: Some(environment.images.controller.clone()),
-        args: Some(args),
+        command: on_openshift.then(|| vec!["/controller".to_owned()]),
+        args: Some(pod::args(settings, environment)),
         env: Some(variables(settings)),
         ports: Some(vec![
             pod::port("metricshttps", environment.ports.metrics.get(), "TCP"),

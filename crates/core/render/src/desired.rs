@@ -2,6 +2,7 @@
 
 use kube_core::{ApiResource, DynamicObject, Resource};
 use serde::Serialize;
+use serde_json::Value;
 
 /// How an object is kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +35,14 @@ impl Desired {
     {
         let object = serde_json::from_value(serde_json::to_value(object)?)?;
         Ok(Self { resource: ApiResource::erase::<K>(&()), object, mode: Mode::Apply })
+    }
+
+    /// An object of a kind without a Rust type here, kept as given.
+    ///
+    /// # Errors
+    /// When it is no object.
+    pub(crate) fn untyped(resource: ApiResource, object: Value) -> Result<Self, serde_json::Error> {
+        Ok(Self { resource, object: serde_json::from_value(object)?, mode: Mode::Apply })
     }
 
     /// An object that is created when missing and never changed.

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{
     Capabilities, Container, EnvVar, HTTPGetAction, Namespace, PodSecurityContext, PodSpec, PodTemplateSpec,
     Probe, ResourceRequirements, SeccompProfile, SecurityContext, ServiceAccount,
 };
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::labels;
+use crate::operator_webhooks;
 use crate::pod;
 
 mod rights;
@@ -58,6 +60,8 @@ pub fn install(install: &Install) -> Result<Vec<Value>, serde_json::Error> {
     objects.extend(install.crds.iter().cloned());
     objects.push(json(&service_account(namespace))?);
     objects.extend(rights::objects(namespace)?);
+    objects.push(json(&operator_webhooks::service(namespace))?);
+    objects.push(json(&disruption_budget(namespace))?);
     objects.push(json(&deployment(install))?);
     Ok(objects)
 }
@@ -89,6 +93,20 @@ fn named(name: &str, namespace: &str) -> ObjectMeta {
 
 fn operator_labels() -> BTreeMap<String, String> {
     labels::map([("control-plane", "controller-manager")])
+}
+
+/// Draining a node waits for the other operator, if there are several; one alone may always go.
+fn disruption_budget(namespace: &str) -> PodDisruptionBudget {
+    let selector = LabelSelector { match_labels: Some(operator_labels()), ..LabelSelector::default() };
+    PodDisruptionBudget {
+        metadata: named(NAME, namespace),
+        spec: Some(PodDisruptionBudgetSpec {
+            max_unavailable: Some(IntOrString::Int(1)),
+            selector: Some(selector),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        status: None,
+    }
 }
 
 fn deployment(install: &Install) -> Deployment {
@@ -130,7 +148,9 @@ fn container(images: &InstallImages) -> Container {
         command: Some(vec!["/manager".to_owned()]),
         args: Some(vec!["--enable-leader-election".to_owned()]),
         env: Some(variables(images)),
-        readiness_probe: Some(readiness()),
+        ports: Some(vec![pod::port("webhook-server", operator_webhooks::PORT, "TCP")]),
+        readiness_probe: Some(probe("/readyz", 1, 2)),
+        liveness_probe: Some(probe("/healthz", 10, 10)),
         resources: Some(ResourceRequirements {
             requests: Some(
                 [("cpu", "50m"), ("memory", "20Mi")]
@@ -158,16 +178,16 @@ fn variables(images: &InstallImages) -> Vec<EnvVar> {
     ]
 }
 
-/// Quicker than the original's, which waits 30 s: an installation should be usable as soon as it is.
-fn readiness() -> Probe {
+/// Readiness is asked quicker than the original's, which waits 30 s: an installation should be usable as soon as it is.
+fn probe(path: &str, initial_delay: i32, period: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
-            path: Some("/readyz".to_owned()),
+            path: Some(path.to_owned()),
             port: IntOrString::Int(PROBE_PORT),
             ..HTTPGetAction::default()
         }),
-        initial_delay_seconds: Some(1),
-        period_seconds: Some(2),
+        initial_delay_seconds: Some(initial_delay),
+        period_seconds: Some(period),
         timeout_seconds: Some(1),
         success_threshold: Some(1),
         failure_threshold: Some(3),

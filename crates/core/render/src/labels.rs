@@ -9,6 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 /// An object outside namespaces can't have the resource as its owner: this is how the operator finds its own.
 pub const OWNED_BY: &str = "metallb.io/owned-by";
 
+/// What the original leaves behind when its resource goes, in the way of every write to frr-k8s' configuration.
+pub const FRR_K8S_WEBHOOKS: &str = "frr-k8s-validating-webhook-configuration";
+
 /// A part of MetalLB that runs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Component {
@@ -18,7 +21,7 @@ pub(crate) enum Component {
 
 impl Component {
     /// Its name: of the workload, the service account, and in labels.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Controller => "controller",
             Self::Speaker => "speaker",

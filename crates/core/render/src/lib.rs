@@ -10,9 +10,14 @@ mod controller;
 mod desired;
 mod environment;
 mod install;
+mod kinds;
 mod labels;
+mod monitors;
 mod network_policy;
+mod openshift;
+mod operator_webhooks;
 mod pod;
+mod pods;
 mod rbac;
 mod readiness;
 mod secrets;
@@ -26,6 +31,11 @@ pub use conditions::{Reason, State, conditions};
 pub use desired::{Desired, Mode};
 pub use environment::{Environment, EnvironmentError, Images, Monitors, Ports, Tls};
 pub use install::{Install, InstallImages, install};
-pub use labels::OWNED_BY;
+pub use kinds::{Kind, PodMonitor, SecurityContextConstraints, ServiceMonitor, kinds};
+pub use labels::{FRR_K8S_WEBHOOKS, OWNED_BY};
+pub use operator_webhooks::{
+    OPERATOR_WEBHOOK_CERT_SECRET, OPERATOR_WEBHOOK_CONFIGURATION, OPERATOR_WEBHOOK_PATH, operator_webhooks,
+};
+pub use pods::stuck_pod;
 pub use readiness::{Readiness, readiness};
 pub use settings::{Settings, SpecError, Workload, read_spec};

@@ -21,19 +21,19 @@ pub(crate) const MODE_READABLE: i32 = 0o644;
 /// Read access for the owner alone: 0400.
 pub(crate) const MODE_OWNER_ONLY: i32 = 0o400;
 
-/// Flags both daemons start with.
-pub(crate) fn common_args(settings: &Settings, environment: &Environment) -> Vec<String> {
+/// Flags of both daemons.
+pub(crate) fn args(settings: &Settings, environment: &Environment) -> Vec<String> {
     let mut args = vec![
         format!("--port={}", environment.ports.metrics),
         format!("--health-probe-port={}", environment.ports.probes),
         format!("--log-level={}", settings.log_level.as_str()),
     ];
     args.extend(settings.load_balancer_class.as_ref().map(|class| format!("--lb-class={class}")));
+    args.extend(tls_args(&environment.tls));
     args
 }
 
-/// TLS flags of both daemons, which come last.
-pub(crate) fn tls_args(tls: &Tls) -> impl Iterator<Item = String> {
+fn tls_args(tls: &Tls) -> impl Iterator<Item = String> {
     let Tls { cipher_suites, curve_preferences, min_version } = tls;
     [
         ("--tls-cipher-suites", cipher_suites),

@@ -11,11 +11,18 @@ use k8s_openapi::api::rbac::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use metallb_api::names::WEBHOOK_CONFIGURATION;
 
+use crate::backend::Platform;
+use crate::environment::Monitors;
 use crate::labels::{self, Component, OWNED_BY};
+use crate::monitors::READER;
+use crate::openshift::{SECURITY_GROUP, SPEAKER_CONSTRAINTS};
 use crate::pod::MEMBERLIST_SECRET;
 
 const READ: &[&str] = &["get", "list", "watch"];
 const EVERYTHING: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
+/// The operands' accounts, named after them.
+const CONTROLLER: &str = Component::Controller.name();
+const SPEAKER: &str = Component::Speaker.name();
 const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
 /// The operands' CRDs that carry a webhook's certificate or may come to.
@@ -30,12 +37,14 @@ const CONFIGURATION_CRDS: [&str; 7] = [
 ];
 
 /// A role with the service accounts it is bound to.
+#[derive(Clone, Debug)]
 pub(crate) struct Grant {
     /// Name of the role.
     pub(crate) role: &'static str,
     /// Name of the binding.
     pub(crate) binding: &'static str,
-    pub(crate) to: &'static [Component],
+    /// Names of the accounts.
+    pub(crate) to: &'static [&'static str],
     pub(crate) rules: Vec<PolicyRule>,
 }
 
@@ -59,25 +68,42 @@ fn owned(words: &[&str]) -> Vec<String> {
 }
 
 /// What the operands may do in the whole cluster.
-pub(crate) fn cluster_grants() -> [Grant; 3] {
+pub(crate) fn cluster_grants(monitors: Monitors) -> Vec<Grant> {
+    let mut grants = Vec::from(operand_grants());
+    if monitors == Monitors::Pods {
+        grants.push(Grant {
+            role: READER,
+            binding: READER,
+            to: &[READER],
+            rules: vec![PolicyRule {
+                non_resource_urls: Some(vec!["/metrics".to_owned()]),
+                verbs: vec!["get".to_owned()],
+                ..PolicyRule::default()
+            }],
+        });
+    }
+    grants
+}
+
+fn operand_grants() -> [Grant; 3] {
     [
         Grant {
             role: "metallb-system:controller",
             binding: "metallb-system:controller",
-            to: &[Component::Controller],
+            to: &[CONTROLLER],
             rules: controller_cluster_rules(),
         },
         Grant {
             role: "metallb-system:speaker",
             binding: "metallb-system:speaker",
-            to: &[Component::Speaker],
+            to: &[SPEAKER],
             rules: speaker_cluster_rules(),
         },
         // Metrics are only given to those who may read them: the daemons ask the API server who that is.
         Grant {
             role: "metallb-system:kube-rbac-proxy",
             binding: "kube-rbac-proxy",
-            to: &[Component::Controller, Component::Speaker],
+            to: &[CONTROLLER, SPEAKER],
             rules: vec![
                 rule("authentication.k8s.io", &["tokenreviews"], &["create"]),
                 rule("authorization.k8s.io", &["subjectaccessreviews"], &["create"]),
@@ -87,27 +113,27 @@ pub(crate) fn cluster_grants() -> [Grant; 3] {
 }
 
 /// What the operands may do in their own namespace.
-pub(crate) fn namespace_grants() -> [Grant; 3] {
+pub(crate) fn namespace_grants(platform: Platform) -> [Grant; 3] {
+    // Speakers find each other by their pods; without this right they list them again and again.
+    let mut speaker = vec![rule("", &["pods"], &["watch"])];
+    if platform == Platform::OpenShift {
+        let constraints = "securitycontextconstraints";
+        speaker.push(named_rule(SECURITY_GROUP, constraints, &[SPEAKER_CONSTRAINTS], &["use"]));
+    }
     [
         Grant {
             role: "controller",
             binding: "controller",
-            to: &[Component::Controller],
+            to: &[CONTROLLER],
             rules: controller_namespace_rules(),
         },
         Grant {
             role: "pod-lister",
             binding: "pod-lister",
-            to: &[Component::Controller, Component::Speaker],
+            to: &[CONTROLLER, SPEAKER],
             rules: shared_namespace_rules(),
         },
-        // Speakers find each other by their pods; without this right they list them again and again.
-        Grant {
-            role: "speaker",
-            binding: "speaker",
-            to: &[Component::Speaker],
-            rules: vec![rule("", &["pods"], &["watch"])],
-        },
+        Grant { role: "speaker", binding: "speaker", to: &[SPEAKER], rules: speaker },
     ]
 }
 
@@ -217,7 +243,7 @@ pub(crate) fn subject(name: &str, namespace: &str) -> Subject {
 }
 
 fn subjects(grant: &Grant, namespace: &str) -> Vec<Subject> {
-    grant.to.iter().map(|component| subject(component.name(), namespace)).collect()
+    grant.to.iter().map(|account| subject(account, namespace)).collect()
 }
 
 fn in_namespace(name: &str, namespace: &str) -> ObjectMeta {

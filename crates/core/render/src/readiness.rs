@@ -30,8 +30,8 @@ fn shortcoming_of_speaker(speaker: Option<&DaemonSet>) -> Option<String> {
     let wanted = status.desired_number_scheduled;
     let counts = [
         (status.current_number_scheduled, "scheduled"),
-        (status.number_ready, "ready"),
         (status.updated_number_scheduled.unwrap_or_default(), "updated"),
+        (status.number_ready, "ready"),
     ];
     let (count, what) = counts.into_iter().find(|&(count, _)| count != wanted)?;
     Some(format!("MetalLB speaker daemonset not ready: {count} of {wanted} speakers {what}"))
@@ -47,8 +47,8 @@ fn shortcoming_of_controller(controller: Option<&Deployment>) -> Option<String> 
     }
     let wanted = controller.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let counts = [
-        (status.ready_replicas.unwrap_or_default(), "ready"),
         (status.updated_replicas.unwrap_or_default(), "updated"),
+        (status.ready_replicas.unwrap_or_default(), "ready"),
     ];
     let (count, what) = counts.into_iter().find(|&(count, _)| count != wanted)?;
     let causes = causes(status.conditions.as_deref().unwrap_or_default());

@@ -20,6 +20,8 @@ mod tests;
 /// A spec that makes sense, with its defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
+    /// What it runs on.
+    pub platform: Platform,
     /// Which BGP back-end serves.
     pub backend: Backend,
     /// What the daemons log.
@@ -80,6 +82,17 @@ pub enum SpecError {
         /// The entry as written.
         entry: String,
     },
+    /// The original's rule for OpenShift.
+    #[error("native mode is not supported on openshift: leave bgpBackend out")]
+    NativeOnOpenShift,
+    /// frr-k8s is not there yet.
+    #[error(
+        "unsupported bgp backend {name}: this release neither runs nor configures frr-k8s; leave bgpBackend out, or use native or frr"
+    )]
+    UnservedBackend {
+        /// The name asked for.
+        name: &'static str,
+    },
 }
 
 /// Reads a spec as it is stored. The schema lets amounts of resources be numbers, the types want them as texts.
@@ -121,10 +134,11 @@ impl Settings {
         check_tolerations("Speaker", &speaker_tolerations)?;
         check_affinity("Speaker", spec.speaker_config.as_ref())?;
         check_affinity("Controller", spec.controller_config.as_ref())?;
-        let backend = Backend::resolve(spec, environment, platform)?;
+        Backend::check(spec, environment)?;
         check_always_block(spec)?;
         Ok(Self {
-            backend,
+            platform,
+            backend: Backend::resolve(spec, platform)?,
             log_level: spec.log_level.unwrap_or_default(),
             load_balancer_class: spec.load_balancer_class.clone().filter(|class| !class.is_empty()),
             controller: Workload {

@@ -10,10 +10,11 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::backend::Backend;
+use crate::backend::Platform;
 use crate::config_map::EXCLUDED_INTERFACES;
 use crate::environment::Environment;
 use crate::labels::Component;
+use crate::openshift;
 use crate::pod;
 use crate::settings::Settings;
 
@@ -51,13 +52,18 @@ fn template(settings: &Settings, environment: &Environment) -> PodTemplateSpec {
         tolerations: Some(["master", "control-plane"].map(tolerates_role).into()),
         ..PodSpec::default()
     };
-    let parts = pod::Parts {
-        component: Component::Speaker,
-        container: container(settings, environment),
-        volumes: volumes(),
-        base,
-    };
-    pod::template(parts, &settings.speaker)
+    let (mut container, mut volumes) = (container(settings, environment), volumes());
+    if openshift::has_certificates(settings.platform, environment) {
+        container = openshift::with_certificate(container);
+        volumes.insert(0, openshift::certificate_volume(Component::Speaker));
+    }
+    let parts = pod::Parts { component: Component::Speaker, container, volumes, base };
+    let mut template = pod::template(parts, &settings.speaker);
+    if let (Platform::OpenShift, Some(metadata)) = (settings.platform, &mut template.metadata) {
+        let constraints = openshift::SPEAKER_CONSTRAINTS.to_owned();
+        metadata.annotations.get_or_insert_default().insert(openshift::REQUIRED.to_owned(), constraints);
+    }
+    template
 }
 
 /// Control-plane nodes carry traffic too.
@@ -76,7 +82,7 @@ fn container(settings: &Settings, environment: &Environment) -> Container {
         name: Component::Speaker.name().to_owned(),
         image: Some(environment.images.speaker.clone()),
         command: Some(vec!["/speaker".to_owned()]),
-        args: Some(args(settings, environment)),
+        args: Some(pod::args(settings, environment)),
         env: Some(variables(settings, environment)),
         ports: Some(vec![
             pod::port("metricshttps", ports.metrics.get(), "TCP"),
@@ -89,19 +95,6 @@ fn container(settings: &Settings, environment: &Environment) -> Container {
         ..Container::default()
     };
     pod::with_probes(container, ports.probes.get(), Some("127.0.0.1"))
-}
-
-fn args(settings: &Settings, environment: &Environment) -> Vec<String> {
-    let mut args = pod::common_args(settings, environment);
-    match &settings.backend {
-        Backend::FrrK8sExternal { namespace, secret_passthrough } => {
-            args.push(format!("--frrk8s-namespace={namespace}"));
-            args.extend(secret_passthrough.then(|| "--frrk8s-secret-passthrough".to_owned()));
-        }
-        Backend::Native | Backend::Frr | Backend::FrrK8s => {}
-    }
-    args.extend(pod::tls_args(&environment.tls));
-    args
 }
 
 fn variables(settings: &Settings, environment: &Environment) -> Vec<EnvVar> {

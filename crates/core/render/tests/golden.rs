@@ -19,9 +19,13 @@ fn environment(extra: &[(&str, &str)]) -> Environment {
 }
 
 fn render(spec: Value, extra: &[(&str, &str)]) -> Vec<Value> {
+    render_on(Platform::Kubernetes, spec, extra)
+}
+
+fn render_on(platform: Platform, spec: Value, extra: &[(&str, &str)]) -> Vec<Value> {
     let environment = environment(extra);
     let spec = serde_json::from_value(spec).unwrap();
-    let settings = Settings::parse(&spec, &environment, Platform::Kubernetes).unwrap();
+    let settings = Settings::parse(&spec, &environment, platform).unwrap();
     let owner = Owner { name: "metallb".to_owned(), uid: "11111111-2222-3333-4444-555555555555".to_owned() };
     let objects = build(&settings, &environment, &owner, &MemberlistKey::new([7; 16])).unwrap();
     objects.iter().map(|Desired { object, .. }| serde_json::to_value(object).unwrap()).collect()
@@ -66,11 +70,40 @@ fn the_native_back_end_renders_as_recorded() {
     assert_golden("native", &workloads(render(json!({"bgpBackend": "native"}), &[])));
 }
 
+/// What is rendered, without what is also rendered for an empty spec off OpenShift.
+fn beyond_default(objects: Vec<Value>) -> Vec<Value> {
+    let default = render(json!({}), &[]);
+    objects.into_iter().filter(|object| !default.contains(object)).collect()
+}
+
 #[test]
-fn the_external_back_end_renders_as_recorded() {
-    let spec = json!({"bgpBackend": "frr-k8s-external", "frrk8sConfig": {"secretPassthrough": true}});
-    let objects = render(spec, &[("FRRK8S_EXTERNAL_NAMESPACE", "frr-k8s-system")]);
-    assert_golden("frr-k8s-external", &workloads(objects));
+fn openshift_renders_as_recorded() {
+    assert_golden("openshift", &beyond_default(render_on(Platform::OpenShift, json!({}), &[])));
+}
+
+#[test]
+fn openshift_with_service_monitors_renders_as_recorded() {
+    let objects = render_on(Platform::OpenShift, json!({}), &[("DEPLOY_SERVICEMONITORS", "true")]);
+    assert_golden("openshift-service-monitors", &beyond_default(objects));
+}
+
+#[test]
+fn openshift_keeps_the_annotations_of_the_user() {
+    let spec = json!({"speakerConfig": {"annotations": {"mine": "x"}}});
+    let objects = workloads(render_on(Platform::OpenShift, spec, &[]));
+    let annotations = &objects[1]["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(*annotations, json!({"mine": "x", "openshift.io/required-scc": "metallb-speaker"}));
+}
+
+#[test]
+fn service_monitors_render_as_recorded() {
+    let objects = render(json!({}), &[("DEPLOY_SERVICEMONITORS", "true")]);
+    assert_golden("service-monitors", &beyond_default(objects));
+}
+
+#[test]
+fn pod_monitors_render_as_recorded() {
+    assert_golden("pod-monitors", &beyond_default(render(json!({}), &[("DEPLOY_PODMONITORS", "true")])));
 }
 
 #[test]
@@ -88,7 +121,7 @@ fn every_field_of_the_spec_renders_as_recorded() {
     };
     let spec = json!({
         "image": "ignored",
-        "bgpBackend": "frr-k8s",
+        "bgpBackend": "native",
         "logLevel": "debug",
         "loadBalancerClass": "example.com/lb",
         "nodeSelector": {"speaker": "yes"},

@@ -1,12 +1,16 @@
 //! Keeping an object as it should be: server-side apply, and only when something differs.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Client, Error};
+use serde_json::json;
 
 mod difference;
+mod inherit;
 mod quantity;
 
 pub use difference::{Difference, difference};
+pub use inherit::{Predecessor, inherited};
 
 /// What keeping an object took.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,6 +21,17 @@ pub enum Outcome {
     Created,
     /// It differed, here first.
     Changed(Difference),
+    /// Somebody else had made it.
+    TakenOver,
+}
+
+/// Who keeps objects, and who may have made them before.
+#[derive(Clone, Copy, Debug)]
+pub struct Keeper {
+    /// Our field manager.
+    pub manager: &'static str,
+    /// Whose objects are taken over.
+    pub predecessors: &'static [Predecessor],
 }
 
 /// An object that is now as it should be.
@@ -34,10 +49,10 @@ pub fn is_current(live: &DynamicObject, desired: &DynamicObject, manager: &str) 
     difference(live, desired, manager).is_none()
 }
 
-/// Makes the object as `desired` says, as the field manager `manager`, over the objections of other managers.
+/// Makes the object as `desired` says, over the objections of other managers.
 ///
-/// Fields that `desired` does not name are left to others; fields that `manager` applied before and `desired` no
-/// longer names are removed. Writes nothing when nothing differs.
+/// Fields that `desired` does not name are left to others; fields that we or a predecessor applied before and `desired`
+/// does not name are removed. Writes nothing when nothing differs.
 ///
 /// # Errors
 /// Whatever the API server answers.
@@ -45,18 +60,41 @@ pub async fn apply(
     client: &Client,
     resource: &ApiResource,
     desired: &DynamicObject,
-    manager: &str,
+    keeper: &Keeper,
 ) -> Result<Kept, Error> {
     let (api, name) = locate(client, resource, desired);
+    let Keeper { manager, predecessors } = keeper;
     let outcome = match api.get_opt(name).await? {
         None => Outcome::Created,
-        Some(live) => match difference(&live, desired, manager) {
-            None => return Ok(Kept { live, outcome: Outcome::Unchanged }),
-            Some(difference) => Outcome::Changed(difference),
+        Some(live) => match (inherited(&live, manager, predecessors), difference(&live, desired, manager)) {
+            (Some(fields), _) => {
+                inherit(&api, &live, &fields, manager).await?;
+                Outcome::TakenOver
+            }
+            (None, Some(difference)) => Outcome::Changed(difference),
+            (None, None) => return Ok(Kept { live, outcome: Outcome::Unchanged }),
         },
     };
     let live = api.patch(name, &PatchParams::apply(manager).force(), &Patch::Apply(desired)).await?;
     Ok(Kept { live, outcome })
+}
+
+/// Writes who owns what, and nothing else; a conflict when the object has changed meanwhile.
+async fn inherit(
+    api: &Api<DynamicObject>,
+    live: &DynamicObject,
+    fields: &[ManagedFieldsEntry],
+    manager: &str,
+) -> Result<(), Error> {
+    let version = live.metadata.resource_version.as_deref();
+    let patch = json!([
+        {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+    ]);
+    let patch: json_patch::Patch = serde_json::from_value(patch).map_err(Error::SerdeError)?;
+    let name = live.metadata.name.as_deref().unwrap_or_default();
+    api.patch(name, &PatchParams::apply(manager), &Patch::Json::<()>(patch)).await?;
+    Ok(())
 }
 
 /// Creates the object when it is missing, and leaves it alone when it is there.

@@ -4,6 +4,7 @@
 
 mod apply;
 mod authorize;
+mod campaign;
 mod client;
 mod configuration;
 mod events;
@@ -15,6 +16,7 @@ mod watches;
 
 pub use apply::*;
 pub use authorize::{Access, may_get};
+pub use campaign::{Campaign, Leadership, Office, Tenure, Term};
 pub use client::{ConnectError, connect};
 pub use configuration::{Component, ConfigurationReporter};
 pub use events::{Event, EventSink, EventType};

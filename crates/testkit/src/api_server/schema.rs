@@ -16,7 +16,11 @@ pub(super) enum List {
 /// What kind of list the field `name` holds, given its elements.
 pub(super) fn list(name: &str, items: &[Value]) -> List {
     match name {
-        "containers" | "initContainers" | "env" | "volumes" => List::Keyed(&["name"]),
+        "containers" | "initContainers" | "env" | "volumes" | "webhooks"
+            if items.iter().all(Value::is_object) =>
+        {
+            List::Keyed(&["name"])
+        }
         "volumeMounts" => List::Keyed(&["mountPath"]),
         "ownerReferences" => List::Keyed(&["uid"]),
         "conditions" if items.iter().any(|item| item.get("type").is_some()) => List::Keyed(&["type"]),

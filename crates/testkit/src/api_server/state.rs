@@ -337,7 +337,8 @@ fn changed(live: &Value, request: &Request) -> Result<Value, Refusal> {
     if request.subresource.as_deref() == Some("status") {
         return Ok(with_status_of(live, wanted, request));
     }
-    let mut wanted = managers::update(live, wanted, request);
+    let before = managers::as_told(live, &wanted)?;
+    let mut wanted = managers::update(&before, wanted, request);
     without_status(&mut wanted);
     if let Some(status) = live.get("status") {
         wanted["status"] = status.clone();
@@ -359,7 +360,10 @@ fn patched(live: &Value, request: &Request) -> Result<Value, Refusal> {
         Verb::StrategicPatch => super::strategic::merge(&mut object, &request.content),
         _ => json_patch::merge(&mut object, &request.content),
     }
-    object["metadata"]["managedFields"] = live["metadata"]["managedFields"].clone();
+    // Only a JSON patch that names them changes them.
+    if request.verb != Verb::JsonPatch {
+        object["metadata"]["managedFields"] = live["metadata"]["managedFields"].clone();
+    }
     Ok(object)
 }
 

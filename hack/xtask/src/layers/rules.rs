@@ -39,12 +39,12 @@ fn reason(here: Place, there: Place) -> &'static str {
         (_, Place::Testkit) => "the testkit is for tests: a dev-dependency",
         (Place::Core(_), Place::Core(_)) => {
             "core crates depend on earlier ones only, in the order of hack/xtask/src/layers/place.rs, \
-             and the first three on none"
+             and the first four on none"
         }
         (Place::Core(_), Place::Io) => "core does not know its adapters",
         (Place::Core(_), Place::Tool(_)) => "core depends on core only",
         (Place::Io, Place::Core(_) | Place::Io) => {
-            "an adapter knows core/api, core/net and core/certificates only"
+            "an adapter knows core/api, core/net, core/certificates and core/leadership only"
         }
         (Place::Tool("oci"), _) => "hack/oci packs images and knows nothing of the project",
         (Place::Tool("testbed"), _) => {

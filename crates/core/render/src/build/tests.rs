@@ -6,6 +6,10 @@ use crate::backend::Platform;
 use crate::desired::Mode;
 
 fn built(spec: Value, extra: &[(&str, &str)]) -> Vec<Desired> {
+    built_on(Platform::Kubernetes, spec, extra)
+}
+
+fn built_on(platform: Platform, spec: Value, extra: &[(&str, &str)]) -> Vec<Desired> {
     let mandatory = [
         ("OPERATOR_NAMESPACE", "metallb-system"),
         ("CONTROLLER_IMAGE", "example/controller:1"),
@@ -14,7 +18,7 @@ fn built(spec: Value, extra: &[(&str, &str)]) -> Vec<Desired> {
     let variables = mandatory.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
     let environment = Environment::parse(&variables.collect()).unwrap();
     let spec: MetalLBSpec = serde_json::from_value(spec).unwrap();
-    let settings = Settings::parse(&spec, &environment, Platform::Kubernetes).unwrap();
+    let settings = Settings::parse(&spec, &environment, platform).unwrap();
     let owner = Owner { name: "metallb".to_owned(), uid: "the-uid".to_owned() };
     build(&settings, &environment, &owner, &MemberlistKey::new([7; 16])).unwrap()
 }
@@ -63,7 +67,8 @@ fn every_object_in_the_namespace_belongs_to_the_resource() {
         "apiVersion": "metallb.io/v1beta1", "kind": "MetalLB", "name": "metallb", "uid": "the-uid",
         "controller": true, "blockOwnerDeletion": true,
     }]);
-    for object in built(json!({}), &[]) {
+    let all = [&[][..], &[SERVICES], &[PODS]].map(|extra| built_on(Platform::OpenShift, json!({}), extra));
+    for object in all.into_iter().flatten() {
         let metadata = serde_json::to_value(&object.object.metadata).unwrap();
         match object.namespace() {
             Some(_) => assert_eq!(metadata["ownerReferences"], owner, "{object}"),
@@ -90,14 +95,8 @@ fn network_policies_can_be_switched_off() {
 
 #[test]
 fn each_back_end_runs_one_speaker_container_that_knows_its_name() {
-    for (backend, bgp_type) in [
-        ("native", None),
-        ("frr", Some("frr")),
-        ("frr-k8s", Some("frr-k8s")),
-        ("frr-k8s-external", Some("frr-k8s")),
-    ] {
-        let objects =
-            built(json!({"bgpBackend": backend}), &[("FRRK8S_EXTERNAL_NAMESPACE", "frr-k8s-system")]);
+    for (backend, bgp_type) in [("native", None), ("frr", Some("frr"))] {
+        let objects = built(json!({"bgpBackend": backend}), &[]);
         for kind in ["Deployment", "DaemonSet"] {
             let containers = pod_of(&objects, kind)["containers"].as_array().unwrap();
             assert_eq!(containers.len(), 1, "{backend}");
@@ -110,22 +109,6 @@ fn each_back_end_runs_one_speaker_container_that_knows_its_name() {
             );
         }
     }
-}
-
-#[test]
-fn the_external_back_end_is_told_where_frr_k8s_reads() {
-    let spec = json!({"bgpBackend": "frr-k8s-external",
-        "frrk8sConfig": {"namespace": "elsewhere", "secretPassthrough": true}});
-    let objects = built(spec, &[]);
-    let args = &pod_of(&objects, "DaemonSet")["containers"][0]["args"];
-    let expected = json!([
-        "--port=9120",
-        "--health-probe-port=17472",
-        "--log-level=info",
-        "--frrk8s-namespace=elsewhere",
-        "--frrk8s-secret-passthrough",
-    ]);
-    assert_eq!(*args, expected);
 }
 
 #[test]
@@ -165,5 +148,85 @@ fn section_9_each_kind_is_reviewed_under_the_names_and_paths_of_the_original() {
         assert_eq!(webhook["sideEffects"], "None");
         assert_eq!(webhook["admissionReviewVersions"], json!(["v1"]));
         assert!(webhook["clientConfig"].get("caBundle").is_none(), "the controller's to write");
+    }
+}
+
+const SERVICES: (&str, &str) = ("DEPLOY_SERVICEMONITORS", "true");
+const PODS: (&str, &str) = ("DEPLOY_PODMONITORS", "true");
+
+/// What is built more than without these variables.
+fn added_by(platform: Platform, extra: &[(&str, &str)]) -> Vec<String> {
+    let before = names(&built(json!({}), &[]));
+    let mut names = names(&built_on(platform, json!({}), extra));
+    names.retain(|name| !before.contains(name));
+    names
+}
+
+#[test]
+fn section_2_5_monitors_and_constraints_come_only_when_asked_for() {
+    let (vanilla, openshift) = (Platform::Kubernetes, Platform::OpenShift);
+    let of_services = [
+        "Service metallb-system/controller-monitor-service",
+        "Service metallb-system/speaker-monitor-service",
+        "ServiceMonitor metallb-system/controller-monitor",
+        "ServiceMonitor metallb-system/speaker-monitor",
+    ];
+    let constraints = "SecurityContextConstraints metallb-speaker";
+    assert_eq!(added_by(vanilla, &[SERVICES]), of_services);
+    assert_eq!(added_by(openshift, &[]), [constraints]);
+    assert_eq!(added_by(openshift, &[SERVICES]), [&[constraints], &of_services[..]].concat());
+    let of_pods = [
+        "ServiceAccount metallb-system/metrics-reader",
+        "Secret metallb-system/metrics-token",
+        "ClusterRole metrics-reader",
+        "ClusterRoleBinding metrics-reader",
+        "PodMonitor metallb-system/controller",
+        "PodMonitor metallb-system/speaker",
+    ];
+    assert_eq!(added_by(vanilla, &[PODS]), of_pods);
+}
+
+#[test]
+fn section_8_7_pod_monitors_select_the_pods_there_are() {
+    let objects = built(json!({}), &[PODS]);
+    for kind in ["Deployment", "DaemonSet"] {
+        let workload = objects.iter().find(|object| object.resource.kind == kind).unwrap();
+        let monitor = objects
+            .iter()
+            .find(|object| object.resource.kind == "PodMonitor" && object.name() == workload.name())
+            .unwrap();
+        let (labels, chosen) =
+            (&workload.object.data["spec"]["template"]["metadata"]["labels"], &monitor.object.data);
+        assert_eq!(*labels, chosen["spec"]["selector"]["matchLabels"], "{kind}");
+    }
+}
+
+#[test]
+fn section_8_11_no_pod_waits_for_a_certificate_that_nobody_makes() {
+    let mounts = |platform, extra: &[(&str, &str)]| {
+        let objects = built_on(platform, json!({}), extra);
+        ["Deployment", "DaemonSet"].map(|kind| pod_of(&objects, kind).to_string().contains("-certs-secret"))
+    };
+    assert_eq!(mounts(Platform::OpenShift, &[]), [false, false]);
+    assert_eq!(mounts(Platform::Kubernetes, &[SERVICES]), [false, false]);
+    assert_eq!(mounts(Platform::OpenShift, &[SERVICES]), [true, true]);
+}
+
+#[test]
+fn every_kind_that_is_built_is_known_to_the_inventory() {
+    for platform in [Platform::Kubernetes, Platform::OpenShift] {
+        let known = crate::kinds(platform);
+        for extra in [&[][..], &[SERVICES], &[PODS]] {
+            for object in built_on(platform, json!({}), extra) {
+                let kind = known.iter().find(|kind| kind.resource == object.resource);
+                let kind = kind.unwrap_or_else(|| panic!("{object} is not in the inventory"));
+                assert_eq!(kind.namespaced, object.namespace().is_some(), "{object}");
+                let types = object.object.types.as_ref().unwrap();
+                assert_eq!(
+                    (&types.kind, &types.api_version),
+                    (&kind.resource.kind, &kind.resource.api_version)
+                );
+            }
+        }
     }
 }

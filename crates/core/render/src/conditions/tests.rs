@@ -10,6 +10,10 @@ fn degraded() -> State {
     State::Degraded { reason: Reason::FailedToSyncMetalLBResources, message: "why".to_owned() }
 }
 
+fn available() -> State {
+    State::Available { message: String::new() }
+}
+
 fn progressing(message: &str) -> State {
     State::Progressing { reason: Reason::Progressing, message: message.to_owned() }
 }
@@ -28,9 +32,9 @@ fn each_state_is_told_by_four_conditions_in_order() {
     let off = |type_: &str| row(type_, "False", type_, "");
     for (state, expected) in [
         (
-            State::Available,
+            State::Available { message: "good to know".to_owned() },
             [
-                row("Available", "True", "Available", ""),
+                row("Available", "True", "Available", "good to know"),
                 row("Upgradeable", "True", "Upgradeable", ""),
                 off("Progressing"),
                 off("Degraded"),
@@ -64,7 +68,7 @@ fn a_transition_time_moves_only_when_the_status_does() {
     let first = conditions(&progressing("0 of 3"), Some(1), &[], &at(100));
     let second = conditions(&progressing("2 of 3"), Some(1), &first, &at(200));
     assert!(second.iter().all(|condition| condition.last_transition_time == at(100)));
-    let third = conditions(&State::Available, Some(1), &second, &at(300));
+    let third = conditions(&available(), Some(1), &second, &at(300));
     let times: Vec<_> = third.iter().map(|condition| condition.last_transition_time.clone()).collect();
     assert_eq!(times, [at(300), at(300), at(300), at(100)], "Degraded was and stays False");
 }
@@ -77,8 +81,8 @@ fn the_same_state_seen_later_gives_the_same_conditions() {
 
 #[test]
 fn conditions_name_the_generation_they_speak_of() {
-    let before = conditions(&State::Available, Some(1), &[], &at(0));
-    let after = conditions(&State::Available, Some(2), &before, &at(9));
+    let before = conditions(&available(), Some(1), &[], &at(0));
+    let after = conditions(&available(), Some(2), &before, &at(9));
     assert!(after.iter().all(|condition| condition.observed_generation == Some(2)));
     assert!(after.iter().all(|condition| condition.last_transition_time == at(0)));
 }

@@ -8,6 +8,12 @@ use metallb_api::names::WEBHOOK_CONFIGURATION;
 use serde_json::Value;
 
 use super::{SERVICE_ACCOUNT, json, named};
+use crate::backend::Platform;
+use crate::environment::Monitors;
+use crate::labels::FRR_K8S_WEBHOOKS;
+use crate::monitors;
+use crate::openshift::{SECURITY_GROUP, SPEAKER_CONSTRAINTS};
+use crate::operator_webhooks::OPERATOR_WEBHOOK_CONFIGURATION;
 use crate::rbac::{Grant, cluster_grants, named_rule, namespace_grants, role_ref, rule, subject};
 
 const ROLE: &str = "metallb-manager-role";
@@ -15,9 +21,11 @@ const BINDING: &str = "metallb-manager-rolebinding";
 const RBAC: &str = "rbac.authorization.k8s.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 const WEBHOOKS: &str = "validatingwebhookconfigurations";
+const CONSTRAINTS: &str = "securitycontextconstraints";
 
-/// What keeping an object takes: see it, make it, change it. Deleting is left to the garbage collector.
-const KEEP: &[&str] = &["create", "get", "list", "patch", "watch"];
+/// What keeping an object takes: see it, make it, change it, and delete it when it is no longer wanted. When everything
+/// goes, that is left to the garbage collector.
+const KEEP: &[&str] = &["create", "delete", "get", "list", "patch", "watch"];
 
 pub(super) fn objects(namespace: &str) -> Result<[Value; 4], serde_json::Error> {
     let in_cluster = |name: &str| ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
@@ -36,7 +44,7 @@ pub(super) fn objects(namespace: &str) -> Result<[Value; 4], serde_json::Error> 
 }
 
 pub(super) fn cluster_rules() -> Vec<PolicyRule> {
-    let grants = cluster_grants();
+    let grants = cluster_grants(Monitors::Pods);
     let roles: Vec<&str> = grants.iter().map(|grant| grant.role).collect();
     let bindings: Vec<&str> = grants.iter().map(|grant| grant.binding).collect();
     // Creating and listing can't be limited to names; changing and deleting can.
@@ -51,6 +59,12 @@ pub(super) fn cluster_rules() -> Vec<PolicyRule> {
         named_rule(RBAC, "clusterrolebindings", &bindings, &by_name),
         rule(ADMISSION, &[WEBHOOKS], &["create", "list", "watch"]),
         named_rule(ADMISSION, WEBHOOKS, &[WEBHOOK_CONFIGURATION], &by_name),
+        named_rule(ADMISSION, WEBHOOKS, &[OPERATOR_WEBHOOK_CONFIGURATION], &["get", "patch"]),
+        named_rule(ADMISSION, WEBHOOKS, &[FRR_K8S_WEBHOOKS], &["get", "delete"]),
+        // The owner of its own webhook's configuration.
+        named_rule("apiextensions.k8s.io", "customresourcedefinitions", &["metallbs.metallb.io"], &["get"]),
+        rule(SECURITY_GROUP, &[CONSTRAINTS], &["create", "list", "watch"]),
+        named_rule(SECURITY_GROUP, CONSTRAINTS, &[SPEAKER_CONSTRAINTS], &by_name),
     ];
     rules.extend(granted(&grants));
     rules
@@ -59,12 +73,18 @@ pub(super) fn cluster_rules() -> Vec<PolicyRule> {
 pub(super) fn namespace_rules() -> Vec<PolicyRule> {
     let mut rules = vec![
         rule("", &["configmaps", "secrets", "serviceaccounts", "services"], KEEP),
-        rule("", &["events"], &["create", "patch"]),
+        // Listed to say what keeps pods away.
+        rule("", &["events"], &["create", "list", "patch"]),
+        rule("", &["pods"], &["list"]),
         rule("apps", &["daemonsets", "deployments"], KEEP),
+        // Who of several operators works.
+        rule("coordination.k8s.io", &["leases"], &["create", "get", "list", "update", "watch"]),
         rule("networking.k8s.io", &["networkpolicies"], KEEP),
+        rule("policy", &["poddisruptionbudgets"], KEEP),
+        rule(monitors::GROUP, &["podmonitors", "servicemonitors"], KEEP),
         rule(RBAC, &["roles", "rolebindings"], KEEP),
     ];
-    rules.extend(granted(&namespace_grants()));
+    rules.extend(granted(&namespace_grants(Platform::OpenShift)));
     rules
 }
 

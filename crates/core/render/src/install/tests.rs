@@ -2,6 +2,8 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use serde_json::json;
 
 use super::*;
+use crate::backend::Platform;
+use crate::environment::Monitors;
 use crate::rbac::{cluster_grants, namespace_grants};
 
 fn manifest() -> Vec<Value> {
@@ -28,6 +30,8 @@ fn one_apply_in_this_order_works() {
         "ClusterRoleBinding",
         "Role",
         "RoleBinding",
+        "Service",
+        "PodDisruptionBudget",
         "Deployment",
     ];
     assert_eq!(kinds, expected);
@@ -47,11 +51,20 @@ fn the_operator_holds_every_right_it_grants() {
     let cluster = rights::cluster_rules();
     let mut namespace = rights::namespace_rules();
     namespace.extend(cluster.clone());
-    for (grants, held) in [(cluster_grants(), &cluster), (namespace_grants(), &namespace)] {
+    for (grants, held) in [
+        (cluster_grants(Monitors::Pods), &cluster),
+        (Vec::from(namespace_grants(Platform::OpenShift)), &namespace),
+    ] {
         for right in grants.iter().flat_map(|grant| &grant.rules).flat_map(rights_of) {
             assert!(held.iter().any(|rule| gives(rule, &right)), "not held: {right:?}");
         }
     }
+}
+
+#[test]
+fn the_right_to_read_metrics_is_held_to_be_granted() {
+    let urls = |rule: &PolicyRule| rule.non_resource_urls.clone();
+    assert!(rights::cluster_rules().iter().any(|rule| urls(rule) == Some(vec!["/metrics".to_owned()])));
 }
 
 #[test]

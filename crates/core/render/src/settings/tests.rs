@@ -29,6 +29,7 @@ fn weights(kind: &str, weight: i32) -> Value {
 fn an_empty_spec_has_defaults() {
     let settings = parse(json!({})).unwrap();
     let expected = Settings {
+        platform: Platform::Kubernetes,
         backend: Backend::Frr,
         log_level: LogLevel::Info,
         load_balancer_class: None,
@@ -95,30 +96,46 @@ fn what_the_rules_allow_is_accepted() {
 }
 
 #[test]
-fn back_ends_resolve_as_documented() {
+fn section_2_3_back_ends_resolve_by_spec_and_platform_and_frr_k8s_is_refused() {
     let cno = [("DEPLOY_FRRK8S_FROM_CNO", "true"), ("FRRK8S_EXTERNAL_NAMESPACE", "frr")];
-    let external = |namespace: &str, secret_passthrough| Backend::FrrK8sExternal {
-        namespace: namespace.to_owned(),
-        secret_passthrough,
-    };
     let (vanilla, openshift) = (Platform::Kubernetes, Platform::OpenShift);
-    let own = json!({"bgpBackend": "frr-k8s-external",
-        "frrk8sConfig": {"namespace": "own", "secretPassthrough": true}});
-    for (spec, extra, platform, backend) in [
-        (json!({}), &[][..], vanilla, Backend::Frr),
-        (json!({"bgpBackend": ""}), &cno[..], vanilla, Backend::Frr),
-        (json!({}), &[], openshift, Backend::FrrK8s),
-        (json!({}), &cno, openshift, external("frr", false)),
-        (json!({"bgpBackend": "native"}), &cno, openshift, Backend::Native),
-        (json!({"bgpBackend": "frr-k8s"}), &[], vanilla, Backend::FrrK8s),
-        (json!({"bgpBackend": "frr-k8s-external"}), &cno, vanilla, external("frr", false)),
-        (own, &cno, vanilla, external("own", true)),
+    let refused = |name| Err(SpecError::UnservedBackend { name });
+    let own = json!({"bgpBackend": "frr-k8s-external", "frrk8sConfig": {"namespace": "own"}});
+    for (spec, extra, platform, expected) in [
+        (json!({}), &[][..], vanilla, Ok(Backend::Frr)),
+        (json!({"bgpBackend": ""}), &cno[..], vanilla, Ok(Backend::Frr)),
+        (json!({}), &[], openshift, Ok(Backend::Frr)),
+        (json!({}), &cno, openshift, Ok(Backend::Frr)),
+        (json!({"bgpBackend": "frr"}), &[], openshift, Ok(Backend::Frr)),
+        (json!({"bgpBackend": "native"}), &[], vanilla, Ok(Backend::Native)),
+        (json!({"bgpBackend": "native"}), &cno, openshift, Err(SpecError::NativeOnOpenShift)),
+        (json!({"bgpBackend": "frr-k8s"}), &[], vanilla, refused("frr-k8s")),
+        (json!({"bgpBackend": "frr-k8s"}), &[], openshift, refused("frr-k8s")),
+        (json!({"bgpBackend": "frr-k8s-external"}), &cno, vanilla, refused("frr-k8s-external")),
+        (json!({"bgpBackend": "frr-k8s-external"}), &[], openshift, Err(SpecError::ExternalNamespaceMissing)),
+        (own, &[], openshift, refused("frr-k8s-external")),
     ] {
-        assert_eq!(
-            parse_with(spec.clone(), extra, platform).unwrap().backend,
-            backend,
-            "{spec} on {platform:?}"
-        );
+        let found = parse_with(spec.clone(), extra, platform).map(|settings| settings.backend);
+        assert_eq!(found, expected, "{spec} on {platform:?}");
+    }
+}
+
+#[test]
+fn a_refused_back_end_is_named_with_what_to_do() {
+    for (spec, platform, expected) in [
+        (
+            json!({"bgpBackend": "frr-k8s"}),
+            Platform::Kubernetes,
+            "unsupported bgp backend frr-k8s: this release neither runs nor configures frr-k8s; \
+             leave bgpBackend out, or use native or frr",
+        ),
+        (
+            json!({"bgpBackend": "native"}),
+            Platform::OpenShift,
+            "native mode is not supported on openshift: leave bgpBackend out",
+        ),
+    ] {
+        assert_eq!(parse_with(spec, &[], platform).unwrap_err().to_string(), expected);
     }
 }
 

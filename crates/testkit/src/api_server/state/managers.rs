@@ -69,6 +69,18 @@ pub(super) fn update(live: &Value, mut wanted: Value, request: &Request) -> Valu
     wanted
 }
 
+/// `live`, whose fields belong to whom a patch says that they do.
+pub(super) fn as_told(live: &Value, wanted: &Value) -> Result<Value, Refusal> {
+    let (mut told, wanted) = (live.clone(), &wanted["metadata"]);
+    if live["metadata"]["managedFields"] != wanted["managedFields"] {
+        if live["metadata"]["resourceVersion"] != wanted["resourceVersion"] {
+            return Err(Refusal::new(409, "the object has been modified"));
+        }
+        told["metadata"]["managedFields"] = wanted["managedFields"].clone();
+    }
+    Ok(told)
+}
+
 impl Entry {
     fn is(&self, manager: &str, operation: &str) -> bool {
         self.manager == manager && self.operation == operation

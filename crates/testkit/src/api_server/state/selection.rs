@@ -12,7 +12,10 @@ pub(super) fn fits((group, resource, namespace, name): &Key, object: &Value, req
         && terms(request, "fieldSelector").all(|(field, wanted)| match field.as_str() {
             "metadata.name" => wanted.as_ref() == Some(name),
             "metadata.namespace" => wanted.as_ref() == Some(namespace),
-            _ => false,
+            field => {
+                object.pointer(&format!("/{}", field.replace('.', "/"))).and_then(Value::as_str)
+                    == wanted.as_deref()
+            }
         })
         && terms(request, "labelSelector").all(|(label, wanted)| {
             let value = object["metadata"]["labels"].get(&label).and_then(Value::as_str);

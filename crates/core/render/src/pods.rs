@@ -1,0 +1,78 @@
+//! What keeps a pod from running, in one line for whoever waits for it.
+
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
+
+#[cfg(test)]
+mod tests;
+
+/// Waiting for these is no trouble yet.
+const ON_THEIR_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
+/// The first of these pods, by name, that something keeps from running, and what: `pod speaker-x on node n: cause`.
+///
+/// Pods that just start, or are on their way out, are nobody's trouble.
+#[must_use]
+pub fn stuck_pod(pods: &[Pod]) -> Option<String> {
+    let mut stuck: Vec<String> = pods.iter().filter_map(trouble).collect();
+    stuck.sort();
+    stuck.into_iter().next()
+}
+
+fn trouble(pod: &Pod) -> Option<String> {
+    if pod.metadata.deletion_timestamp.is_some() || is_ready(pod) {
+        return None;
+    }
+    let cause = unscheduled(pod).or_else(|| failed(pod)).or_else(|| waiting(pod))?;
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+    let node = node.map_or_else(String::new, |node| format!(" on node {node}"));
+    Some(format!("pod {name}{node}: {cause}"))
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    condition(pod, "Ready").is_some_and(|condition| condition.status == "True")
+}
+
+fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<&'a PodCondition> {
+    let conditions = pod.status.as_ref()?.conditions.as_deref()?;
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+fn unscheduled(pod: &Pod) -> Option<String> {
+    let condition = condition(pod, "PodScheduled").filter(|condition| condition.status == "False")?;
+    Some(said(condition.reason.as_deref(), condition.message.as_deref()))
+}
+
+/// Evicted, or refused by the kubelet.
+fn failed(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref().filter(|status| status.phase.as_deref() == Some("Failed"))?;
+    Some(said(status.reason.as_deref().or(Some("Failed")), status.message.as_deref()))
+}
+
+fn waiting(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let containers = [status.init_container_statuses.as_deref(), status.container_statuses.as_deref()];
+    let mut containers = containers.into_iter().flatten().flatten().filter(|container| !container.ready);
+    containers.find_map(trouble_of_container)
+}
+
+fn trouble_of_container(container: &ContainerStatus) -> Option<String> {
+    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref().filter(|reason| !ON_THEIR_WAY.contains(reason))?;
+    let text = said(Some(reason), waiting.message.as_deref());
+    Some(format!("{text}{}", last_words(container)))
+}
+
+/// How the container ended the last time, which says more than that it is not started again yet.
+fn last_words(container: &ContainerStatus) -> String {
+    let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+    let Some(last) = last else { return String::new() };
+    let words = last.message.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let words = words.or(last.reason.as_deref()).unwrap_or_default();
+    format!("; it ended with code {} the last time: {words}", last.exit_code)
+}
+
+fn said(reason: Option<&str>, message: Option<&str>) -> String {
+    let parts = [reason, message].into_iter().flatten().filter(|text| !text.is_empty());
+    parts.collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,203 @@
+//! What belongs to a resource and is no longer wanted: found by its owner or by its label, whoever made it and when.
+//!
+//! Nothing is remembered about it anywhere: a switch turned off, an upgrade, an operator of the original before us all come out the
+//! same. Objects in its namespace name the resource as their owner. Objects of the whole cluster can't: they carry a
+//! label with our namespace instead.
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Preconditions};
+use kube::core::PartialObjectMeta;
+use kube::{Client, Resource, ResourceExt};
+use metallb_api::MetalLB;
+use metallb_render::{Desired, FRR_K8S_WEBHOOKS, Kind, OWNED_BY, Platform, kinds};
+
+use crate::disposition::{Disposition, explain};
+
+/// Some leftovers are still there.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {}", explain(.cause))]
+pub struct PruneError {
+    what: String,
+    /// What the API server answered.
+    pub cause: kube::Error,
+}
+
+impl PruneError {
+    /// What it means for the next pass.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        Disposition::of(&self.cause)
+    }
+}
+
+/// What is ours in the cluster.
+#[derive(Clone)]
+pub struct Inventory<'a> {
+    /// The API server.
+    pub client: &'a Client,
+    /// Where the resource is.
+    pub namespace: &'a str,
+    /// Which kinds there are.
+    pub platform: Platform,
+}
+
+/// What stays.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// The resource.
+    pub uid: &'a str,
+    /// What it asks for.
+    pub objects: &'a [Desired],
+    /// Whether that runs. Until then nothing is stopped that may still do the work.
+    pub runs: bool,
+}
+
+/// One object found.
+type Found = PartialObjectMeta<DynamicObject>;
+
+impl Inventory<'_> {
+    /// Deletes what belongs to the resource and is not wanted; names what was deleted.
+    ///
+    /// # Errors
+    /// The first failure; everything else is deleted all the same.
+    pub async fn prune(&self, wanted: &Wanted<'_>) -> Result<Vec<String>, PruneError> {
+        let kinds = kinds(self.platform).into_iter().filter(|kind| wanted.runs || !kind.is_workload);
+        let names: BTreeSet<(&str, &str, &str)> = wanted
+            .objects
+            .iter()
+            .map(|object| (object.resource.group.as_str(), object.resource.kind.as_str(), object.name()))
+            .collect();
+        let is_leftover = |kind: &ApiResource, found: &Found| {
+            let name = found.metadata.name.as_deref().unwrap_or_default();
+            let belongs = is_owned_by(&found.metadata, wanted.uid) || self.is_labelled(&found.metadata);
+            belongs && !names.contains(&(kind.group.as_str(), kind.kind.as_str(), name))
+        };
+        self.delete_all(kinds.collect(), is_leftover).await
+    }
+
+    /// Deletes every object of the whole cluster that is ours, whether the resource went away just now or while no
+    /// operator was running. Objects in the namespace go with their owner.
+    ///
+    /// # Errors
+    /// The first failure; everything else is deleted all the same.
+    pub async fn remove_leftovers(&self) -> Result<Vec<String>, PruneError> {
+        let kinds = kinds(self.platform).into_iter().filter(|kind| !kind.namespaced).collect();
+        self.delete_all(kinds, |_, found| self.is_labelled(&found.metadata)).await
+    }
+
+    async fn delete_all(
+        &self,
+        kinds: Vec<Kind>,
+        is_leftover: impl Fn(&ApiResource, &Found) -> bool,
+    ) -> Result<Vec<String>, PruneError> {
+        let listed = join_all(kinds.iter().map(|kind| self.list(kind))).await;
+        let (mut deleted, mut failures) = (Vec::new(), Vec::new());
+        for (kind, listed) in kinds.iter().zip(listed) {
+            let found = listed.unwrap_or_else(|error| {
+                failures.push(error);
+                Vec::new()
+            });
+            for object in found {
+                let is_leftover =
+                    is_leftover(&kind.resource, &object) || self.is_foreign_leftover(kind, &object).await;
+                if !is_leftover {
+                    continue;
+                }
+                match self.delete(&kind.resource, &object).await {
+                    Ok(()) => deleted.push(format!("{} deleted", place(&kind.resource, &object))),
+                    Err(error) => failures.push(error),
+                }
+            }
+        }
+        failures.into_iter().next().map_or(Ok(deleted), Err)
+    }
+
+    async fn list(&self, kind: &Kind) -> Result<Vec<Found>, PruneError> {
+        let listed = self.api(&kind.resource, kind.namespaced).list_metadata(&self.scope(kind)).await;
+        match listed {
+            Ok(list) => Ok(list.items),
+            Err(kube::Error::Api(status)) if kind.is_optional && status.code == 404 => Ok(Vec::new()),
+            Err(cause) => {
+                Err(PruneError { what: format!("could not list every {}", kind.resource.kind), cause })
+            }
+        }
+    }
+
+    /// Of the whole cluster only what bears our label is read, but for the few webhook configurations, since one
+    /// without it may be in the way.
+    fn scope(&self, kind: &Kind) -> ListParams {
+        if kind.namespaced || is_webhook_configuration(&kind.resource) {
+            return ListParams::default();
+        }
+        ListParams::default().labels(&format!("{OWNED_BY}={}", self.namespace))
+    }
+
+    fn is_labelled(&self, metadata: &ObjectMeta) -> bool {
+        let label = metadata.labels.as_ref().and_then(|labels| labels.get(OWNED_BY));
+        metadata.namespace.is_none() && label.is_some_and(|namespace| namespace == self.namespace)
+    }
+
+    /// The original's webhook of frr-k8s, which it leaves behind and which then refuses every write to frr-k8s'
+    /// configuration. It is ours to clear away if it asks a Service in our namespace.
+    async fn is_foreign_leftover(&self, kind: &Kind, found: &Found) -> bool {
+        let is_it = is_webhook_configuration(&kind.resource) && found.name_any() == FRR_K8S_WEBHOOKS;
+        if !is_it || !is_owned_by_any(&found.metadata) {
+            return false;
+        }
+        let webhooks: Api<ValidatingWebhookConfiguration> = Api::all(self.client.clone());
+        // If it can't be read, it is looked at again with the next pass.
+        let Ok(Some(configuration)) = webhooks.get_opt(FRR_K8S_WEBHOOKS).await else { return false };
+        let mut services =
+            configuration.webhooks.into_iter().flatten().filter_map(|webhook| webhook.client_config.service);
+        services.any(|service| service.namespace == self.namespace)
+    }
+
+    /// Deletes just this object, not one that has come in its place.
+    async fn delete(&self, kind: &ApiResource, found: &Found) -> Result<(), PruneError> {
+        let preconditions = Preconditions { uid: found.metadata.uid.clone(), resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+        match self.api(kind, found.metadata.namespace.is_some()).delete(&found.name_any(), &params).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(cause) => {
+                let namespace = found.metadata.namespace.as_deref().unwrap_or_default();
+                let (version, kind, name) = (&kind.api_version, &kind.kind, found.name_any());
+                // The original's words.
+                let what = format!("could not delete ({version}, Kind={kind}) {namespace}/{name}");
+                Err(PruneError { what, cause })
+            }
+        }
+    }
+
+    fn api(&self, kind: &ApiResource, namespaced: bool) -> Api<DynamicObject> {
+        match namespaced {
+            true => Api::namespaced_with(self.client.clone(), self.namespace, kind),
+            false => Api::all_with(self.client.clone(), kind),
+        }
+    }
+}
+
+fn is_webhook_configuration(kind: &ApiResource) -> bool {
+    *kind == ApiResource::erase::<ValidatingWebhookConfiguration>(&())
+}
+
+fn is_owned_by(metadata: &ObjectMeta, uid: &str) -> bool {
+    let mut owners = metadata.owner_references.iter().flatten();
+    owners.any(|owner| owner.uid == uid && owner.controller == Some(true))
+}
+
+fn is_owned_by_any(metadata: &ObjectMeta) -> bool {
+    let mut owners = metadata.owner_references.iter().flatten();
+    owners.any(|owner| owner.kind == MetalLB::kind(&()))
+}
+
+fn place(kind: &ApiResource, found: &Found) -> String {
+    match &found.metadata.namespace {
+        Some(namespace) => format!("{} {namespace}/{}", kind.kind, found.name_any()),
+        None => format!("{} {}", kind.kind, found.name_any()),
+    }
+}

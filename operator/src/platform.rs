@@ -1,0 +1,33 @@
+//! What kind of cluster this is, asked once at the start: a cluster does not become another one.
+
+use kube::Client;
+use metallb_cluster::Pace;
+use metallb_render::Platform;
+use metallb_telemetry::health::Gate;
+
+use crate::disposition::explain;
+
+/// Only OpenShift serves this group.
+const OPENSHIFT: &str = "route.openshift.io";
+
+/// Asks until there is an answer. The original ends instead, and is started again and again.
+pub async fn detect(client: &Client, ready: &Gate) -> Platform {
+    let mut pace = Pace::default();
+    loop {
+        match client.list_api_groups().await {
+            Ok(groups) if groups.groups.iter().any(|group| group.name == OPENSHIFT) => {
+                return Platform::OpenShift;
+            }
+            Ok(_) => return Platform::Kubernetes,
+            Err(error) => {
+                let reason = format!("could not ask what kind of cluster this is: {}", explain(&error));
+                tracing::warn!(reason, "trying again");
+                ready.close(reason);
+            }
+        }
+        match pace.next() {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => tokio::task::yield_now().await,
+        }
+    }
+}

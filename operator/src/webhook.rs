@@ -1,0 +1,146 @@
+//! The webhook for `MetalLB` resources: refuses at once what a pass would refuse later, with the same words, by the same rules.
+//!
+//! An edit that leaves the spec alone is let through, whatever stands there: labels of a resource of another release stay editable.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kube::Client;
+use metallb_api::names::OPERATOR_FIELD_MANAGER;
+use metallb_process::Shutdown;
+use metallb_render::{
+    Environment, OPERATOR_WEBHOOK_CERT_SECRET, OPERATOR_WEBHOOK_CONFIGURATION, OPERATOR_WEBHOOK_PATH,
+    Platform, Settings, read_spec,
+};
+use metallb_serve::{TlsError, TlsSettings};
+use metallb_telemetry::health::Gate;
+use metallb_webhook::{
+    AdmissionRequest, Limits, Operation, Presenter, Reviewer, Rotation, RotationSettings, Route, Server,
+    Target, Verdict, follow_files,
+};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Where API servers expect it.
+const PORT: u16 = 9443;
+
+/// How the webhook is served.
+#[derive(Clone, Debug)]
+pub struct WebhookSettings {
+    /// Folder of a certificate somebody else keeps fresh; otherwise it is kept in a Secret here.
+    pub files: Option<PathBuf>,
+    /// The Service that API servers call.
+    pub service: String,
+    /// Whether HTTP/2 is spoken.
+    pub http2: bool,
+    /// The protocol versions, suites and curves.
+    pub tls: TlsSettings,
+}
+
+/// Answers about `MetalLB` resources.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// What the installer decided.
+    pub environment: Environment,
+    /// What kind of cluster this is.
+    pub platform: Platform,
+}
+
+impl Answers {
+    fn judge(&self, request: &AdmissionRequest) -> Verdict {
+        let spec = |object: &Value| object.get("spec").cloned().unwrap_or_default();
+        let (new, old) = (spec(&request.object), spec(&request.old_object));
+        let is_judged = match request.operation {
+            Operation::Create => true,
+            Operation::Update => new != old,
+            Operation::Delete | Operation::Connect => false,
+        };
+        if !is_judged {
+            return Verdict::default();
+        }
+        match read_spec(new) {
+            Err(error) => Verdict::undecodable(format!("the spec can't be read: {error}")),
+            Ok(spec) => match Settings::parse(&spec, &self.environment, self.platform) {
+                Err(error) => Verdict::denied(error.to_string()),
+                Ok(_) => Verdict::default(),
+            },
+        }
+    }
+}
+
+impl Reviewer for Answers {
+    type Subject = ();
+
+    fn route(&self, path: &str) -> Option<Route<()>> {
+        (path == OPERATOR_WEBHOOK_PATH).then_some(Route::Admission(()))
+    }
+
+    async fn admit(&self, (): (), request: AdmissionRequest) -> Verdict {
+        let verdict = self.judge(&request);
+        if let Some(denial) = &verdict.denied {
+            let (namespace, name) = (&request.namespace, &request.name);
+            tracing::info!(namespace, name, reason = denial.message, "resource refused");
+        }
+        verdict
+    }
+
+    fn convert(&self, _: Value, desired_api_version: &str) -> Result<Value, String> {
+        Err(format!("MetalLB has one version, {desired_api_version} is not it"))
+    }
+}
+
+/// Serves until asked to stop, and then until requests under way are answered. Only a leader writes certificates.
+///
+/// # Errors
+/// When the TLS settings leave nothing to speak.
+pub async fn serve(
+    client: Client,
+    answers: Answers,
+    settings: WebhookSettings,
+    tell: Teller,
+    shutdown: Shutdown,
+) -> Result<(), TlsError> {
+    let presenter = Presenter::default();
+    let protocols: &[&str] = if settings.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] };
+    let tls = settings.tls.server_config_with(Arc::new(presenter.clone()), protocols)?;
+    let listener = metallb_serve::bind(&metallb_serve::everywhere(PORT), "webhook").await;
+    let Teller { leader, ready } = tell;
+    let show = move |outcome: Result<(), String>| match outcome {
+        Ok(()) => ready.open(),
+        Err(reason) => ready.close(reason),
+    };
+    // Aborted when this function returns.
+    let mut tasks = JoinSet::new();
+    let namespace = answers.environment.namespace.clone();
+    match settings.files {
+        Some(folder) => drop(tasks.spawn(async move { follow_files(&folder, &presenter, show).await })),
+        None => {
+            let rotation = Rotation::start(client, rotation(&namespace, &settings.service), presenter);
+            tasks.spawn(rotation.run(leader, show));
+        }
+    }
+    let stop = async move { shutdown.requested().await };
+    Server::new(answers, tls, Limits::default()).serve(listener, stop).await;
+    Ok(())
+}
+
+/// Whom the webhook tells, and who tells it.
+#[derive(Debug)]
+pub struct Teller {
+    /// Whether this process leads.
+    pub leader: watch::Receiver<bool>,
+    /// Open while API servers accept what is served.
+    pub ready: Gate,
+}
+
+fn rotation(namespace: &str, service: &str) -> RotationSettings {
+    RotationSettings {
+        namespace: namespace.to_owned(),
+        secret: OPERATOR_WEBHOOK_CERT_SECRET.to_owned(),
+        names: vec![format!("{service}.{namespace}.svc")],
+        targets: vec![Target::ValidatingWebhooks(OPERATOR_WEBHOOK_CONFIGURATION.to_owned())],
+        manager: OPERATOR_FIELD_MANAGER.to_owned(),
+        policy: Default::default(),
+    }
+}

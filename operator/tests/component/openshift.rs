@@ -1,0 +1,75 @@
+use metallb_operator::operator::Report;
+use metallb_operator::platform::detect;
+use metallb_render::Platform;
+use metallb_telemetry::health::Health;
+use serde_json::json;
+
+use crate::scenario::{AVAILABLE, Scenario};
+
+fn openshift() -> Scenario {
+    let mut scenario = Scenario::with_resource();
+    scenario.operator.platform = Platform::OpenShift;
+    scenario
+}
+
+#[tokio::test]
+async fn the_speakers_constraints_come_and_go_with_the_resource() {
+    let scenario = openshift();
+    scenario.settle().await;
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
+    assert!(scenario.server.objects().contains(&"SecurityContextConstraints metallb-speaker".to_owned()));
+    scenario.server.forbid_writes();
+    assert_eq!(scenario.pass().await, Report::default());
+
+    let scenario = openshift();
+    scenario.settle().await;
+    scenario.server.remove::<metallb_api::MetalLB>(Some(crate::scenario::NAMESPACE), "metallb");
+    scenario.pass().await;
+    assert_eq!(scenario.server.objects(), [""; 0]);
+}
+
+#[tokio::test]
+async fn native_is_refused_on_openshift_with_the_words_of_the_original() {
+    let scenario = openshift();
+    scenario.put("metallb", &json!({"bgpBackend": "native"}));
+    scenario.pass().await;
+    let told = scenario.told("metallb");
+    assert!(told[0].contains("native mode is not supported on openshift"), "{told:?}");
+}
+
+/// A client of a server that fails once and then serves these groups.
+fn serving(groups: &'static [&'static str]) -> kube::Client {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let asked = std::sync::Arc::new(asked);
+    let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+        let first = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        async move {
+            if first {
+                return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
+            }
+            let groups: Vec<_> = groups
+                .iter()
+                .map(|name| {
+                    let version = json!({"groupVersion": format!("{name}/v1"), "version": "v1"});
+                    json!({"name": name, "versions": [version], "preferredVersion": version})
+                })
+                .collect();
+            let list = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}).to_string();
+            Ok(http::Response::new(kube::client::Body::from(list.into_bytes())))
+        }
+    });
+    kube::Client::new(service, "metallb-system")
+}
+
+#[tokio::test(start_paused = true)]
+async fn section_2_1_routes_tell_openshift_and_a_failure_to_ask_is_waited_out() {
+    for (groups, platform) in [
+        (&["apps", "route.openshift.io"][..], Platform::OpenShift),
+        (&["apps", "config.openshift.io"][..], Platform::Kubernetes),
+    ] {
+        let health = Health::default();
+        let ready = health.ready_when("MetalLB resources");
+        assert_eq!(detect(&serving(groups), &ready).await, platform);
+        assert!(health.readyz().text.contains("could not ask what kind of cluster this is"));
+    }
+}

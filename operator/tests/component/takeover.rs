@@ -1,0 +1,139 @@
+//! A cluster as others leave it: the original's operator, or plain manifests.
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use metallb_testkit::{Failure, Request, Verb};
+use serde_json::{Value, json};
+
+use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
+
+/// Speakers as releases before server-side apply ran them, with a container nobody wants any more.
+fn old_speaker(uid: Option<&str>) -> DaemonSet {
+    let labels = json!({"app": "metallb", "component": "speaker"});
+    let owner = uid.map(|uid| {
+        json!([{"apiVersion": "metallb.io/v1beta1", "kind": "MetalLB", "name": "metallb", "uid": uid,
+            "controller": true, "blockOwnerDeletion": true}])
+    });
+    let containers = json!([
+        {"name": "speaker", "image": "quay.io/metallb/speaker:v0.13", "args": ["--port=7472"],
+         "env": [{"name": "GONE", "value": "x"}]},
+        {"name": "kube-rbac-proxy", "image": "proxy", "ports": [{"containerPort": 9120, "protocol": "TCP"}]},
+    ]);
+    let object = json!({
+        "apiVersion": "apps/v1", "kind": "DaemonSet",
+        "metadata": {"name": "speaker", "namespace": NAMESPACE, "ownerReferences": owner,
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {
+                "containers": containers, "initContainers": [{"name": "cp-liveness", "image": "old"}],
+            }},
+        },
+    });
+    serde_json::from_value(object).unwrap()
+}
+
+/// A cluster in which `manager` made the speakers.
+fn made_by(manager: &str) -> Scenario {
+    let scenario = Scenario::with_resource();
+    let uid = scenario.resource("metallb").metadata.uid.unwrap();
+    let uid = (manager == "manager").then_some(uid.as_str());
+    scenario.server.put_as(manager, &old_speaker(uid));
+    scenario
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().map(|item| item["name"].as_str().unwrap()).collect()
+}
+
+fn assert_taken_over(scenario: &Scenario, what: &str) {
+    let speaker = serde_json::to_value(scenario.speaker().unwrap()).unwrap();
+    let pod = &speaker["spec"]["template"]["spec"];
+    assert_eq!(names(&pod["containers"]), ["speaker"], "{what}");
+    assert_eq!(names(&pod["initContainers"]), [""; 0], "{what}");
+    assert!(!names(&pod["containers"][0]["env"]).contains(&"GONE"), "{what}");
+    assert_eq!(pod["containers"][0]["image"], "example/speaker:1", "{what}");
+    let last = &speaker["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"];
+    assert!(last.is_null(), "{what}");
+}
+
+#[tokio::test]
+async fn section_8_16_what_others_made_is_taken_over_and_loses_what_is_no_longer_wanted() {
+    for manager in ["manager", "kubectl-client-side-apply", "kubectl-create", "helm"] {
+        let scenario = made_by(manager);
+        let uid = scenario.speaker().unwrap().metadata.uid;
+        let report = scenario.pass().await;
+        assert!(
+            report.changes.contains(&"DaemonSet metallb-system/speaker taken over".to_owned()),
+            "{manager}"
+        );
+        assert_taken_over(&scenario, manager);
+        assert_eq!(scenario.speaker().unwrap().metadata.uid, uid, "{manager}: the object is the same");
+        let requests = scenario.server.take_requests();
+        assert!(requests.iter().all(|request| request.verb != Verb::Delete), "{manager}");
+        scenario.run_workloads();
+        scenario.pass().await;
+        assert_eq!(scenario.told("metallb"), AVAILABLE, "{manager}");
+        scenario.server.forbid_writes();
+        scenario.pass().await;
+        assert_eq!(scenario.server.forbidden_writes(), [""; 0], "{manager}: once is enough");
+    }
+}
+
+#[tokio::test]
+async fn who_owns_what_is_written_before_anything_else_and_changes_nothing() {
+    let scenario = made_by("manager");
+    let before = scenario.speaker().unwrap();
+    scenario.server.cut_off_at_write(21, Failure::Unreachable);
+    scenario.pass().await;
+    let after = scenario.speaker().unwrap();
+    assert!(scenario.server.is_cut_off());
+    assert_eq!((before.spec, before.metadata.generation), (after.spec, after.metadata.generation));
+    let managers = after.metadata.managed_fields.unwrap();
+    let managers: Vec<_> = managers.iter().map(|entry| entry.manager.as_deref().unwrap()).collect();
+    assert_eq!(managers, ["metallb-operator"]);
+}
+
+#[tokio::test]
+async fn what_a_user_added_meanwhile_stays() {
+    let scenario = made_by("kubectl-client-side-apply");
+    let theirs = json!({"metadata": {"annotations": {"theirs": "x"}}});
+    scenario.server.edit::<DaemonSet>(Some(NAMESPACE), "speaker", &theirs);
+    scenario.pass().await;
+    assert_taken_over(&scenario, "edited");
+    assert_eq!(scenario.speaker().unwrap().metadata.annotations.unwrap()["theirs"], "x");
+}
+
+#[tokio::test]
+async fn a_program_that_just_happens_to_be_called_manager_keeps_its_fields() {
+    let scenario = Scenario::settled().await;
+    let mut controller = scenario.controller().unwrap();
+    controller.metadata.annotations.get_or_insert_default().insert("theirs".to_owned(), "x".to_owned());
+    scenario.server.put_as::<Deployment>("manager", &controller);
+    scenario.server.take_requests();
+    scenario.pass().await;
+    assert_eq!(scenario.controller().unwrap().metadata.annotations.unwrap()["theirs"], "x");
+    let patched = scenario.server.take_requests();
+    assert!(patched.iter().all(|request| request.verb != Verb::JsonPatch));
+}
+
+#[tokio::test]
+async fn a_failure_of_any_request_during_a_takeover_is_overcome() {
+    let reference = made_by("manager");
+    reference.pass().await;
+    let requests = reference.server.take_requests();
+    // All else is the same as in every other pass.
+    let is_it =
+        |request: &Request| request.name.as_deref() == Some("speaker") && request.resource == "daemonsets";
+    let about: Vec<usize> = (0..requests.len()).filter(|&nth| is_it(&requests[nth])).collect();
+    assert_eq!(about.len(), 3, "read, taken over, applied");
+    for failure in [Failure::Status(409), Failure::Status(500), Failure::Unreachable, Failure::AnswerLost] {
+        for &nth in &about {
+            let scenario = made_by("manager");
+            scenario.server.fail_nth(nth, failure);
+            scenario.pass().await;
+            scenario.passes_until_settled().await;
+            assert_taken_over(&scenario, &format!("{failure:?} at {nth}"));
+            assert_eq!(scenario.server.objects(), reference.server.objects(), "{failure:?} at {nth}");
+        }
+    }
+}

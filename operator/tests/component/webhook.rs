@@ -1,0 +1,109 @@
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use metallb_operator::disposition::Disposition;
+use metallb_operator::operator::Report;
+use metallb_operator::webhook::Answers;
+use metallb_render::Platform;
+use metallb_webhook::{AdmissionRequest, Operation, Reviewer, Route};
+use serde_json::{Value, json};
+
+use crate::scenario::{AVAILABLE, Scenario, environment};
+
+const CONFIGURATION: &str = "metallb-operator-webhook-configuration";
+
+async fn asked(operation: Operation, new: &Value, old: &Value) -> Result<(), (u16, String)> {
+    let answers = Answers { environment: environment(&[]), platform: Platform::Kubernetes };
+    let object = |spec: &Value| if spec.is_null() { Value::Null } else { json!({"spec": spec}) };
+    let request = AdmissionRequest {
+        uid: "u".to_owned(),
+        operation,
+        namespace: "metallb-system".to_owned(),
+        name: "metallb".to_owned(),
+        object: object(new),
+        old_object: object(old),
+    };
+    let denied = answers.admit((), request).await.denied;
+    denied.map_or(Ok(()), |denial| Err((denial.code, denial.message)))
+}
+
+#[tokio::test]
+async fn section_1_9_what_a_pass_would_refuse_is_refused_at_once_with_the_same_words() {
+    let bad = json!({"bgpBackend": "bird"});
+    let (good, none) = (json!({"bgpBackend": "native"}), Value::Null);
+    let message = "invalid BGP Backend, must be one of native, frr, frr-k8s, frr-k8s-external";
+    let denied = || Err((403, message.to_owned()));
+    for (operation, new, old, expected) in [
+        (Operation::Create, &good, &none, Ok(())),
+        (Operation::Create, &none, &none, Ok(())),
+        (Operation::Create, &bad, &none, denied()),
+        (Operation::Update, &bad, &good, denied()),
+        (Operation::Update, &good, &bad, Ok(())),
+        (Operation::Update, &bad, &bad, Ok(())),
+        (Operation::Delete, &none, &bad, Ok(())),
+    ] {
+        assert_eq!(asked(operation, new, old).await, expected, "{operation:?} {new} over {old}");
+    }
+    let (code, message) = asked(Operation::Create, &json!({"logLevel": "loud"}), &none).await.unwrap_err();
+    assert!(code == 400 && message.contains("loud"), "{code} {message}");
+}
+
+#[test]
+fn it_is_served_where_the_original_serves_it() {
+    let answers = Answers { environment: environment(&[]), platform: Platform::Kubernetes };
+    assert_eq!(answers.route("/validate-metallb-io-v1beta1-metallb"), Some(Route::Admission(())));
+    assert_eq!(answers.route("/convert"), None);
+}
+
+/// An operator whose webhook is served, in a cluster that knows the kind.
+fn serving() -> Scenario {
+    let mut scenario = Scenario::with_resource();
+    scenario.operator.registers = true;
+    let definition = json!({"metadata": {"name": "metallbs.metallb.io"}, "spec": {"group": "metallb.io",
+        "names": {"kind": "MetalLB", "plural": "metallbs"}, "scope": "Namespaced", "versions": []}});
+    scenario.server.put::<CustomResourceDefinition>(&serde_json::from_value(definition).unwrap());
+    scenario
+}
+
+#[tokio::test]
+async fn api_servers_are_told_to_ask_and_whom_to_trust_is_left_to_the_rotation() {
+    let scenario = serving();
+    scenario.settle().await;
+    let bundle = json!([{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": "eA=="}]);
+    let patch: json_patch::Patch = serde_json::from_value(bundle).unwrap();
+    let api: kube::Api<ValidatingWebhookConfiguration> = kube::Api::all(scenario.server.client("x"));
+    let params = kube::api::PatchParams::apply("metallb-operator");
+    api.patch(CONFIGURATION, &params, &kube::api::Patch::Json::<()>(patch)).await.unwrap();
+    scenario.server.forbid_writes();
+    assert_eq!(scenario.pass().await, Report::default());
+    let configuration: ValidatingWebhookConfiguration = scenario.server.get(None, CONFIGURATION).unwrap();
+    let definition: CustomResourceDefinition = scenario.server.get(None, "metallbs.metallb.io").unwrap();
+    assert_eq!(configuration.metadata.owner_references.unwrap()[0].uid, definition.metadata.uid.unwrap());
+}
+
+#[tokio::test]
+async fn it_stays_registered_without_a_resource_and_comes_back_when_deleted() {
+    let scenario = serving();
+    scenario.settle().await;
+    scenario.server.remove::<metallb_api::MetalLB>(Some(crate::scenario::NAMESPACE), "metallb");
+    scenario.pass().await;
+    let expected = [
+        "CustomResourceDefinition metallbs.metallb.io",
+        "ValidatingWebhookConfiguration metallb-operator-webhook-configuration",
+    ];
+    assert_eq!(scenario.server.objects(), expected);
+    scenario.server.remove::<ValidatingWebhookConfiguration>(None, CONFIGURATION);
+    scenario.pass().await;
+    assert_eq!(scenario.server.objects(), expected);
+}
+
+#[tokio::test]
+async fn a_webhook_that_can_not_be_registered_keeps_nothing_else() {
+    let scenario = serving();
+    scenario.server.forbid("apply validatingwebhookconfigurations metallb-operator-webhook-configuration");
+    scenario.pass().await;
+    scenario.run_workloads();
+    let report = scenario.pass().await;
+    assert_eq!(report.disposition, Some(Disposition::Refused));
+    assert!(report.problems[0].starts_with("could not register the operator's webhook: "), "{report:?}");
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
+}
