@@ -68,7 +68,7 @@ impl Executor {
     }
 
     fn announced(&self, service: &ServiceKey, announcement: &Announcement, is_new: bool) {
-        let Announcement { pool, addresses, interfaces, off_subnet, contest: _ } = announcement;
+        let Announcement { pool, addresses, interfaces, off_subnet, refresh: _, contest: _ } = announcement;
         let on = names(interfaces);
         tracing::info!(%service, pool, ips = ?addresses, interfaces = ?on, protocol = PROTOCOL, "service has IP, announcing");
         for ip in off_subnet {
@@ -151,6 +151,7 @@ fn command(effect: Effect) -> Option<Command> {
             Some(Command::Announce { address, interfaces: scope(interfaces) })
         }
         Effect::Remind { address } => Some(Command::Remind { address }),
+        Effect::Refresh { address, every } => Some(Command::Refresh { address, every }),
         Effect::Withdraw { address } => Some(Command::Withdraw { address }),
         Effect::HandOver { address } => Some(Command::HandOver { address }),
         Effect::Tell { .. } => None,

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use metallb_config::L2Advertisement;
 use metallb_l2::Interfaces as Scope;
 use metallb_net::MacAddr;
 use metallb_telemetry::metrics::SpeakerMetrics;
@@ -26,9 +27,6 @@ pub use fence::{Fence, FenceOwner};
 /// Batches under way to the thread. It works each one off in microseconds; a bound only keeps memory bounded should
 /// it ever hang, and then the owner's heartbeat stops, which is what a probe must see.
 const BATCHES: usize = 64;
-
-/// From one unasked announcement of an address to the next, unless told otherwise.
-const REFRESH: Duration = Duration::from_mins(5);
 
 /// How long the heir of an address that moves by plan may take to be heard.
 const HAND_OVER: Duration = Duration::from_secs(1);
@@ -47,6 +45,13 @@ pub enum Command {
     Remind {
         /// The address.
         address: IpAddr,
+    },
+    /// Make an announced address known again this often, though nothing happens, until it is withdrawn.
+    Refresh {
+        /// The address.
+        address: IpAddr,
+        /// How often; none for never.
+        every: Option<Duration>,
     },
     /// Answer no more.
     Withdraw {
@@ -75,7 +80,8 @@ struct Batch {
 pub struct Options {
     /// What must be open before anything is sent.
     pub fence: Fence,
-    /// How often an address is made known though nothing happened, because switches forget; none for never.
+    /// How often an address is made known though nothing happened, because switches forget, unless a command says
+    /// otherwise; none for never.
     pub refresh: Option<Duration>,
     /// How long an address that moves by plan is answered for while its heir is not heard.
     pub hand_over: Duration,
@@ -85,7 +91,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { fence: Fence::unattended(), refresh: Some(REFRESH), hand_over: HAND_OVER, conflicts: None }
+        Self {
+            fence: Fence::unattended(),
+            refresh: Some(L2Advertisement::REFRESH),
+            hand_over: HAND_OVER,
+            conflicts: None,
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) struct Driver {
     was_open: bool,
     table: AnnouncedTable,
     burst: Burst,
-    refresh: Option<Refresh>,
+    refresh: Refresh,
     conflicts: Conflicts,
     told: Option<mpsc::Sender<Conflict>>,
     hand_overs: HandOvers,
@@ -93,7 +93,7 @@ impl Driver {
             gate,
             table: AnnouncedTable::default(),
             burst: Burst::default(),
-            refresh: refresh.map(|interval| Refresh::new(interval, seed)),
+            refresh: Refresh::new(refresh, seed),
             conflicts: Conflicts::default(),
             told: conflicts,
             hand_overs: HandOvers::default(),
@@ -156,9 +156,8 @@ impl Driver {
 
     /// When there is something to do even if nothing happens.
     fn next_deadline(&self) -> Option<Instant> {
-        let refresh = self.refresh.as_ref().and_then(Refresh::next_deadline);
         let found = [self.conflicts.next_deadline(), self.hand_overs.next_deadline()];
-        let moments = [self.burst.next_deadline(), refresh].into_iter().chain(found);
+        let moments = [self.burst.next_deadline(), self.refresh.next_deadline()].into_iter().chain(found);
         let moments = moments.flatten().map(|at| self.started + at.since_origin());
         let pulse = self.gate.pulse().map(|pulse| Instant::now() + pulse);
         let others = [pulse, self.reach.next_deadline(), self.retry.map(|(at, _)| at)];
@@ -206,6 +205,7 @@ impl Driver {
                 self.hand_overs.keep(address);
                 self.make_known(now, address);
             }
+            Command::Refresh { address, every } => self.refresh.set_interval(now, address, every),
             Command::Withdraw { address } => self.withdraw(address),
             Command::HandOver { address } => self.hand_over(address),
             Command::HandOverAll => self.hand_over_all(),
@@ -223,7 +223,7 @@ impl Driver {
     /// Says nothing about the address any more without being asked.
     fn fall_silent(&mut self, address: IpAddr) {
         self.burst.handle(self.now(), Input::Withdraw(Subject::Address(address)));
-        self.refresh.iter_mut().for_each(|refresh| refresh.withdraw(address));
+        self.refresh.withdraw(address);
         self.conflicts.release(address);
     }
 
@@ -241,7 +241,7 @@ impl Driver {
 
     fn make_known(&mut self, now: Moment, address: IpAddr) {
         self.burst.handle(now, Input::Announce(Subject::Address(address)));
-        self.refresh.iter_mut().for_each(|refresh| refresh.announce(now, address));
+        self.refresh.announce(now, address);
     }
 
     fn sync_groups_of(&mut self, address: IpAddr) {

@@ -9,6 +9,7 @@ mod kinds;
 mod many;
 mod netns;
 mod process;
+mod refresh;
 mod replug;
 mod stall;
 mod storm;

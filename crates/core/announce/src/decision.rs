@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use metallb_config::{Interfaces, L2Advertisement, Pool};
 
@@ -36,6 +37,8 @@ pub struct Announcement {
     pub addresses: Vec<IpAddr>,
     /// Where they are announced.
     pub interfaces: Interfaces,
+    /// How often they are made known again unasked; none for never.
+    pub refresh: Option<Duration>,
     /// The addresses for which this node has none in the same subnet.
     pub off_subnet: Vec<IpAddr>,
     /// A digest of the nodes that took part in the election. When it changes, somebody else may have
@@ -125,6 +128,7 @@ impl Case<'_> {
             pool: pool.name.clone(),
             addresses,
             interfaces,
+            refresh: self.refresh(me),
             off_subnet,
             contest: digest(&candidates),
         })
@@ -158,6 +162,15 @@ impl Case<'_> {
             }
         }
         Interfaces::Only(union)
+    }
+}
+
+impl Case<'_> {
+    /// How often this node makes the addresses known unasked: of several advertisements for it the shortest interval
+    /// counts.
+    fn refresh(&self, me: &str) -> Option<Duration> {
+        let advertisements = self.advertisements.iter().filter(|ad| ad.selects_node(me));
+        advertisements.filter_map(|ad| ad.refresh).min()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What has to be done, as values: executors have no choice left.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use metallb_config::{Interfaces, ServiceKey};
 
@@ -21,6 +22,14 @@ pub enum Effect {
     Remind {
         /// The address.
         address: IpAddr,
+    },
+    /// Make an announced address known again every now and then.
+    Refresh {
+        /// The address.
+        address: IpAddr,
+        /// How often; none for never. Of whom nothing is said it is
+        /// [as usual](metallb_config::L2Advertisement::REFRESH).
+        every: Option<Duration>,
     },
     /// Answer no more.
     Withdraw {

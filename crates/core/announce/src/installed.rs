@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::time::Duration;
 
-use metallb_config::{Interfaces, ServiceKey};
+use metallb_config::{Interfaces, L2Advertisement, ServiceKey};
 
 use crate::decision::{Announcement, Verdict};
 use crate::effect::{Effect, Notice};
@@ -18,7 +19,15 @@ mod tests;
 pub struct Installed {
     services: BTreeMap<ServiceKey, State>,
     /// Who holds each announced address: Services may share one. Seldom many do, and a map for one takes ten times the room.
-    holders: HashMap<IpAddr, Vec<(ServiceKey, Interfaces)>>,
+    holders: HashMap<IpAddr, Vec<Holder>>,
+}
+
+/// What a Service wants of an address.
+#[derive(Clone, Debug)]
+struct Holder {
+    service: ServiceKey,
+    interfaces: Interfaces,
+    refresh: Option<Duration>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -116,9 +125,8 @@ impl Installed {
         let old = self.announcement(key).cloned();
         let dropped: Vec<IpAddr> = old.iter().flat_map(|old| old.addresses.iter().copied()).collect();
         let dropped: Vec<IpAddr> = dropped.into_iter().filter(|ip| !new.addresses.contains(ip)).collect();
-        let mut effects: Vec<Effect> =
-            new.addresses.iter().filter_map(|ip| self.hold(*ip, key, new)).collect();
-        effects.extend(dropped.iter().filter_map(|ip| self.release(*ip, key)));
+        let mut effects: Vec<Effect> = new.addresses.iter().flat_map(|ip| self.hold(*ip, key, new)).collect();
+        effects.extend(dropped.iter().flat_map(|ip| self.release(*ip, key)));
         if old.as_ref().is_some_and(|old| old.contest != new.contest) {
             effects.extend(new.addresses.iter().map(|ip| Effect::Remind { address: *ip }));
         }
@@ -150,7 +158,7 @@ impl Installed {
                 .into_iter()
                 .collect();
         };
-        let mut effects: Vec<Effect> = old.addresses.iter().filter_map(|ip| self.release(*ip, key)).collect();
+        let mut effects: Vec<Effect> = old.addresses.iter().flat_map(|ip| self.release(*ip, key)).collect();
         effects.push(tell(key, Notice::Withdrawn { addresses: old.addresses, reason: reason.clone() }));
         effects
     }
@@ -166,33 +174,53 @@ impl Installed {
         }
     }
 
-    /// Adds a holder of an address; the step that follows, if any.
-    fn hold(&mut self, address: IpAddr, key: &ServiceKey, announcement: &Announcement) -> Option<Effect> {
+    /// Adds a holder of an address; the steps that follow.
+    fn hold(&mut self, address: IpAddr, key: &ServiceKey, announcement: &Announcement) -> Vec<Effect> {
         let holders = self.holders.entry(address).or_insert_with(|| Vec::with_capacity(1));
-        let before = union(holders.iter().map(|(_, interfaces)| interfaces));
-        holders.retain(|(holder, _)| holder != key);
-        holders.push((key.clone(), announcement.interfaces.clone()));
-        let after = union(holders.iter().map(|(_, interfaces)| interfaces));
-        (before != after)
-            .then_some(after)
-            .flatten()
-            .map(|interfaces| Effect::Announce { address, interfaces })
+        let before = wanted(holders);
+        holders.retain(|holder| holder.service != *key);
+        let (interfaces, refresh) = (announcement.interfaces.clone(), announcement.refresh);
+        holders.push(Holder { service: key.clone(), interfaces, refresh });
+        steps(address, before, wanted(holders))
     }
 
-    /// Removes a holder of an address; the step that follows, if any.
-    fn release(&mut self, address: IpAddr, key: &ServiceKey) -> Option<Effect> {
-        let holders = self.holders.get_mut(&address)?;
-        let before = union(holders.iter().map(|(_, interfaces)| interfaces));
-        holders.retain(|(holder, _)| holder != key);
-        match union(holders.iter().map(|(_, interfaces)| interfaces)) {
-            None => {
-                self.holders.remove(&address);
-                Some(Effect::Withdraw { address })
-            }
-            after if after == before => None,
-            Some(interfaces) => Some(Effect::Announce { address, interfaces }),
+    /// Removes a holder of an address; the steps that follow.
+    fn release(&mut self, address: IpAddr, key: &ServiceKey) -> Vec<Effect> {
+        let Some(holders) = self.holders.get_mut(&address) else { return Vec::new() };
+        let before = wanted(holders);
+        holders.retain(|holder| holder.service != *key);
+        let after = wanted(holders);
+        if after.is_none() {
+            self.holders.remove(&address);
         }
+        steps(address, before, after)
     }
+}
+
+/// Where an address is answered for, and how often it is made known. None without holders.
+type Wanted = Option<(Interfaces, Option<Duration>)>;
+
+/// Wherever one of its holders wants it, and as often as the one that wants it most.
+fn wanted(holders: &[Holder]) -> Wanted {
+    let interfaces = union(holders.iter().map(|holder| &holder.interfaces))?;
+    Some((interfaces, holders.iter().filter_map(|holder| holder.refresh).min()))
+}
+
+/// From what was wanted of an address to what is.
+fn steps(address: IpAddr, before: Wanted, after: Wanted) -> Vec<Effect> {
+    // An address begins with the usual interval and has it again when it is withdrawn.
+    let refresh =
+        |wanted: &Wanted| wanted.as_ref().map_or(Some(L2Advertisement::REFRESH), |(_, every)| *every);
+    let every = refresh(&after);
+    let refresh = (refresh(&before) != every).then_some(Effect::Refresh { address, every });
+    let before = before.map(|(interfaces, _)| interfaces);
+    let first = match after {
+        None => before.map(|_| Effect::Withdraw { address }),
+        Some((interfaces, _)) => {
+            (before.as_ref() != Some(&interfaces)).then_some(Effect::Announce { address, interfaces })
+        }
+    };
+    first.into_iter().chain(refresh).collect()
 }
 
 /// Where an address is answered for: wherever one of its holders wants it. None without holders.
@@ -215,6 +243,7 @@ fn with_heir(effect: Effect, moving: &BTreeSet<IpAddr>) -> Effect {
         | Effect::Withdraw { .. }
         | Effect::HandOver { .. }
         | Effect::Remind { .. }
+        | Effect::Refresh { .. }
         | Effect::Tell { .. } => effect,
     }
 }
@@ -227,7 +256,7 @@ fn tell(service: &ServiceKey, notice: Notice) -> Effect {
 ///
 /// When an address went from one Service to another in the same pass, only where it ended up counts.
 fn in_order(effects: Vec<Effect>) -> Vec<Effect> {
-    let (mut settled, mut reminders) = (BTreeMap::new(), BTreeMap::new());
+    let (mut settled, mut reminders, mut intervals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut words = Vec::new();
     for effect in effects {
         match effect {
@@ -239,11 +268,20 @@ fn in_order(effects: Vec<Effect>) -> Vec<Effect> {
             Effect::Remind { address } => {
                 reminders.insert(address, effect);
             }
+            Effect::Refresh { address, .. } => {
+                intervals.insert(address, effect);
+            }
             Effect::Tell { .. } => words.push(effect),
         }
     }
+    // What is withdrawn has none.
+    intervals.retain(|address, _| settled.get(address).is_none_or(is_announcement));
     reminders.retain(|address, _| !settled.contains_key(address));
-    let (announce, withdraw): (Vec<Effect>, Vec<Effect>) =
-        settled.into_values().partition(|effect| matches!(effect, Effect::Announce { .. }));
-    announce.into_iter().chain(reminders.into_values()).chain(withdraw).chain(words).collect()
+    let (announce, withdraw): (Vec<Effect>, Vec<Effect>) = settled.into_values().partition(is_announcement);
+    let packets = announce.into_iter().chain(intervals.into_values()).chain(reminders.into_values());
+    packets.chain(withdraw).chain(words).collect()
+}
+
+fn is_announcement(effect: &Effect) -> bool {
+    matches!(effect, Effect::Announce { .. })
 }

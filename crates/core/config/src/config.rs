@@ -192,6 +192,9 @@ pub enum OnLink {
 }
 
 impl L2Advertisement {
+    /// How often an address is made known again unasked unless an advertisement says otherwise.
+    pub const REFRESH: Duration = Duration::from_mins(5);
+
     /// Whether the advertisement is for a Service with these labels.
     #[must_use]
     pub fn selects_service(&self, labels: &Labels) -> bool {

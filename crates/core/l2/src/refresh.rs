@@ -18,7 +18,10 @@ const JITTER_PERCENT: u32 = 20;
 /// Which address is due when.
 #[derive(Debug)]
 pub struct Refresh {
-    interval: Duration,
+    /// The interval of most addresses; none for never.
+    usual: Option<Duration>,
+    /// That of the others.
+    special: HashMap<IpAddr, Option<Duration>>,
     /// The state of a generator of small steps; not a secret.
     noise: u64,
     next: HashMap<IpAddr, Moment>,
@@ -28,11 +31,13 @@ pub struct Refresh {
 }
 
 impl Refresh {
-    /// No addresses yet. The seed makes nodes and runs differ.
+    /// No addresses yet. The interval is that of all addresses [of which nothing else is said](Self::set_interval); the
+    /// seed makes nodes and runs differ.
     #[must_use]
-    pub fn new(interval: Duration, seed: u64) -> Self {
+    pub fn new(usual: Option<Duration>, seed: u64) -> Self {
         Self {
-            interval,
+            usual,
+            special: HashMap::new(),
             noise: seed,
             next: HashMap::new(),
             queue: BTreeSet::new(),
@@ -42,14 +47,30 @@ impl Refresh {
 
     /// The address is announced, or was just made known: its next turn is an interval from now.
     pub fn announce(&mut self, now: Moment, address: IpAddr) {
-        self.withdraw(address);
-        let at = now + self.jittered();
+        self.unqueue(address);
+        let Some(interval) = self.special.get(&address).copied().unwrap_or(self.usual) else { return };
+        let at = now + self.jittered(interval);
         self.next.insert(address, at);
         self.queue.insert((at, address));
     }
 
+    /// An announced address has this interval from now on, until it is withdrawn; none for never.
+    pub fn set_interval(&mut self, now: Moment, address: IpAddr, interval: Option<Duration>) {
+        if interval == self.usual {
+            self.special.remove(&address);
+        } else {
+            self.special.insert(address, interval);
+        }
+        self.announce(now, address);
+    }
+
     /// The address has no turn any more.
     pub fn withdraw(&mut self, address: IpAddr) {
+        self.unqueue(address);
+        self.special.remove(&address);
+    }
+
+    fn unqueue(&mut self, address: IpAddr) {
         if let Some(at) = self.next.remove(&address) {
             self.queue.remove(&(at, address));
         }
@@ -72,7 +93,7 @@ impl Refresh {
         self.queue.first().map(|(at, _)| (*at).max(self.free_at))
     }
 
-    fn jittered(&mut self) -> Duration {
+    fn jittered(&mut self, interval: Duration) -> Duration {
         // SplitMix64: a step, and a mix of it.
         self.noise = self.noise.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.noise;
@@ -81,6 +102,6 @@ impl Refresh {
         let thousandth = u32::try_from((mixed ^ (mixed >> 31)) % 1000).unwrap_or(0);
         // From 100 - JITTER_PERCENT to 100 + JITTER_PERCENT percent, in thousandths of that width.
         let permille = (100 - JITTER_PERCENT) * 10 + thousandth * 2 * JITTER_PERCENT / 100;
-        self.interval / 1000 * permille
+        interval / 1000 * permille
     }
 }

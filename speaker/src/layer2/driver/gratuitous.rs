@@ -26,7 +26,7 @@ impl Driver {
                 }
             }
         }
-        if let Some(address) = self.refresh.as_mut().and_then(|refresh| refresh.poll(now)) {
+        if let Some(address) = self.refresh.poll(now) {
             self.queue(address);
         }
         for _ in 0..ROUNDS_AT_ONCE {

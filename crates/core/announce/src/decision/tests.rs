@@ -331,6 +331,35 @@ prop_compose! {
     }
 }
 
+#[test]
+fn of_the_advertisements_that_select_this_node_the_shortest_interval_counts() {
+    let only = |node: &str, interval: &str| {
+        let selector = json!([{ "matchLabels": { "kubernetes.io/hostname": node } }]);
+        json!({ "refreshInterval": interval, "nodeSelectors": selector })
+    };
+    let (seconds, service) = (std::time::Duration::from_secs, service(&[V4], json!({})));
+    for (specs, expected) in [
+        (vec![json!({})], Some(seconds(300))),
+        (vec![json!({ "refreshInterval": "0s" })], None),
+        (vec![json!({ "refreshInterval": "0s" }), json!({ "refreshInterval": "1h" })], Some(seconds(3600))),
+        (
+            vec![json!({}), json!({ "refreshInterval": "30s" }), json!({ "refreshInterval": "1m" })],
+            Some(seconds(30)),
+        ),
+        (vec![json!({}), only("n1", "20s"), only("n2", "10s")], Some(seconds(20))),
+    ] {
+        let mut inputs = inputs();
+        inputs.speakers = Speakers::On(names(&["n1"]));
+        let ads: Vec<_> = specs
+            .iter()
+            .enumerate()
+            .map(|(i, spec)| advertisement(&format!("ad{i}"), spec.clone()))
+            .collect();
+        let inputs = configured(inputs, &[pool("pool", &["172.30.0.0/24"])], &ads);
+        assert_eq!(announcement(&inputs, &service, &everywhere()).refresh, expected, "{specs:?}");
+    }
+}
+
 proptest! {
     /// All nodes elect alike, and whenever there is a candidate exactly one of them announces.
     #[test]

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 const A: &str = "192.0.2.1";
 const B: &str = "192.0.2.2";
+const USUAL: Option<Duration> = Some(L2Advertisement::REFRESH);
+const OFTEN: Option<Duration> = Some(Duration::from_secs(10));
 
 fn key(name: &str) -> ServiceKey {
     ServiceKey { namespace: "default".to_owned(), name: name.to_owned() }
@@ -20,6 +22,7 @@ fn announcement(addresses: &[&str], interfaces: &[&str]) -> Announcement {
         pool: "pool".to_owned(),
         addresses: addresses.iter().map(|text| ip(text)).collect(),
         interfaces: on(interfaces),
+        refresh: USUAL,
         off_subnet: vec![],
         contest: 7,
     }
@@ -202,13 +205,45 @@ fn an_address_no_pool_holds_is_not_newly_announced() {
     assert_eq!(effects, [stops(A), withdrawn("other", &[A], SkipReason::IpNotAllowed)]);
 }
 
+fn refreshed(addresses: &[&str], refresh: Option<Duration>) -> Verdict {
+    Verdict::Announce(Announcement { refresh, ..announcement(addresses, &[]) })
+}
+
+fn every(address: &str, every: Option<Duration>) -> Effect {
+    Effect::Refresh { address: ip(address), every }
+}
+
+#[test]
+fn an_interval_is_told_when_it_is_not_the_usual_one_and_changes_without_a_burst() {
+    let mut installed = Installed::default();
+    let effects = step(&mut installed, "web", &refreshed(&[A], OFTEN));
+    assert_eq!(effects.get(..2), Some(&[answers(A, &[]), every(A, OFTEN)][..]));
+    assert_eq!(step(&mut installed, "web", &refreshed(&[A], None)), [every(A, None)]);
+    assert_eq!(step(&mut installed, "web", &refreshed(&[A], USUAL)), [every(A, USUAL)]);
+    step(&mut installed, "web", &refreshed(&[A], OFTEN));
+    let effects = step(&mut installed, "web", &Verdict::Skip(lost()));
+    assert_eq!(effects, [hands_over(A), withdrawn("web", &[A], lost())], "it is forgotten with the address");
+}
+
+#[test]
+fn of_services_that_share_an_address_the_shortest_interval_counts() {
+    let mut installed = Installed::default();
+    step(&mut installed, "web", &refreshed(&[A], None));
+    assert_eq!(step(&mut installed, "dns", &refreshed(&[A], USUAL)).first(), Some(&every(A, USUAL)));
+    assert_eq!(step(&mut installed, "ntp", &refreshed(&[A], OFTEN)).first(), Some(&every(A, OFTEN)));
+    let gone = Verdict::Skip(SkipReason::ServiceDeleted);
+    assert_eq!(step(&mut installed, "ntp", &gone).first(), Some(&every(A, USUAL)));
+    assert_eq!(step(&mut installed, "dns", &gone).first(), Some(&every(A, None)));
+}
+
 /// What a neighbour would see after these effects.
-fn execute(table: &mut BTreeMap<IpAddr, Interfaces>, effects: Vec<Effect>) {
+fn execute(table: &mut BTreeMap<IpAddr, (Interfaces, Option<Duration>)>, effects: Vec<Effect>) {
     for effect in effects {
         match effect {
             Effect::Announce { address, interfaces } => {
-                table.insert(address, interfaces);
+                table.entry(address).or_insert((Interfaces::All, USUAL)).0 = interfaces;
             }
+            Effect::Refresh { address, every } => table.get_mut(&address).unwrap().1 = every,
             Effect::Withdraw { address } | Effect::HandOver { address } => {
                 assert!(table.remove(&address).is_some(), "{address} was not announced");
             }
@@ -221,9 +256,10 @@ fn execute(table: &mut BTreeMap<IpAddr, Interfaces>, effects: Vec<Effect>) {
 fn any_verdict() -> impl Strategy<Value = Verdict> {
     let addresses = proptest::sample::subsequence(vec![A, B, "2001:db8::1"], 1..3);
     let interfaces = proptest::sample::subsequence(vec!["eth0", "eth1"], 0..3);
+    let refresh = proptest::sample::select(vec![USUAL, OFTEN, None]);
     prop_oneof![
-        3 => (addresses.clone(), interfaces, 0u64..3).prop_map(|(addresses, interfaces, contest)| {
-            Verdict::Announce(Announcement { contest, ..announcement(&addresses, &interfaces) })
+        3 => (addresses.clone(), interfaces, 0u64..3, refresh).prop_map(|(addresses, interfaces, contest, refresh)| {
+            Verdict::Announce(Announcement { contest, refresh, ..announcement(&addresses, &interfaces) })
         }),
         1 => Just(Verdict::Skip(SkipReason::ServiceDeleted)),
         1 => Just(Verdict::Skip(lost())),
@@ -247,15 +283,19 @@ proptest! {
             execute(&mut table, effects);
             let again = if whole { installed.diff(&plan) } else { installed.advance(&plan) };
             prop_assert_eq!(again, vec![], "a second pass is silent");
-            let mut expected: BTreeMap<IpAddr, BTreeMap<ServiceKey, Interfaces>> = BTreeMap::new();
-            for (key, announcement) in installed.announced() {
+            let mut expected: BTreeMap<IpAddr, Vec<(Interfaces, Option<Duration>)>> = BTreeMap::new();
+            for (_, announcement) in installed.announced() {
                 for address in &announcement.addresses {
-                    let interfaces = announcement.interfaces.clone();
-                    expected.entry(*address).or_default().insert(key.clone(), interfaces);
+                    let wanted = (announcement.interfaces.clone(), announcement.refresh);
+                    expected.entry(*address).or_default().push(wanted);
                 }
             }
-            let expected: BTreeMap<IpAddr, Interfaces> =
-                expected.iter().filter_map(|(ip, holders)| Some((*ip, union(holders.values())?))).collect();
+            let together = |wanted: &Vec<(Interfaces, Option<Duration>)>| {
+                let interfaces = union(wanted.iter().map(|(interfaces, _)| interfaces))?;
+                Some((interfaces, wanted.iter().filter_map(|(_, every)| *every).min()))
+            };
+            let expected: BTreeMap<_, _> =
+                expected.iter().filter_map(|(ip, wanted)| Some((*ip, together(wanted)?))).collect();
             prop_assert_eq!(&table, &expected);
         }
     }

@@ -7,7 +7,7 @@ fn address(number: u32) -> IpAddr {
 }
 
 fn refresh() -> Refresh {
-    Refresh::new(INTERVAL, 7)
+    Refresh::new(Some(INTERVAL), 7)
 }
 
 /// Every round until `end`, as seconds and address.
@@ -64,4 +64,78 @@ fn a_late_driver_sends_no_rounds_in_a_row() {
     assert!(refresh.poll(late).is_some());
     assert_eq!(refresh.poll(late), None);
     assert_eq!(refresh.next_deadline(), Some(late + SPACING));
+}
+
+/// How far apart the rounds of an address are, in seconds.
+fn gaps(rounds: &[(f64, IpAddr)], address: IpAddr) -> Vec<f64> {
+    let times: Vec<f64> =
+        rounds.iter().filter(|(_, other)| *other == address).map(|(time, _)| *time).collect();
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn an_address_has_the_interval_it_is_given_and_the_others_have_theirs() {
+    let mut refresh = refresh();
+    for number in 1..=3 {
+        refresh.announce(Moment::default(), address(number));
+    }
+    refresh.set_interval(Moment::default(), address(1), Some(Duration::from_secs(10)));
+    refresh.set_interval(Moment::default(), address(2), None);
+    let rounds = run(&mut refresh, INTERVAL * 10);
+    let (fast, usual) = (gaps(&rounds, address(1)), gaps(&rounds, address(3)));
+    assert!(fast.len() > 250 && fast.iter().all(|gap| (8.0..=12.1).contains(gap)), "{fast:?}");
+    assert!(usual.len() > 6 && usual.iter().all(|gap| (240.0..=360.1).contains(gap)), "{usual:?}");
+    assert!(rounds.iter().all(|(_, other)| *other != address(2)), "never");
+}
+
+#[test]
+fn a_new_interval_counts_from_when_it_is_given_and_until_the_address_is_withdrawn() {
+    let mut refresh = refresh();
+    let at = |seconds| Moment::default() + Duration::from_secs(seconds);
+    refresh.announce(at(0), address(1));
+    refresh.set_interval(at(100), address(1), Some(Duration::from_secs(10)));
+    assert!((at(108)..=at(112)).contains(&refresh.next_deadline().unwrap()));
+    // Made known for another reason.
+    refresh.announce(at(105), address(1));
+    assert!((at(113)..=at(117)).contains(&refresh.next_deadline().unwrap()));
+    refresh.set_interval(at(106), address(1), None);
+    assert_eq!(refresh.next_deadline(), None);
+    refresh.announce(at(107), address(1));
+    assert_eq!(refresh.next_deadline(), None, "made known for another reason, it has no turn either");
+    refresh.set_interval(at(110), address(1), Some(INTERVAL));
+    assert!((at(350)..=at(470)).contains(&refresh.next_deadline().unwrap()));
+    assert!(refresh.special.is_empty(), "the usual interval takes no room");
+    refresh.set_interval(at(110), address(1), None);
+    refresh.withdraw(address(1));
+    refresh.announce(at(111), address(1));
+    assert!(
+        refresh.next_deadline().unwrap() >= at(111 + 240),
+        "a new announcement begins with the usual one"
+    );
+}
+
+#[test]
+fn where_no_address_has_turns_those_have_of_which_it_is_said() {
+    let mut refresh = Refresh::new(None, 7);
+    refresh.announce(Moment::default(), address(1));
+    assert_eq!(refresh.next_deadline(), None);
+    refresh.set_interval(Moment::default(), address(1), Some(INTERVAL));
+    assert!(refresh.next_deadline().is_some());
+}
+
+#[test]
+fn thousands_of_short_intervals_are_capped_and_keep_nobody_from_his_turn() {
+    let mut refresh = refresh();
+    let seldom = address(0);
+    refresh.announce(Moment::default(), seldom);
+    for number in 1..=10_000 {
+        refresh.set_interval(Moment::default(), address(number), Some(Duration::from_secs(10)));
+    }
+    let rounds = run(&mut refresh, INTERVAL * 4);
+    assert!(rounds.len() <= 1200 * 200, "{}", rounds.len());
+    // All have the rate that is left, and who is due first comes first.
+    let longest = gaps(&rounds, address(7)).into_iter().fold(0.0, f64::max);
+    assert!((10.0..=65.0).contains(&longest), "{longest}");
+    let turns = gaps(&rounds, seldom);
+    assert!(turns.len() >= 2 && turns.iter().all(|gap| *gap <= 360.0 + 65.0), "{turns:?}");
 }

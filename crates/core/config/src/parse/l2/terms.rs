@@ -6,11 +6,10 @@ use std::time::Duration;
 use metallb_api::L2AdvertisementSpec;
 
 use super::L2Error;
-use crate::config::{OnLink, Preempt, Spread};
+use crate::config::{L2Advertisement, OnLink, Preempt, Spread};
 use crate::go_duration::GoDuration;
 
 const PREEMPT_DELAY: Duration = Duration::from_secs(60);
-const REFRESH: Duration = Duration::from_secs(300);
 
 /// Below, thousands of addresses would make a flood of it.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(10);
@@ -83,7 +82,7 @@ fn parse_preempt(name: &str, spec: &L2AdvertisementSpec) -> Result<Preempt, L2Er
 }
 
 fn parse_refresh(name: &str, spec: &L2AdvertisementSpec) -> Result<Option<Duration>, L2Error> {
-    let Some(text) = spec.refresh_interval.as_deref() else { return Ok(Some(REFRESH)) };
+    let Some(text) = spec.refresh_interval.as_deref() else { return Ok(Some(L2Advertisement::REFRESH)) };
     let refused = |fault| wrong(name, "refreshInterval", text, fault);
     match duration(text).map_err(refused)? {
         Duration::ZERO => Ok(None),
