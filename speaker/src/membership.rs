@@ -16,6 +16,7 @@ mod quota;
 mod secret;
 mod settings;
 mod streams;
+mod subnets;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -23,6 +24,7 @@ use std::net::IpAddr;
 use std::thread;
 use std::time::Duration;
 
+use metallb_net::Prefix;
 use metallb_telemetry::metrics::MemberMetrics;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -42,6 +44,7 @@ pub struct Membership {
     candidates: watch::Sender<Option<BTreeSet<IpAddr>>>,
     members: watch::Receiver<Members>,
     own: watch::Sender<Own>,
+    subnets: watch::Sender<Option<BTreeSet<Prefix>>>,
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
 }
@@ -56,10 +59,17 @@ impl Membership {
         let (candidates, candidates_seen) = watch::channel(None);
         let (published, members) = watch::channel(Members::default());
         let (own, own_seen) = watch::channel(Own::default());
+        let (subnets, subnets_seen) = watch::channel(None);
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let inputs = Inputs { candidates: candidates_seen, own: own_seen, published, stop: stopped };
+        let inputs = Inputs {
+            candidates: candidates_seen,
+            own: own_seen,
+            subnets: subnets_seen,
+            published,
+            stop: stopped,
+        };
         let address = settings.address;
         let prepared = Prepared::new(settings, metrics)?;
         let run = move || {
@@ -68,7 +78,7 @@ impl Membership {
             let _ = end.send(());
         };
         thread::Builder::new().name("membership".to_owned()).spawn(run)?;
-        Ok(Self { address, candidates, members, own, stop, ended })
+        Ok(Self { address, candidates, members, own, subnets, stop, ended })
     }
 
     /// Who counts. The channel closes when the thread has ended.
@@ -111,6 +121,22 @@ impl Membership {
         self.own.send_if_modified(|own| !std::mem::replace(&mut own.answers, true));
     }
 
+    /// The subnets this node has interfaces in, for the others; none while nobody asks for them. They hear of it a while
+    /// later if they heard of another one just before.
+    pub fn set_subnets(&self, subnets: Option<BTreeSet<Prefix>>) {
+        self.subnets.send_if_modified(|known| {
+            let is_new = *known != subnets;
+            *known = subnets;
+            is_new
+        });
+    }
+
+    /// The subnets the others are to hear of.
+    #[cfg(test)]
+    pub(crate) fn subnets(&self) -> watch::Receiver<Option<BTreeSet<Prefix>>> {
+        self.subnets.subscribe()
+    }
+
     /// Tells whether the others may leave to this node what it owns.
     #[cfg(test)]
     pub(crate) fn says_it_answers(&self) -> impl Fn() -> bool + Send + use<> {
@@ -130,7 +156,8 @@ impl Membership {
         let (published, members) = watch::channel(Members::default());
         let (stop, ended) = (oneshot::channel().0, oneshot::channel().1);
         let (candidates, own) = (watch::Sender::new(None), watch::Sender::new(Own::default()));
-        (Self { address: [127, 0, 0, 1].into(), candidates, members, own, stop, ended }, published)
+        let (address, subnets) = ([127, 0, 0, 1].into(), watch::Sender::new(None));
+        (Self { address, candidates, members, own, subnets, stop, ended }, published)
     }
 
     /// Says goodbye to the others and ends.

@@ -2,6 +2,7 @@
 
 mod resume;
 mod ring;
+mod subnets;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -121,7 +122,11 @@ impl Owner {
         let started = since_boot();
         let interfaces = self.interfaces.borrow_and_update().clone();
         let speakers = self.ring.as_ref().map_or(Speakers::EveryNode, Ring::speakers);
+        self.view.set_subnets(self.ring.as_ref().and_then(Ring::subnets));
         let mut seen = self.view.refresh(&self.stores, &interfaces, speakers);
+        if let (Some(ring), Some(snapshot)) = (self.ring.as_ref(), self.view.snapshot()) {
+            ring.tell_subnets(&snapshot.world, &interfaces);
+        }
         if let Some(refusals) = seen.refusals.take() {
             self.report(refusals);
         }

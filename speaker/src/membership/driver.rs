@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use metallb_linux::since_boot;
 use metallb_membership::machine::{Action, Identity, Machine};
+use metallb_net::Prefix;
 use metallb_telemetry::logs;
 use metallb_telemetry::metrics::MemberMetrics;
 use tokio::net::TcpStream;
@@ -29,6 +30,7 @@ use super::quota::Quota;
 use super::secret::Secret;
 use super::settings::RingSettings;
 use super::streams::Partner;
+use super::subnets::OwnSubnets;
 use calls::Calls;
 use doubts::Doubts;
 
@@ -46,6 +48,7 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 pub(super) struct Inputs {
     pub(super) candidates: watch::Receiver<Option<BTreeSet<IpAddr>>>,
     pub(super) own: watch::Receiver<Own>,
+    pub(super) subnets: watch::Receiver<Option<BTreeSet<Prefix>>>,
     pub(super) published: watch::Sender<Members>,
     pub(super) stop: oneshot::Receiver<()>,
 }
@@ -58,6 +61,7 @@ pub(super) struct Driver {
     codec: Arc<Codec>,
     machine: Machine,
     beats: Option<Beats>,
+    subnets: OwnSubnets,
     joins: Joins,
     exchanges: Exchanges,
     metrics: MemberMetrics,
@@ -152,6 +156,7 @@ impl Driver {
             settings,
             secret,
             beats,
+            subnets: OwnSubnets::default(),
             joins: Joins::default(),
             exchanges: Exchanges::new(),
             metrics,
@@ -212,6 +217,7 @@ impl Driver {
             next = self.exchanges.next() => Wake::Exchange(next),
             Ok(()) = inputs.candidates.changed() => Wake::Other,
             Ok(()) = inputs.own.changed() => Wake::Other,
+            Ok(()) = inputs.subnets.changed() => Wake::Other,
             () = sleep(pause) => Wake::Other,
         }
     }
@@ -219,7 +225,8 @@ impl Driver {
     fn next_deadline(&self) -> Duration {
         let beats = self.beats.as_ref().map(Beats::next_deadline);
         let others = [self.machine.next_deadline(), beats, self.joins.next(), self.leaving];
-        others.into_iter().flatten().chain([self.next_review]).min().unwrap_or(self.next_review)
+        let others = others.into_iter().chain([self.subnets.next_deadline()]);
+        others.flatten().chain([self.next_review]).min().unwrap_or(self.next_review)
     }
 
     fn has_left(&self) -> bool {
@@ -237,7 +244,9 @@ impl Driver {
         self.review(now);
         // The heartbeats' turn comes when they know who is there: what strangers send is lost.
         self.carry_out(ports, now);
-        let news = self.beats.as_mut().map(|beats| beats.turn(&own, now)).unwrap_or_default();
+        let mut news = self.beats.as_mut().map(|beats| beats.turn(&own, now)).unwrap_or_default();
+        self.subnets.set(inputs.subnets.borrow_and_update().as_ref());
+        news.meta |= self.subnets.take_news(now);
         self.take_news(news, now);
         self.begin_anew(now);
         self.ask(now);
@@ -278,7 +287,7 @@ impl Driver {
         if news.meta
             && let Some(beats) = &self.beats
         {
-            self.machine.set_meta(beats.meta(), now);
+            self.machine.set_meta(self.subnets.add_to(beats.meta()), now);
             self.is_stale = true;
         }
     }

@@ -1,7 +1,10 @@
 //! What the rest of the speaker is told about the ring.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
+
+use metallb_net::Prefix;
 
 /// Who counts, as seen from here.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -12,6 +15,8 @@ pub struct Members {
     pub starting: BTreeSet<String>,
     /// Whether some member says nothing of heartbeats: a speaker of the original, most likely.
     pub has_foreign: bool,
+    /// The subnets that members say they have interfaces in, by node.
+    pub subnets: Arc<BTreeMap<String, Vec<Prefix>>>,
     /// Where none of them is a candidate, one of these answers. Empty unless this node is one that comes and goes: it
     /// itself, and those that were found dead. The others have no use for it, since they would be candidates.
     pub reluctant: BTreeSet<String>,

@@ -21,13 +21,13 @@ use super::Lost;
 /// Membership, if it is followed.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    membership: Membership,
+    pub(super) membership: Membership,
     members: watch::Receiver<Members>,
     /// None when nobody would know when to open it.
     fence: Option<FenceOwner>,
     metrics: MemberMetrics,
     /// What the pass under way is made with.
-    current: Members,
+    pub(super) current: Members,
     /// The question whose answer opens the fence after a stall.
     question: u64,
     /// Whether somebody is gone since the pass before.

@@ -19,6 +19,7 @@ use crate::membership::{Members, Membership};
 use crate::testing::{NAMESPACE, advertisement, node, object, pod, pool, service, slice, statuses, until};
 
 mod resume;
+mod subnets;
 
 const ADDRESS: &str = "192.0.2.200";
 

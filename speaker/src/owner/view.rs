@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use metallb_announce::{EndpointIndex, Inputs, NodeView, OwnInterfaces, SliceKey, Snapshot, Speakers, World};
+use metallb_announce::{
+    EndpointIndex, Inputs, NodeView, OwnInterfaces, SliceKey, Snapshot, Speakers, Subnets, World,
+};
 use metallb_cluster::{Changes, ObjectKey};
 use metallb_config::{Config, Node, RawConfig, ServiceKey};
 
@@ -25,6 +27,8 @@ pub(crate) struct ViewSettings {
 pub(crate) struct View {
     settings: ViewSettings,
     snapshot: Option<Snapshot>,
+    /// What speakers say of their subnets, if that counts.
+    subnets: Option<Subnets>,
     refusals: Option<Vec<String>>,
 }
 
@@ -47,12 +51,17 @@ pub(crate) struct Seen {
 
 impl View {
     pub(crate) fn new(settings: ViewSettings) -> Self {
-        Self { settings, snapshot: None, refusals: None }
+        Self { settings, snapshot: None, subnets: None, refusals: None }
     }
 
     /// What is known; none before the first refresh.
     pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
         self.snapshot.as_ref()
+    }
+
+    /// What speakers say of their subnets, for the next refresh; none if it does not count.
+    pub(crate) fn set_subnets(&mut self, subnets: Option<Subnets>) {
+        self.subnets = subnets;
     }
 
     /// Takes in what changed. Everything must have been listed once.
@@ -92,10 +101,11 @@ impl View {
         let has_changes = stores.take_shared_changes();
         let inputs = match current {
             Some(current) if !has_changes => {
-                if current.interfaces == interfaces && current.speakers == speakers {
+                let is_same = current.interfaces == interfaces && current.subnets == self.subnets;
+                if is_same && current.speakers == speakers {
                     return None;
                 }
-                Inputs { speakers, interfaces, ..current.clone() }
+                Inputs { speakers, interfaces, subnets: self.subnets.clone(), ..current.clone() }
             }
             current => {
                 let previous = current.map(|inputs| inputs.config.clone()).unwrap_or_default();
@@ -125,6 +135,7 @@ impl View {
             nodes: BTreeMap::new(),
             speakers: Speakers::On(BTreeSet::new()),
             interfaces: OwnInterfaces::new(),
+            subnets: self.subnets.clone(),
         }
     }
 }

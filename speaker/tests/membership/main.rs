@@ -15,3 +15,5 @@ mod secrets;
 mod starting;
 #[cfg(test)]
 mod strangers;
+#[cfg(test)]
+mod subnets;

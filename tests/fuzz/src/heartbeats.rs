@@ -1,9 +1,11 @@
 //! Heartbeats and metadata of fast liveness.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use metallb_liveness::wire::{self, MAX_LENGTH};
 use metallb_liveness::{Keys, Liveness, Member, Settings, meta};
+use metallb_net::Prefix;
 
 use crate::binary;
 
@@ -19,6 +21,9 @@ pub(crate) const SEEDS: &[&str] = &[
     // What a member says of itself.
     "x4d4c42011f0b0102030405060708",
     "x4d4c42011f0b010203040506070801",
+    // The same with subnets, behind what nobody knows; with none.
+    "x4d4c42011f0b01020304050607080009000178010010090a8018c000026120010db800000001",
+    "x4d4c42011f0b010203040506070800010000",
     "x01",
 ];
 
@@ -27,6 +32,7 @@ pub fn heartbeats(data: &[u8]) {
     let bytes = binary::of(data);
     if let Some(announced) = meta::decode(&bytes) {
         assert_eq!(meta::decode(&meta::encode(&announced)), Some(announced));
+        write_again(meta::encode(&announced), meta::subnets(&bytes));
     }
     take(&bytes);
     let Ok(datagram) = wire::decode(&bytes, &Keys::plain()) else { return };
@@ -36,6 +42,23 @@ pub fn heartbeats(data: &[u8]) {
     assert!(signed.len() <= MAX_LENGTH);
     assert_eq!(wire::decode(&signed, &ours), Ok(datagram));
     assert!(wire::decode(&signed, &others).is_err());
+}
+
+/// Subnets that were read, written behind this and read again: the same, but for those that others cover.
+fn write_again(meta: Vec<u8>, subnets: Option<Vec<Prefix>>) {
+    let Some(subnets) = subnets else { return };
+    let subnets: BTreeSet<Prefix> = subnets.into_iter().collect();
+    let written = meta::with_subnets(meta.clone(), &subnets);
+    assert!(written.len() <= 512);
+    let Some(again) = meta::subnets(&written) else { return assert_eq!(written, meta) };
+    let covers = |wide: &Prefix, subnet: &Prefix| {
+        wide.length() <= subnet.length() && Prefix::new(subnet.base(), wide.length()).as_ref() == Ok(wide)
+    };
+    assert!(again.iter().all(|wide| subnets.contains(wide)));
+    assert!(
+        subnets.iter().all(|subnet| again.iter().any(|wide| covers(wide, subnet))),
+        "{subnets:?}: {again:?}"
+    );
 }
 
 /// Hands it to a member of a ring of three without keys, and lets a second pass.

@@ -167,7 +167,7 @@ impl Outlook {
     pub fn condition(&self, me: &str) -> Option<Condition> {
         Some(match self {
             Self::Nothing | Self::Unchanged | Self::NotHere => return None,
-            Self::Here { interfaces, off_subnet } => {
+            Self::Here { interfaces, off_subnet, stood_back } => {
                 let mut message = format!("node {me} announces on {}", named(interfaces));
                 for address in off_subnet {
                     // Writing to a string can't fail.
@@ -175,6 +175,9 @@ impl Outlook {
                         message,
                         "\nnode {me} has no address in the subnet of {address}: its neighbours may not ask for it"
                     );
+                }
+                if let Some(stood_back) = stood_back {
+                    let _ = write!(message, "{stood_back}");
                 }
                 Condition::new(Standing::True, AnnouncedReason::Announced, message)
             }

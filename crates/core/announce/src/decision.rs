@@ -134,8 +134,13 @@ impl Case<'_> {
         })
     }
 
-    /// The nodes that take part (contract 02 §2.2, rules 5 and 6). One that comes and goes is better than none.
+    /// The nodes among which the owner is chosen.
     pub(crate) fn candidates(&self) -> BTreeSet<&str> {
+        self.nearest(self.willing())
+    }
+
+    /// The nodes that could take part (contract 02 §2.2, rules 5 and 6). One that comes and goes is better than none.
+    pub(crate) fn willing(&self) -> BTreeSet<&str> {
         let candidates = self.candidates_of(self.world.available());
         if candidates.is_empty() { self.candidates_of(self.world.reluctant()) } else { candidates }
     }

@@ -54,6 +54,14 @@ pub struct Tally {
     first: Vec<String>,
 }
 
+impl<'a> FromIterator<&'a str> for Tally {
+    fn from_iter<T: IntoIterator<Item = &'a str>>(nodes: T) -> Self {
+        let mut tally = Self::default();
+        nodes.into_iter().for_each(|node| tally.add(node));
+        tally
+    }
+}
+
 impl Tally {
     fn add(&mut self, node: &str) {
         self.count = self.count.saturating_add(1);
@@ -68,7 +76,8 @@ impl Tally {
         self.count
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>, what: &str) -> fmt::Result {
+    /// A line of its own, or nothing for none.
+    pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>, what: &str) -> fmt::Result {
         if self.count == 0 {
             return Ok(());
         }

@@ -9,6 +9,7 @@ use crate::condition::Said;
 use crate::decision::{Case, Verdict, relevant};
 use crate::endpoints::Endpoints;
 use crate::nobody::Nobody;
+use crate::on_link::StoodBack;
 use crate::reason::SkipReason;
 use crate::service::ServiceFacts;
 use crate::world::World;
@@ -31,6 +32,8 @@ pub enum Outlook {
         interfaces: Interfaces,
         /// The addresses for which this node has none in the same subnet.
         off_subnet: Vec<IpAddr>,
+        /// Candidates that left it to those in the subnet of its address.
+        stood_back: Option<StoodBack>,
     },
     /// This node was elected and has none of the interfaces, and says so.
     NoInterface {
@@ -53,7 +56,8 @@ pub fn outlook(world: &World, service: &ServiceFacts, endpoints: &Endpoints, ver
         Verdict::Orphan(_) => return Outlook::Unchanged,
         Verdict::Announce(announcement) => {
             let (interfaces, off_subnet) = (announcement.interfaces.clone(), announcement.off_subnet.clone());
-            return Outlook::Here { interfaces, off_subnet };
+            let stood_back = stood_back(world, service, endpoints);
+            return Outlook::Here { interfaces, off_subnet, stood_back };
         }
         Verdict::Skip(reason) => reason,
     };
@@ -74,6 +78,11 @@ pub fn outlook(world: &World, service: &ServiceFacts, endpoints: &Endpoints, ver
         }
         other => at_the_gate(other),
     }
+}
+
+fn stood_back(world: &World, service: &ServiceFacts, endpoints: &Endpoints) -> Option<StoodBack> {
+    let pool = world.inputs().config.pool_of(service.addresses.as_deref()?)?;
+    Case { world, service, endpoints, advertisements: relevant(pool, service) }.stood_back()
 }
 
 /// Of a Service for which no election is held.

@@ -40,7 +40,7 @@ pub enum Cause {
     MemberJoined,
     /// The condition or a label of one of the nodes changed.
     Node,
-    /// This node's interfaces changed.
+    /// The interfaces of this node changed, or the subnets another one has.
     Interfaces,
     /// The configuration changed.
     Configuration,
@@ -151,6 +151,7 @@ impl Change<'_> {
         if before.config != now.config {
             return Some(Cause::Configuration);
         }
-        (before.interfaces != now.interfaces).then_some(Cause::Interfaces)
+        let is_same = before.interfaces == now.interfaces && before.subnets == now.subnets;
+        (!is_same).then_some(Cause::Interfaces)
     }
 }

@@ -87,6 +87,7 @@ pub(crate) fn inputs() -> Inputs {
         nodes: ["n1", "n2", "n3"].map(|name| (name.to_owned(), node(name, &[]))).into(),
         speakers: Speakers::On(names(&["n1", "n2", "n3"])),
         interfaces: own,
+        subnets: None,
     };
     let all = advertisement("all", json!({}));
     configured(inputs, &[pool("pool", &["172.30.0.0/24", "fd00:30::/64"])], &[all])

@@ -7,6 +7,7 @@ use metallb_config::{Config, Interfaces};
 use metallb_net::Prefix;
 
 use crate::node::NodeView;
+use crate::on_link::Subnets;
 
 /// The nodes whose speaker is alive.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,6 +45,9 @@ pub struct Inputs {
     pub speakers: Speakers,
     /// The interfaces of this node.
     pub interfaces: OwnInterfaces,
+    /// The subnets that speakers say they have interfaces in; none where that does not count, since not all of them are
+    /// ours or nobody follows who is there.
+    pub subnets: Option<Subnets>,
 }
 
 /// The inputs, with what follows from them for every Service computed once.

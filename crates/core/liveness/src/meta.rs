@@ -2,13 +2,20 @@
 //! whether it answers yet.
 //!
 //! Layout: `MLB`, version, port, boot (big-endian), flags. Speakers of before end with the boot: no flag is set then.
-//! Longer data is read all the same, so that later versions can add.
+//! [Parts](subnets) may follow. Longer data is read all the same, so that later versions can add.
+
+mod subnets;
+
+pub use subnets::{subnets, with_subnets};
 
 /// Recognises our metadata among others'.
 const MAGIC: &[u8; 3] = b"MLB";
 
 /// The flag of a member whose process was just started: it answers for nothing yet.
 const STARTING: u8 = 1;
+
+/// The bytes of what is always written: parts follow.
+const LENGTH: usize = 15;
 
 /// The version written here.
 pub const VERSION: u8 = 1;

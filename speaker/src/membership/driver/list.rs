@@ -1,11 +1,13 @@
 //! Who counts, for everybody else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metallb_liveness::meta;
 use metallb_membership::machine::{Event, Member};
+use metallb_net::Prefix;
 use tokio::sync::watch;
 
 use super::super::beats::Beats;
@@ -111,9 +113,17 @@ impl Driver {
         self.is_stale = false;
     }
 
+    /// What members say of their subnets. What this one says counts as the others heard it.
+    fn subnets_of_all(&self) -> Arc<BTreeMap<String, Vec<Prefix>>> {
+        let told = self.machine.members();
+        Arc::new(
+            told.filter_map(|member| Some((member.name.clone(), meta::subnets(&member.meta)?))).collect(),
+        )
+    }
+
     /// Who is alive, and how ready they are.
     fn members(&self) -> Members {
-        let mut members = Members::default();
+        let mut members = Members { subnets: self.subnets_of_all(), ..Members::default() };
         let beats = self.beats.as_ref();
         for member in self.machine.members() {
             let announced = meta::decode(&member.meta);

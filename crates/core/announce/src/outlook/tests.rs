@@ -217,7 +217,7 @@ fn a_node_no_advertisement_selects_knows_whose_word_it_is() {
     let inputs = advertised(on_hosts(&["n2"]));
     let outlooks = outlooks(&inputs, &service(&[V4], json!({})), &everywhere());
     let expected = |me: &str| match me {
-        "n2" => Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![] },
+        "n2" => Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![], stood_back: None },
         _ => Outlook::There { owner: "n2".to_owned() },
     };
     for (me, outlook) in outlooks {
@@ -233,7 +233,7 @@ fn what_is_said_will_do_when_it_is_the_same_or_comes_from_the_elected_node() {
         message: message.to_owned(),
     };
     let mine = condition("node n1 announces on all interfaces");
-    let here = Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![] };
+    let here = Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![], stood_back: None };
     let there = Outlook::There { owner: "n1".to_owned() };
     for (outlook, said, will_do) in [
         (&here, Some(&mine), true),
@@ -278,7 +278,7 @@ fn of_the_live_speakers_each_has_another_turn_and_the_first_differs_by_service()
         firsts.insert(turns[0].1.clone());
         let (_, world) = &worlds[0];
         assert_eq!(there.turn(world, &service), nobody.turn(world, &service) + 1);
-        let here = Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![] };
+        let here = Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![], stood_back: None };
         assert_eq!(here.turn(world, &service), 0);
     }
     assert_eq!(firsts.len(), 3, "all have their share");
