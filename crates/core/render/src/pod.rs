@@ -129,6 +129,7 @@ pub(crate) fn locked_down(capabilities: &[&str]) -> SecurityContext {
 /// What differs between the two pods.
 pub(crate) struct Parts {
     pub(crate) component: Component,
+    /// With what it asks for where the user says nothing.
     pub(crate) container: Container,
     pub(crate) volumes: Vec<Volume>,
     /// Everything about the pod that is neither container, volume nor the user's choice.
@@ -138,7 +139,7 @@ pub(crate) struct Parts {
 /// Puts a pod together: built-in parts first, then what the user chose.
 pub(crate) fn template(parts: Parts, workload: &Workload) -> PodTemplateSpec {
     let Parts { component, mut container, volumes, base } = parts;
-    container.resources = workload.resources.clone();
+    container.resources = workload.resources.clone().or(container.resources);
     let mut tolerations = base.tolerations.clone().unwrap_or_default();
     tolerations.extend(workload.tolerations.iter().cloned());
     let spec = PodSpec {

@@ -6,8 +6,9 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, PodSpec, PodTemplateSpec,
-    SecretVolumeSource, Toleration, Volume, VolumeMount,
+    ResourceRequirements, SecretVolumeSource, Toleration, Volume, VolumeMount,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::backend::Platform;
@@ -92,9 +93,17 @@ fn container(settings: &Settings, environment: &Environment) -> Container {
         ]),
         security_context: Some(pod::locked_down(&["NET_RAW"])),
         volume_mounts: Some(mounts()),
+        resources: Some(share()),
         ..Container::default()
     };
     pod::with_probes(container, ports.probes.get(), Some("127.0.0.1"))
+}
+
+/// Without a share of its own a speaker stands still wherever the node's processors are busy, and one that stands still
+/// answers nothing: heartbeats and answers need this much at most, and it is asked for, not taken.
+fn share() -> ResourceRequirements {
+    let cpu = ("cpu".to_owned(), Quantity("50m".to_owned()));
+    ResourceRequirements { requests: Some([cpu].into()), ..ResourceRequirements::default() }
 }
 
 fn variables(settings: &Settings, environment: &Environment) -> Vec<EnvVar> {

@@ -230,3 +230,21 @@ fn every_kind_that_is_built_is_known_to_the_inventory() {
         }
     }
 }
+
+#[test]
+fn a_speaker_asks_for_a_share_of_the_cpu_unless_the_user_says_what_it_asks_for() {
+    let share = json!({"requests": {"cpu": "50m"}});
+    for (spec, speaker) in [
+        (json!({}), share),
+        (json!({"speakerConfig": {"resources": {}}}), json!({})),
+        (
+            json!({"speakerConfig": {"resources": {"limits": {"memory": "99Mi"}}}}),
+            json!({"limits": {"memory": "99Mi"}}),
+        ),
+    ] {
+        let objects = built(spec.clone(), &[]);
+        let resources = |kind: &str| pod_of(&objects, kind)["containers"][0].get("resources").cloned();
+        assert_eq!(resources("DaemonSet"), Some(speaker), "{spec}");
+        assert_eq!(resources("Deployment"), None, "{spec}");
+    }
+}
