@@ -116,7 +116,7 @@ pub(crate) fn salvage(malformed: &Malformed) -> ServiceView {
 }
 
 fn key_of(malformed: &Malformed) -> ServiceKey {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
     ServiceKey { namespace: text(&malformed.metadata.namespace), name: text(&malformed.metadata.name) }
 }
 

@@ -88,8 +88,8 @@ fn build_reference(key: &ServiceKey, version: &Version) -> ObjectReference {
     ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("Service".to_owned()),
-        namespace: Some(key.namespace.clone()),
-        name: Some(key.name.clone()),
+        namespace: Some(key.namespace.to_string()),
+        name: Some(key.name.to_string()),
         uid: Some(version.uid.clone().into()),
         resource_version: Some(version.resource.clone().into()),
         ..ObjectReference::default()

@@ -38,8 +38,8 @@ impl KnownService {
         ObjectReference {
             api_version: Some("v1".to_owned()),
             kind: Some("Service".to_owned()),
-            namespace: Some(key.namespace.clone()),
-            name: Some(key.name.clone()),
+            namespace: Some(key.namespace.to_string()),
+            name: Some(key.name.to_string()),
             uid: text(&self.uid),
             resource_version: text(&self.resource_version),
             ..ObjectReference::default()

@@ -20,6 +20,7 @@ mod status;
 mod stores;
 #[cfg(test)]
 mod testing;
+mod tidy;
 
 pub use exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
 pub use owner::Lost;

@@ -25,6 +25,7 @@ use crate::executor::Executor;
 use crate::history::{self, History};
 use crate::interfaces::Interfaces;
 use crate::stores::Stores;
+use crate::tidy::Tidy;
 pub(crate) use resume::Resume;
 pub(crate) use ring::Ring;
 use view::Seen;
@@ -67,6 +68,7 @@ pub(crate) struct Owner {
     pub(crate) installed: Installed,
     pub(crate) is_complete: bool,
     pub(crate) resume: Resume,
+    pub(crate) tidy: Tidy,
 }
 
 impl Owner {
@@ -84,6 +86,7 @@ impl Owner {
                 changed = self.interfaces.changed() => if changed.is_err() { break Err(Lost::Interfaces) },
                 changed = ring_changed(self.ring.as_mut()) => if let Err(lost) = changed { break Err(lost) },
                 () = self.resume.due() => {}
+                () = self.tidy.due() => self.tidy.give_back(),
                 _ = beat.tick() => {}
             }
             self.heartbeat.beat();
@@ -133,6 +136,7 @@ impl Owner {
         if !seen.touched.is_empty() {
             self.metrics.updates.inc_by(u64::try_from(seen.touched.len()).unwrap_or(u64::MAX));
         }
+        self.tidy.note(seen.touched.len().saturating_add(seen.heard.len()));
         let touched = std::mem::take(&mut seen.touched);
         let verdicts = self.view.snapshot().map(|snapshot| verdicts(snapshot, touched)).unwrap_or_default();
         let shifts = self.shifts(&verdicts, &seen);

@@ -32,6 +32,7 @@ use crate::owner::{LONGEST_SILENCE, Lost, Owner, Resume, Ring, View, ViewSetting
 use crate::snapshot::{self, Contents, Keeper, Moment};
 use crate::status::{StatusSettings, StatusWriter};
 use crate::stores::Stores;
+use crate::tidy::Tidy;
 
 /// The speaker can't start or go on.
 #[derive(Debug, Error)]
@@ -138,6 +139,7 @@ pub(crate) fn build_owner(
         installed: Installed::default(),
         is_complete: false,
         resume,
+        tidy: Tidy::default(),
         ring: membership.map(|(membership, metrics)| Ring::new(membership, fence_owner, metrics)),
         stores,
         interfaces,

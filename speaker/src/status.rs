@@ -21,6 +21,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::tidy::Tidy;
 use index::{Index, KnownStatus};
 use steps::{Step, steps};
 
@@ -133,6 +134,7 @@ struct Task {
     resting: BTreeMap<ServiceKey, Instant>,
     writing: FuturesUnordered<BoxFuture<'static, Written>>,
     pace: Pace,
+    tidy: Tidy,
 }
 
 /// The outcome of a Service's steps.
@@ -161,6 +163,7 @@ impl Task {
             resting: BTreeMap::new(),
             writing: FuturesUnordered::new(),
             pace: Pace::default(),
+            tidy: Tidy::default(),
         }
     }
 
@@ -178,6 +181,7 @@ impl Task {
                 }
                 Some(written) = self.writing.next(), if !self.writing.is_empty() => self.finish(written),
                 () = until(wake) => {}
+                () = self.tidy.due() => self.tidy.give_back(),
             }
         }
     }
@@ -232,6 +236,7 @@ impl Task {
     fn finish(&mut self, written: Written) {
         let Written { service, created, result } = written;
         self.busy.remove(&service);
+        self.tidy.note(1);
         let now = Instant::now();
         match result {
             Ok(()) => {
@@ -287,11 +292,11 @@ impl Writer {
         object.metadata.generate_name = Some(steps::PREFIX.to_owned());
         object.metadata.owner_references = self.owner.clone().map(|owner| vec![owner]);
         let labels = [
-            (LABEL_ANNOUNCING_NODE, &self.node),
-            (LABEL_SERVICE_NAME, &service.name),
-            (LABEL_SERVICE_NAMESPACE, &service.namespace),
+            (LABEL_ANNOUNCING_NODE, self.node.as_str()),
+            (LABEL_SERVICE_NAME, &*service.name),
+            (LABEL_SERVICE_NAMESPACE, &*service.namespace),
         ];
-        let labels = labels.into_iter().map(|(label, value)| (label.to_owned(), value.clone()));
+        let labels = labels.into_iter().map(|(label, value)| (label.to_owned(), value.to_owned()));
         object.metadata.labels = Some(labels.collect());
         // There already: the watch has not told yet.
         ignore(409, self.api.create(&PostParams::default(), &object).await)
@@ -306,8 +311,8 @@ impl Writer {
         let interfaces: Vec<_> = interfaces.iter().map(|name| json!({ "name": name })).collect();
         let status = json!({ "status": {
             "node": self.node,
-            "serviceName": service.name,
-            "serviceNamespace": service.namespace,
+            "serviceName": &*service.name,
+            "serviceNamespace": &*service.namespace,
             "interfaces": interfaces,
         }});
         self.api.patch_status(name, &PatchParams::default(), &Patch::Merge(&status)).await.map(drop)

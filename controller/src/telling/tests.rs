@@ -6,7 +6,7 @@ use super::*;
 use crate::logged::Log;
 
 fn decision(reason: Reason) -> Decision {
-    let key = ServiceKey { namespace: "default".to_owned(), name: "web".to_owned() };
+    let key = ServiceKey { namespace: "default".into(), name: "web".into() };
     Decision { key, reason, write: None, events: Vec::new() }
 }
 

@@ -24,7 +24,7 @@ async fn write(server: &ApiServer) -> Write {
     while !watches.all_synced() {
         watches.changed().await;
     }
-    let key = ServiceKey { namespace: "default".to_owned(), name: "web".to_owned() };
+    let key = ServiceKey { namespace: "default".into(), name: "web".into() };
     let assignment = Assignment { addresses: vec!["192.0.2.1".parse().unwrap()], pool: Some("p".to_owned()) };
     let record = Record { assignment, condition: None };
     let decision = Decision { key, reason: Reason::Pending, write: None, events: Vec::new() };

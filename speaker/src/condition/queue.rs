@@ -16,6 +16,8 @@ const SHORTEST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 /// until nothing was written for as long as this.
 const CALM: Duration = Duration::from_secs(120);
+/// Room that is not given back.
+const KEPT: usize = 64;
 
 /// A condition to write.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +50,8 @@ pub(super) struct Queue {
     order: BTreeSet<(Instant, ServiceKey)>,
     busy: HashMap<ServiceKey, Write>,
     rests: HashMap<ServiceKey, Rest>,
+    /// When to forget those who have rested; none if nobody rests.
+    tidied_at: Option<Instant>,
 }
 
 /// A Service was written lately.
@@ -80,8 +84,21 @@ impl Queue {
         }
     }
 
+    /// Forgets who has rested. Thousands may have been written at once, and then none for months.
+    fn tidy(&mut self, now: Instant) {
+        if self.due.is_empty() {
+            self.due.shrink_to(KEPT);
+        }
+        if self.tidied_at.is_some_and(|at| at <= now) {
+            self.rests.retain(|_, rest| now.saturating_duration_since(rest.since) < CALM.max(rest.pause));
+            self.rests.shrink_to(KEPT);
+            self.tidied_at = (!self.rests.is_empty()).then(|| later(now, CALM));
+        }
+    }
+
     /// Takes out what is to be written now.
     pub(super) fn begin(&mut self, now: Instant) -> Option<(ServiceKey, Write)> {
+        self.tidy(now);
         self.order.first().filter(|(at, _)| *at <= now)?;
         let (_, service) = self.order.pop_first()?;
         let (write, _) = self.due.remove(&service)?;
@@ -96,6 +113,7 @@ impl Queue {
             Outcome::Written => self.rest(&service, now),
             Outcome::Refused(pause) => {
                 self.rests.insert(service.clone(), Rest { since: now, pause });
+                self.tidied_at.get_or_insert(later(now, pause));
             }
             Outcome::Moot | Outcome::Failed(_) => {}
         }
@@ -107,15 +125,17 @@ impl Queue {
         }
     }
 
-    /// When something is to be written next.
+    /// When [`begin`](Self::begin) has something to do next.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.order.first().map(|(at, _)| *at)
+        self.order.first().map(|(at, _)| *at).or(self.tidied_at)
     }
 
     fn rest(&mut self, service: &ServiceKey, now: Instant) {
-        self.rests.retain(|_, rest| now.saturating_duration_since(rest.since) < CALM.max(rest.pause));
-        let pause = self.rests.get(service).map_or(SHORTEST_REST, |rest| rest.pause.saturating_mul(2));
+        let rested = |rest: &&Rest| now.saturating_duration_since(rest.since) < CALM.max(rest.pause);
+        let pause =
+            self.rests.get(service).filter(rested).map_or(SHORTEST_REST, |rest| rest.pause.saturating_mul(2));
         self.rests.insert(service.clone(), Rest { since: now, pause: pause.min(LONGEST_REST) });
+        self.tidied_at.get_or_insert(later(now, CALM));
     }
 }
 
@@ -136,7 +156,7 @@ mod tests {
     use metallb_announce::Standing;
 
     fn key(name: &str) -> ServiceKey {
-        ServiceKey { namespace: "default".to_owned(), name: name.to_owned() }
+        ServiceKey { namespace: "default".into(), name: name.into() }
     }
 
     fn write(reason: &str, version: &str) -> Write {

@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn key(name: &str) -> ServiceKey {
-        ServiceKey { namespace: "default".to_owned(), name: name.to_owned() }
+        ServiceKey { namespace: "default".into(), name: name.into() }
     }
 
     fn error(code: u16, message: &str) -> Result<(), kube::Error> {

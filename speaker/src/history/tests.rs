@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 fn shift(number: usize, cause: Cause) -> Shift {
     Shift {
-        service: ServiceKey { namespace: "default".to_owned(), name: format!("s{number}") },
+        service: ServiceKey { namespace: "default".into(), name: format!("s{number}").into() },
         addresses: vec!["192.0.2.1".parse().unwrap()],
         from: Some("n2".to_owned()),
         to: Some("n1".to_owned()),

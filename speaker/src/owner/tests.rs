@@ -20,6 +20,7 @@ use crate::testing::{NAMESPACE, advertisement, node, object, pod, pool, service,
 
 mod resume;
 mod subnets;
+mod told;
 
 const ADDRESS: &str = "192.0.2.200";
 

@@ -55,6 +55,7 @@ impl Contents {
         let Self { services, slices, nodes, pools, advertisements, pods, node, namespace: _ } = self;
         let service = |(key, known): (ObjectKey, Arc<KnownService>)| {
             let ServiceKey { namespace, name } = service_key(key);
+            let (namespace, name) = (namespace.to_string(), name.to_string());
             SavedService { namespace, name, uid: known.uid.clone(), facts: known.facts.clone() }
         };
         let pods = pods.as_ref().map(sorted).unwrap_or_default().into_iter();
@@ -68,7 +69,9 @@ impl Contents {
             nodes: sorted(nodes).into_iter().map(|(_, known)| known.view.clone()).collect(),
             pools: sorted(pools).into_iter().map(|(_, pool)| pool).collect(),
             advertisements: sorted(advertisements).into_iter().map(|(_, ad)| ad).collect(),
-            pods: pods.map(|(key, pod)| SavedPod { name: key.name, address: pod.address.clone() }).collect(),
+            pods: pods
+                .map(|(key, pod)| SavedPod { name: key.name.to_string(), address: pod.address.clone() })
+                .collect(),
         }
     }
 
@@ -77,7 +80,8 @@ impl Contents {
         let Saved { node: _, services, slices, nodes, pools, advertisements, pods } = saved;
         let known = |service: SavedService| {
             let SavedService { namespace, name, uid, facts } = service;
-            (ObjectKey { namespace: Some(namespace), name }, KnownService::resumed(facts, uid))
+            let key = ObjectKey { namespace: Some(namespace.into()), name: name.into() };
+            (key, KnownService::resumed(facts, uid))
         };
         self.services.resume(services.into_iter().map(known));
         let known = |slice: SavedSlice| {
@@ -87,9 +91,9 @@ impl Contents {
         self.slices.resume(slices.into_iter().map(known));
         let nodes = nodes
             .into_iter()
-            .map(|view| (ObjectKey { namespace: None, name: view.name.clone() }, KnownNode { view }));
+            .map(|view| (ObjectKey { namespace: None, name: view.name.as_str().into() }, KnownNode { view }));
         self.nodes.resume(nodes);
-        let own = |name: Option<String>| self.in_namespace(name.unwrap_or_default());
+        let own = |name: Option<String>| self.in_namespace(&name.unwrap_or_default());
         let pools = pools.into_iter().map(|pool| (own(pool.metadata.name.clone()), (*pool).clone()));
         self.pools.resume(pools);
         let advertisements =
@@ -98,13 +102,13 @@ impl Contents {
         if let Some(store) = &self.pods {
             let pods = pods.into_iter();
             store.resume(
-                pods.map(|SavedPod { name, address }| (self.in_namespace(name), KnownPod { address })),
+                pods.map(|SavedPod { name, address }| (self.in_namespace(&name), KnownPod { address })),
             );
         }
     }
 
-    fn in_namespace(&self, name: String) -> ObjectKey {
-        ObjectKey { namespace: Some(self.namespace.clone()), name }
+    fn in_namespace(&self, name: &str) -> ObjectKey {
+        ObjectKey { namespace: Some(self.namespace.as_str().into()), name: name.into() }
     }
 }
 

@@ -30,22 +30,22 @@ impl Held for KnownStatus {
 /// All objects with the labels of a speaker.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    by_name: BTreeMap<String, Arc<Live>>,
+    by_name: BTreeMap<Arc<str>, Arc<Live>>,
     /// Their names. Most Services have one: a set would take many times the room.
-    by_service: BTreeMap<ServiceKey, Vec<Box<str>>>,
+    by_service: BTreeMap<ServiceKey, Vec<Arc<str>>>,
 }
 
 impl Index {
     /// Takes in what changed in the store and returns the Services it is about.
     pub(super) fn refresh(&mut self, store: &Store<KnownStatus>, namespace: &str) -> BTreeSet<ServiceKey> {
-        let names: BTreeSet<String> = match store.take_changes() {
+        let names: BTreeSet<Arc<str>> = match store.take_changes() {
             Changes::Keys(keys) => keys.into_iter().map(|key| key.name).collect(),
             Changes::All => {
                 let now = store.entries().into_iter().map(|(key, _)| key.name);
                 now.chain(self.by_name.keys().cloned()).collect()
             }
         };
-        let set = |name: String| {
+        let set = |name: Arc<str>| {
             let live = store.get(namespace, &name).and_then(|known| known.live.clone());
             self.set(name, live)
         };
@@ -55,8 +55,8 @@ impl Index {
     /// The objects about a Service, by name.
     pub(super) fn of(&self, service: &ServiceKey) -> BTreeMap<String, Live> {
         let names = self.by_service.get(service).into_iter().flatten();
-        let named = names.filter_map(|name| self.by_name.get_key_value(&**name));
-        named.map(|(name, live)| (name.clone(), live.as_ref().clone())).collect()
+        let named = names.filter_map(|name| Some((name.to_string(), self.by_name.get(name)?)));
+        named.map(|(name, live)| (name, live.as_ref().clone())).collect()
     }
 
     /// All Services there is an object about.
@@ -64,11 +64,11 @@ impl Index {
         self.by_service.keys()
     }
 
-    fn set(&mut self, name: String, live: Option<Arc<Live>>) -> Vec<ServiceKey> {
+    fn set(&mut self, name: Arc<str>, live: Option<Arc<Live>>) -> Vec<ServiceKey> {
         let mut touched = Vec::new();
         if let Some(before) = self.by_name.remove(&name) {
             if let Some(names) = self.by_service.get_mut(&before.service) {
-                names.retain(|known| **known != *name);
+                names.retain(|known| *known != name);
                 if names.is_empty() {
                     self.by_service.remove(&before.service);
                 }
@@ -78,7 +78,7 @@ impl Index {
         if let Some(live) = live {
             touched.push(live.service.clone());
             let names = self.by_service.entry(live.service.clone()).or_insert_with(|| Vec::with_capacity(1));
-            names.push(name.as_str().into());
+            names.push(name.clone());
             self.by_name.insert(name, live);
         }
         touched

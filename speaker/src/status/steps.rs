@@ -18,9 +18,18 @@ pub(super) struct Live {
     /// The Service it is about, by its labels.
     pub(super) service: ServiceKey,
     /// The node it is labelled with.
-    node: String,
-    /// What its status says: node, Service and interfaces, once it is written.
-    said: Option<(String, ServiceKey, Vec<String>)>,
+    node: Box<str>,
+    /// What its status says, once it is written.
+    said: Option<Said>,
+}
+
+/// What a status says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Said {
+    /// Whether node and Service are those of the labels.
+    is_of_labels: bool,
+    /// The interfaces in their order.
+    interfaces: Box<[String]>,
 }
 
 /// What to do.
@@ -44,19 +53,21 @@ impl Live {
     pub(super) fn parse(object: &ServiceL2Status) -> Option<Self> {
         let labels = object.metadata.labels.as_ref()?;
         let service = ServiceKey {
-            namespace: labels.get(LABEL_SERVICE_NAMESPACE)?.clone(),
-            name: labels.get(LABEL_SERVICE_NAME)?.clone(),
+            namespace: labels.get(LABEL_SERVICE_NAMESPACE)?.as_str().into(),
+            name: labels.get(LABEL_SERVICE_NAME)?.as_str().into(),
         };
+        let node = labels.get(LABEL_ANNOUNCING_NODE)?.as_str();
         let said = object.status.as_ref().map(|status| {
-            let text = |value: &Option<String>| value.clone().unwrap_or_default();
-            let said =
-                ServiceKey { namespace: text(&status.service_namespace), name: text(&status.service_name) };
+            let is_said = |value: &Option<String>, label: &str| value.as_deref().unwrap_or_default() == label;
+            let is_of_labels = is_said(&status.node, node)
+                && is_said(&status.service_namespace, &service.namespace)
+                && is_said(&status.service_name, &service.name);
             let mut interfaces: Vec<String> =
                 status.interfaces.iter().flatten().filter_map(|interface| interface.name.clone()).collect();
             interfaces.sort();
-            (text(&status.node), said, interfaces)
+            Said { is_of_labels, interfaces: interfaces.into_boxed_slice() }
         });
-        Some(Self { service, node: labels.get(LABEL_ANNOUNCING_NODE)?.clone(), said })
+        Some(Self { node: node.into(), said, service })
     }
 }
 
@@ -75,15 +86,13 @@ pub(super) fn steps(
     wish: Option<&[String]>,
     live: &BTreeMap<String, Live>,
 ) -> Vec<Step> {
-    let is_mine = |live: &Live| live.node == me;
+    let is_mine = |live: &Live| &*live.node == me;
     let Some(interfaces) = wish else {
         let mine = live.iter().filter(|(_, live)| is_mine(live));
         return mine.map(|(name, _)| Step::Delete(name.clone())).collect();
     };
     // The node and the Service in a status can't be changed any more: an object that got them wrong must go.
-    let is_usable = |live: &Live| {
-        is_mine(live) && live.said.as_ref().is_none_or(|(node, said, _)| node == me && said == service)
-    };
+    let is_usable = |live: &Live| is_mine(live) && live.said.as_ref().is_none_or(|said| said.is_of_labels);
     let kept = live.iter().find(|(_, live)| is_usable(live));
     let others = live.keys().filter(|name| kept.is_none_or(|(kept, _)| kept != *name));
     let mut steps: Vec<Step> = others.map(|name| Step::Delete(name.clone())).collect();
@@ -91,7 +100,7 @@ pub(super) fn steps(
     if kept.is_none() {
         steps.push(Step::Create(name.clone()));
     }
-    let said = kept.and_then(|(_, live)| live.said.as_ref()).map(|(_, _, interfaces)| interfaces.as_slice());
+    let said = kept.and_then(|(_, live)| live.said.as_ref()).map(|said| &*said.interfaces);
     if said != Some(interfaces) {
         steps.push(Step::WriteStatus { name, interfaces: interfaces.to_vec() });
     }
@@ -106,7 +115,7 @@ mod tests {
     const ME: &str = "n1";
 
     fn key() -> ServiceKey {
-        ServiceKey { namespace: "default".to_owned(), name: "web".to_owned() }
+        ServiceKey { namespace: "default".into(), name: "web".into() }
     }
 
     fn object(node: &str, status: serde_json::Value) -> Live {
@@ -184,7 +193,7 @@ mod tests {
 
     #[test]
     fn objects_of_two_nodes_or_two_services_have_different_names() {
-        let other = ServiceKey { namespace: "default/web".to_owned(), name: String::new() };
+        let other = ServiceKey { namespace: "default/web".into(), name: "".into() };
         assert_ne!(object_name(ME, &key()), object_name("n2", &key()));
         assert_ne!(object_name(ME, &key()), object_name(ME, &other));
     }

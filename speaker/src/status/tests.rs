@@ -5,7 +5,7 @@ use crate::testing::{NAMESPACE, object, pod, statuses};
 use metallb_testkit::{ApiServer, Failure};
 
 fn key(name: &str) -> ServiceKey {
-    ServiceKey { namespace: "default".to_owned(), name: name.to_owned() }
+    ServiceKey { namespace: "default".into(), name: name.into() }
 }
 
 fn writer(server: &ApiServer) -> StatusWriter {

@@ -21,17 +21,41 @@ pub struct Endpoints {
 pub struct SliceView {
     /// The Service it belongs to; none without the label.
     pub service: Option<ServiceKey>,
-    /// What it contributes.
-    pub endpoints: Endpoints,
+    /// Whether any endpoint can serve, wherever it is.
+    pub any: bool,
+    /// The nodes with an endpoint that can serve.
+    pub nodes: NodeNames,
 }
 
-/// Namespace and name of an EndpointSlice.
+/// Names of nodes in their order, each once. One text: most slices have one or two nodes, and a set of them would take
+/// several times the room.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct NodeNames(Box<str>);
+
+/// No name holds it.
+const BETWEEN_NAMES: &str = "/";
+
+impl NodeNames {
+    /// The names.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(BETWEEN_NAMES).filter(|name| !name.is_empty())
+    }
+}
+
+impl<'a> FromIterator<&'a str> for NodeNames {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        let names: BTreeSet<&str> = names.into_iter().filter(|name| !name.contains(BETWEEN_NAMES)).collect();
+        Self(names.into_iter().collect::<Vec<_>>().join(BETWEEN_NAMES).into_boxed_str())
+    }
+}
+
+/// Namespace and name of an EndpointSlice. Copies share their texts.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SliceKey {
     /// The namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// The name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 impl SliceView {
@@ -40,12 +64,12 @@ impl SliceView {
     pub fn parse(slice: &EndpointSlice) -> Self {
         let labels = slice.metadata.labels.as_ref();
         let service = labels.and_then(|labels| labels.get(LABEL_SLICE_SERVICE)).map(|name| ServiceKey {
-            namespace: slice.metadata.namespace.clone().unwrap_or_default(),
-            name: name.clone(),
+            namespace: slice.metadata.namespace.as_deref().unwrap_or_default().into(),
+            name: name.as_str().into(),
         });
         let serving: Vec<&Endpoint> = slice.endpoints.iter().filter(|e| can_serve(e)).collect();
-        let nodes = serving.iter().filter_map(|endpoint| endpoint.node_name.clone()).collect();
-        Self { service, endpoints: Endpoints { any: !serving.is_empty(), nodes } }
+        let nodes = serving.iter().filter_map(|endpoint| endpoint.node_name.as_deref()).collect();
+        Self { service, any: !serving.is_empty(), nodes }
     }
 }
 
@@ -94,8 +118,8 @@ impl EndpointIndex {
         let mut all = Endpoints::default();
         let keys = self.by_service.get(service).into_iter().flatten();
         for slice in keys.filter_map(|key| self.slices.get(key)) {
-            all.any |= slice.endpoints.any;
-            all.nodes.extend(slice.endpoints.nodes.iter().cloned());
+            all.any |= slice.any;
+            all.nodes.extend(slice.nodes.iter().map(str::to_owned));
         }
         all
     }
@@ -121,11 +145,11 @@ mod tests {
     }
 
     fn web() -> ServiceKey {
-        ServiceKey { namespace: "default".to_owned(), name: "web".to_owned() }
+        ServiceKey { namespace: "default".into(), name: "web".into() }
     }
 
     fn key(name: &str) -> SliceKey {
-        SliceKey { namespace: "default".to_owned(), name: name.to_owned() }
+        SliceKey { namespace: "default".into(), name: name.into() }
     }
 
     #[test]
@@ -140,16 +164,29 @@ mod tests {
         ] {
             let view =
                 slice(json!([{ "addresses": ["10.0.0.1"], "nodeName": "n1", "conditions": conditions }]));
-            assert_eq!(view.endpoints.any, serves, "{conditions}");
-            assert_eq!(view.endpoints.nodes.contains("n1"), serves, "{conditions}");
+            assert_eq!(view.any, serves, "{conditions}");
+            assert_eq!(view.nodes.iter().any(|node| node == "n1"), serves, "{conditions}");
         }
     }
 
     #[test]
     fn an_endpoint_without_node_serves_but_is_on_no_node() {
         let view = slice(json!([{ "addresses": ["10.0.0.1"] }]));
-        assert_eq!(view.endpoints, Endpoints { any: true, nodes: BTreeSet::new() });
-        assert_eq!(view.service, Some(web()));
+        assert_eq!(view, SliceView { service: Some(web()), any: true, nodes: NodeNames::default() });
+    }
+
+    #[test]
+    fn names_of_nodes_are_in_order_and_each_is_there_once() {
+        for (names, expected) in [
+            (&[][..], &[][..]),
+            (&["n2", "n1", "n2"], &["n1", "n2"]),
+            (&["", "n1"], &["n1"]),
+            // The API server lets no such name pass.
+            (&["n/1", "n2"], &["n2"]),
+        ] {
+            let names: NodeNames = names.iter().copied().collect();
+            assert_eq!(names.iter().collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]

@@ -131,7 +131,7 @@ pub struct Allocation {
 
 impl Allocation {
     fn admits(&self, service: &ServiceView) -> bool {
-        let namespace = self.namespaces.as_ref().is_none_or(|names| names.contains(&service.key.namespace));
+        let namespace = self.namespaces.as_ref().is_none_or(|names| names.contains(&*service.key.namespace));
         namespace && matches_any(&self.services, &service.labels)
     }
 }

@@ -108,6 +108,7 @@ impl Burst {
             let Some(schedule) = self.schedules.get(&subject).copied() else { continue };
             if at > schedule.until {
                 self.schedules.remove(&subject);
+                self.give_back();
                 continue;
             }
             self.schedule_round(now, subject, schedule.until);
@@ -120,6 +121,14 @@ impl Burst {
         self.due.push_back(subject);
         self.queue.insert((next, subject));
         self.schedules.insert(subject, Schedule { next, until, due: true });
+    }
+
+    /// Thousands of addresses may burst at once, and then none for months.
+    fn give_back(&mut self) {
+        if self.schedules.is_empty() {
+            self.schedules.shrink_to_fit();
+            self.due.shrink_to_fit();
+        }
     }
 
     fn forget(&mut self, subject: Subject) {

@@ -50,21 +50,17 @@ pub struct Conflict {
 /// Our addresses and what others say of them.
 #[derive(Debug, Default)]
 pub struct Conflicts {
-    held: HashMap<IpAddr, Held>,
+    /// Since when each address is ours.
+    held: HashMap<IpAddr, Moment>,
+    /// Those somebody else claimed: they are few.
+    claimed: HashMap<IpAddr, State>,
     /// When suspicions are decided.
     queue: BTreeSet<(Moment, IpAddr)>,
     found: VecDeque<Conflict>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Held {
-    since: Moment,
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug)]
 enum State {
-    Quiet,
     Suspected { claim: Claim, until: Moment },
     Told { at: Moment },
 }
@@ -72,12 +68,13 @@ enum State {
 impl Conflicts {
     /// The address is ours; from now on, unless it was already.
     pub fn hold(&mut self, now: Moment, address: IpAddr) {
-        self.held.entry(address).or_insert(Held { since: now, state: State::Quiet });
+        self.held.entry(address).or_insert(now);
     }
 
     /// The address is not ours any more.
     pub fn release(&mut self, address: IpAddr) {
-        if let Some(Held { state: State::Suspected { until, .. }, .. }) = self.held.remove(&address) {
+        self.held.remove(&address);
+        if let Some(State::Suspected { until, .. }) = self.claimed.remove(&address) {
             self.queue.remove(&(until, address));
         }
     }
@@ -85,25 +82,24 @@ impl Conflicts {
     /// Others had reason to take our addresses: all count as ours from now on.
     pub fn begin_anew(&mut self, now: Moment) {
         self.queue.clear();
-        for held in self.held.values_mut() {
-            *held = Held { since: now, state: State::Quiet };
-        }
+        self.claimed.clear();
+        self.held.values_mut().for_each(|since| *since = now);
     }
 
     /// Somebody else claims an address.
     pub fn hear(&mut self, now: Moment, claim: Claim) {
-        let Some(held) = self.held.get_mut(&claim.address) else { return };
-        if now < held.since + GRACE {
+        let Some(since) = self.held.get(&claim.address) else { return };
+        if now < *since + GRACE {
             return;
         }
-        match &mut held.state {
-            State::Quiet => {
+        match self.claimed.get_mut(&claim.address) {
+            None => {
                 let until = now + GRACE;
-                held.state = State::Suspected { claim, until };
+                self.claimed.insert(claim.address, State::Suspected { claim, until });
                 self.queue.insert((until, claim.address));
             }
-            State::Suspected { claim: last, .. } => *last = claim,
-            State::Told { at } => {
+            Some(State::Suspected { claim: last, .. }) => *last = claim,
+            Some(State::Told { at }) => {
                 let is_news = now >= *at + REPEAT;
                 if is_news {
                     *at = now;
@@ -117,9 +113,9 @@ impl Conflicts {
     pub fn poll(&mut self, now: Moment) -> Option<Conflict> {
         while let Some((at, address)) = self.queue.first().copied().filter(|(at, _)| *at <= now) {
             self.queue.remove(&(at, address));
-            let Some(held) = self.held.get_mut(&address) else { continue };
-            if let State::Suspected { claim, .. } = held.state {
-                held.state = State::Told { at: now };
+            let Some(state) = self.claimed.get_mut(&address) else { continue };
+            if let State::Suspected { claim, .. } = *state {
+                *state = State::Told { at: now };
                 self.found.push_back(Conflict { claim, is_news: true });
             }
         }

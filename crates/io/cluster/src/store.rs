@@ -1,7 +1,8 @@
 //! Stores that follow a kind of object: all of them, as the API server last told.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,14 +42,38 @@ struct Cache<T> {
     objects: HashMap<ObjectKey, Slot<T>>,
     /// What a list that is not complete yet holds so far.
     listed: HashMap<ObjectKey, Slot<T>>,
+    /// Each namespace once.
+    namespaces: HashSet<Arc<str>>,
     changes: Changes,
     progress: Progress,
 }
 
 impl<T> Default for Cache<T> {
     fn default() -> Self {
-        let (objects, listed) = (HashMap::new(), HashMap::new());
-        Self { objects, listed, changes: Changes::default(), progress: Progress::default() }
+        Self {
+            objects: HashMap::new(),
+            listed: HashMap::new(),
+            namespaces: HashSet::new(),
+            changes: Changes::default(),
+            progress: Progress::default(),
+        }
+    }
+}
+
+impl<T> Cache<T> {
+    /// The key with texts that are there already: whoever keeps a key keeps no texts of his own.
+    fn share(&mut self, key: ObjectKey) -> ObjectKey {
+        if let Some((known, _)) = self.objects.get_key_value(&key) {
+            return known.clone();
+        }
+        let namespace = key.namespace.map(|namespace| match self.namespaces.get(&namespace) {
+            Some(known) => known.clone(),
+            None => {
+                self.namespaces.insert(namespace.clone());
+                namespace
+            }
+        });
+        ObjectKey { namespace, ..key }
     }
 }
 
@@ -85,14 +110,32 @@ impl LastError {
 struct Slot<T> {
     /// Its last version that could be read.
     held: Option<Arc<T>>,
-    version: Version,
+    stamp: Stamp,
     /// Why its newest version can't.
     malformed: Option<Arc<Malformed>>,
 }
 
 impl<T> Clone for Slot<T> {
     fn clone(&self) -> Self {
-        Self { held: self.held.clone(), version: self.version.clone(), malformed: self.malformed.clone() }
+        Self { held: self.held.clone(), stamp: self.stamp, malformed: self.malformed.clone() }
+    }
+}
+
+/// A [`Version`] as digests: there is one for each object, and texts take five times the room.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Stamp {
+    uid: u64,
+    resource: u64,
+}
+
+impl Stamp {
+    fn of(uid: &str, resource: &str) -> Self {
+        let digest = |text: &str| {
+            let mut hasher = DefaultHasher::new();
+            text.hash(&mut hasher);
+            hasher.finish()
+        };
+        Self { uid: digest(uid), resource: digest(resource) }
     }
 }
 
@@ -116,13 +159,13 @@ pub struct Malformed {
     pub why: String,
 }
 
-/// Namespace and name of an object; no namespace when it is cluster-scoped.
+/// Namespace and name of an object; no namespace when it is cluster-scoped. Copies share their texts.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ObjectKey {
     /// Its namespace.
-    pub namespace: Option<String>,
+    pub namespace: Option<Arc<str>>,
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 /// Where to look again. It never says what happened: the store tells what is.
@@ -171,14 +214,14 @@ impl<T> Store<T> {
     /// One object of a namespace.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<T>> {
-        let key = ObjectKey { namespace: Some(namespace.to_owned()), name: name.to_owned() };
+        let key = ObjectKey { namespace: Some(namespace.into()), name: name.into() };
         self.lock().objects.get(&key)?.held.clone()
     }
 
     /// Why the newest version of one object of a namespace can't be read; None if it can.
     #[must_use]
     pub fn get_malformed(&self, namespace: &str, name: &str) -> Option<Arc<Malformed>> {
-        let key = ObjectKey { namespace: Some(namespace.to_owned()), name: name.to_owned() };
+        let key = ObjectKey { namespace: Some(namespace.into()), name: name.into() };
         self.lock().objects.get(&key)?.malformed.clone()
     }
 
@@ -230,8 +273,8 @@ impl<T> Store<T> {
             return;
         }
         // No version the API server gives: whatever it lists is looked at.
-        let version = Version { uid: Box::default(), resource: "known before".into() };
-        let slot = |held| Slot { held: Some(Arc::new(held)), version: version.clone(), malformed: None };
+        let stamp = Stamp::of("", "known before");
+        let slot = |held| Slot { held: Some(Arc::new(held)), stamp, malformed: None };
         cache.objects = known.into_iter().map(|(key, held)| (key, slot(held))).collect();
         cache.changes = Changes::All;
     }
@@ -245,7 +288,7 @@ impl<T: Held> Store<T> {
 
     pub(crate) fn list(&self, wire: &Wire<T>) {
         let mut cache = self.lock();
-        let Some(key) = wire.key() else { return };
+        let Some(key) = wire.key().map(|key| cache.share(key)) else { return };
         let slot = build_slot(wire, cache.objects.get(&key));
         cache.listed.insert(key, slot);
     }
@@ -254,6 +297,8 @@ impl<T: Held> Store<T> {
     pub(crate) fn end_list(&self, round: u64) -> bool {
         let mut cache = self.lock();
         cache.objects = std::mem::take(&mut cache.listed);
+        // Only this list and keys hold them.
+        cache.namespaces.retain(|namespace| Arc::strong_count(namespace) > 1);
         cache.changes = Changes::All;
         cache.progress.last_error = None;
         std::mem::replace(&mut cache.progress.round, round) == 0
@@ -262,7 +307,7 @@ impl<T: Held> Store<T> {
     /// Whether there is something to look at.
     pub(crate) fn apply(&self, wire: &Wire<T>) -> bool {
         let mut cache = self.lock();
-        let Some(key) = wire.key() else { return false };
+        let Some(key) = wire.key().map(|key| cache.share(key)) else { return false };
         cache.progress.last_error = None;
         let slot = build_slot(wire, cache.objects.get(&key));
         let is_news = !cache.objects.get(&key).is_some_and(|before| is_same(&slot, before));
@@ -300,16 +345,16 @@ fn is_same<T: Held>(now: &Slot<T>, before: &Slot<T>) -> bool {
 
 /// A version that is known already is kept as it is: a relist costs no memory but the list.
 fn build_slot<T: Held>(wire: &Wire<T>, known: Option<&Slot<T>>) -> Slot<T> {
-    let version = wire.version();
-    if let Some(known) = known.filter(|known| known.version == version) {
+    let stamp = wire.stamp();
+    if let Some(known) = known.filter(|known| known.stamp == stamp) {
         return known.clone();
     }
     match wire.content() {
-        Ok(held) => Slot { held: Some(held.clone()), version, malformed: None },
+        Ok(held) => Slot { held: Some(held.clone()), stamp, malformed: None },
         Err(malformed) => {
-            let same = known.filter(|known| known.version.uid == version.uid);
+            let same = known.filter(|known| known.stamp.uid == stamp.uid);
             let held = same.and_then(|known| known.held.clone());
-            Slot { held, version, malformed: Some(malformed.clone()) }
+            Slot { held, stamp, malformed: Some(malformed.clone()) }
         }
     }
 }

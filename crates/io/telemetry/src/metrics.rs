@@ -18,7 +18,10 @@ pub use series::{One, Series};
 pub use snapshot::SnapshotMetrics;
 pub use speaker::SpeakerMetrics;
 
-use prometheus::{Encoder, Registry, TextEncoder};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus::{Registry, TextEncoder};
 
 /// A metric could not be registered: two of one name, a mistake in the program.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,8 @@ pub struct RegisterError(#[from] prometheus::Error);
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     registry: Registry,
+    /// By name: those the registry does not tell of.
+    series: Arc<Mutex<BTreeMap<String, Series>>>,
 }
 
 impl Metrics {
@@ -55,7 +60,7 @@ impl Metrics {
     /// # Errors
     /// When called twice on one registry.
     pub fn speaker(&self) -> Result<SpeakerMetrics, RegisterError> {
-        SpeakerMetrics::register(&self.registry)
+        SpeakerMetrics::register(self)
     }
 
     /// What a speaker counts of the other speakers.
@@ -77,11 +82,23 @@ impl Metrics {
     /// All metrics in Prometheus' text format 0.0.4.
     #[must_use]
     pub fn encode(&self) -> String {
-        let mut text = Vec::new();
-        match TextEncoder::new().encode(&self.registry.gather(), &mut text) {
-            Ok(()) => String::from_utf8_lossy(&text).into_owned(),
-            Err(error) => format!("# encoding failed: {error}\n"),
+        let mut text = String::new();
+        let mut series: BTreeMap<String, Series> = self.series().clone();
+        for family in self.registry.gather() {
+            let later = series.split_off(family.name());
+            series.values().for_each(|series| series.write(&mut text));
+            series = later;
+            if let Err(error) = TextEncoder::new().encode_utf8(&[family], &mut text) {
+                return format!("# encoding failed: {error}\n");
+            }
         }
+        series.values().for_each(|series| series.write(&mut text));
+        text
+    }
+
+    fn series(&self) -> MutexGuard<'_, BTreeMap<String, Series>> {
+        // Every change is one insertion.
+        self.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -33,6 +33,8 @@ impl Driver {
             let Some((index, address)) = self.outbox.pop_front() else {
                 // What is still unheard has nowhere to be made known, or must not be.
                 self.unheard.clear();
+                self.unheard.shrink_to(ROUNDS_AT_ONCE);
+                self.outbox.shrink_to(ROUNDS_AT_ONCE);
                 return;
             };
             self.send_gratuitous(index, address);

@@ -46,7 +46,7 @@ impl Watchdog {
     /// The controller decided before it heard of an edit that parts two Services.
     pub(super) fn excuse_unheard(&mut self, server: &Server, under_way: &[Flight], controller: &Controller) {
         let seen: BTreeMap<String, ServiceView> =
-            controller.known().map(|view| (view.key.name.clone(), view)).collect();
+            controller.known().map(|view| (view.key.name.to_string(), view)).collect();
         let unheard = |(one, other, _): &Pair| match (seen.get(one), seen.get(other)) {
             (Some(one), Some(other)) => may_share(one, other),
             _ => false,
@@ -110,7 +110,9 @@ fn conflicts(server: &Server, under_way: &[Flight]) -> BTreeSet<Pair> {
     for (index, (one, ours)) in views.iter().enumerate() {
         for (other, theirs) in views.iter().skip(index + 1).filter(|(other, _)| !may_share(one, other)) {
             let common = ours.iter().filter(|address| theirs.contains(address));
-            pairs.extend(common.map(|address| (one.key.name.clone(), other.key.name.clone(), *address)));
+            pairs.extend(
+                common.map(|address| (one.key.name.to_string(), other.key.name.to_string(), *address)),
+            );
         }
     }
     pairs

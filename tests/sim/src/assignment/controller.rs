@@ -117,11 +117,11 @@ impl Controller {
         let decisions = self.allocator.settle();
         let mut decided = Vec::new();
         for decision in decisions {
-            let Some(read) = self.seen.get(&decision.key.name).cloned() else { continue };
+            let Some(read) = self.seen.get(&*decision.key.name).cloned() else { continue };
             let had = before.get(&decision.key).cloned().unwrap_or_default();
             decided.push(Decided { had, seen: parse(&read), decision: decision.clone() });
             if let Some(record) = decision.write.clone() {
-                self.queue.insert(decision.key.name.clone(), Flight { read, record, decision });
+                self.queue.insert(decision.key.name.to_string(), Flight { read, record, decision });
             }
         }
         decided
@@ -165,11 +165,11 @@ impl Controller {
 
     /// No answer, or an error that may pass: the write is repeated, unless something newer waits.
     pub(super) fn failed(&mut self, flight: Flight) {
-        self.queue.entry(flight.decision.key.name.clone()).or_insert(flight);
+        self.queue.entry(flight.decision.key.name.to_string()).or_insert(flight);
     }
 
     pub(super) fn answered(&mut self, flight: Flight, outcome: Result<(), Refused>) {
-        let now = self.seen.get(&flight.decision.key.name).map(|service| parse(service));
+        let now = self.seen.get(&*flight.decision.key.name).map(|service| parse(service));
         let has_landed = now.is_some_and(|view| flight.record.is_recorded_in(&view));
         if outcome.is_ok() || has_landed {
             self.allocator.write_accepted(&flight.decision.key, &flight.record);
@@ -193,7 +193,7 @@ impl Controller {
 }
 
 pub(super) fn key(name: &str) -> ServiceKey {
-    ServiceKey { namespace: "default".to_owned(), name: name.to_owned() }
+    ServiceKey { namespace: "default".into(), name: name.into() }
 }
 
 fn version(service: &Service) -> (Option<&str>, Option<&str>) {

@@ -10,7 +10,7 @@ const USUAL: Option<Duration> = Some(L2Advertisement::REFRESH);
 const OFTEN: Option<Duration> = Some(Duration::from_secs(10));
 
 fn key(name: &str) -> ServiceKey {
-    ServiceKey { namespace: "default".to_owned(), name: name.to_owned() }
+    ServiceKey { namespace: "default".into(), name: name.into() }
 }
 
 fn on(list: &[&str]) -> Interfaces {

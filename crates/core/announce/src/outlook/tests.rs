@@ -269,7 +269,7 @@ fn of_the_live_speakers_each_has_another_turn_and_the_first_differs_by_service()
     let there = Outlook::There { owner: "n9".to_owned() };
     let mut firsts = std::collections::BTreeSet::new();
     for number in 0..50 {
-        let service = ServiceKey { namespace: "default".to_owned(), name: format!("web-{number}") };
+        let service = ServiceKey { namespace: "default".into(), name: format!("web-{number}").into() };
         let worlds = seen_by_each(&inputs());
         let mut turns: Vec<(usize, &String)> =
             worlds.iter().map(|(me, world)| (nobody.turn(world, &service), me)).collect();
@@ -283,6 +283,6 @@ fn of_the_live_speakers_each_has_another_turn_and_the_first_differs_by_service()
     }
     assert_eq!(firsts.len(), 3, "all have their share");
     let dead = Inputs { speakers: Speakers::On(names(&["n2", "n3"])), ..inputs() };
-    let service = ServiceKey { namespace: "default".to_owned(), name: "web".to_owned() };
+    let service = ServiceKey { namespace: "default".into(), name: "web".into() };
     assert_eq!(nobody.turn(&World::new(dead), &service), 2, "who does not count itself comes last");
 }

@@ -1,12 +1,11 @@
 //! An EndpointSlice as it is written down.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use metallb_config::ServiceKey;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::endpoints::{Endpoints, SliceKey, SliceView};
+use crate::endpoints::{SliceKey, SliceView};
 
 /// A slice and its name.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]
@@ -23,7 +22,7 @@ struct Written<'a> {
     name: &'a str,
     service: Option<&'a str>,
     any: bool,
-    nodes: &'a BTreeSet<String>,
+    nodes: Vec<&'a str>,
 }
 
 /// As it is read.
@@ -34,7 +33,7 @@ struct Read {
     name: String,
     service: Option<String>,
     any: bool,
-    nodes: BTreeSet<String>,
+    nodes: Vec<String>,
 }
 
 impl SavedSlice {
@@ -54,17 +53,18 @@ impl SavedSlice {
 impl Serialize for SavedSlice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let SliceKey { namespace, name } = &self.key;
-        let SliceView { service, endpoints: Endpoints { any, nodes } } = self.view.as_ref();
-        let service = service.as_ref().map(|service| service.name.as_str());
-        Written { namespace, name, service, any: *any, nodes }.serialize(serializer)
+        let SliceView { service, any, nodes } = self.view.as_ref();
+        let service = service.as_ref().map(|service| &*service.name);
+        Written { namespace, name, service, any: *any, nodes: nodes.iter().collect() }.serialize(serializer)
     }
 }
 
 impl From<Read> for SavedSlice {
     fn from(read: Read) -> Self {
         let Read { namespace, name, service, any, nodes } = read;
-        let service = service.map(|name| ServiceKey { namespace: namespace.clone(), name });
-        let view = SliceView { service, endpoints: Endpoints { any, nodes } };
-        Self::new(SliceKey { namespace, name }, Arc::new(view))
+        let namespace: Arc<str> = namespace.into();
+        let service = service.map(|name| ServiceKey { namespace: namespace.clone(), name: name.into() });
+        let view = SliceView { service, any, nodes: nodes.iter().map(String::as_str).collect() };
+        Self::new(SliceKey { namespace, name: name.into() }, Arc::new(view))
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::endpoints::{Endpoints, SliceKey, SliceView};
-use crate::testing::{advertisement, named_service, names, node, pool, service};
+use crate::endpoints::{SliceKey, SliceView};
+use crate::testing::{advertisement, named_service, node, pool, service};
 use metallb_config::ServiceKey;
 use proptest::prelude::*;
 use serde_json::json;
@@ -8,15 +8,16 @@ use serde_json::json;
 fn saved() -> Saved {
     let facts = named_service("web", &["192.0.2.1"], json!({}), json!({ "labels": { "app": "web" } }));
     let slice = SliceView {
-        service: Some(ServiceKey { namespace: "default".to_owned(), name: "web".to_owned() }),
-        endpoints: Endpoints { any: true, nodes: names(&["n1", "n2"]) },
+        service: Some(ServiceKey { namespace: "default".into(), name: "web".into() }),
+        any: true,
+        nodes: ["n1", "n2"].into_iter().collect(),
     };
-    let key = SliceKey { namespace: "default".to_owned(), name: "web-x".to_owned() };
+    let key = SliceKey { namespace: "default".into(), name: "web-x".into() };
     Saved {
         node: "n1".to_owned(),
         services: vec![SavedService {
-            namespace: "default".to_owned(),
-            name: "web".to_owned(),
+            namespace: "default".into(),
+            name: "web".into(),
             uid: "u".into(),
             facts: Arc::new(facts),
         }],
@@ -39,10 +40,10 @@ fn what_is_written_is_read_again_by_the_speaker_of_that_node() {
 
 #[test]
 fn a_slice_is_the_same_afterwards_with_and_without_a_service() {
-    let key = SliceKey { namespace: "default".to_owned(), name: "web-x".to_owned() };
-    let endpoints = Endpoints { any: true, nodes: names(&["n1"]) };
-    let service = Some(ServiceKey { namespace: "default".to_owned(), name: "web".to_owned() });
-    for view in [SliceView::default(), SliceView { service, endpoints }] {
+    let key = SliceKey { namespace: "default".into(), name: "web-x".into() };
+    let service = Some(ServiceKey { namespace: "default".into(), name: "web".into() });
+    for view in [SliceView::default(), SliceView { service, any: true, nodes: ["n1"].into_iter().collect() }]
+    {
         let slice = SavedSlice::new(key.clone(), Arc::new(view));
         let text = serde_json::to_string(&slice).unwrap();
         assert_eq!(serde_json::from_str::<SavedSlice>(&text).unwrap().into_parts(), slice.into_parts());

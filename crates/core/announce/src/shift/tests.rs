@@ -13,7 +13,7 @@ use serde_json::json;
 const OF_N1: &str = "172.30.0.12";
 
 fn key() -> ServiceKey {
-    ServiceKey { namespace: "default".to_owned(), name: "web".to_owned() }
+    ServiceKey { namespace: "default".into(), name: "web".into() }
 }
 
 struct Case {
@@ -156,10 +156,10 @@ fn the_first_look_is_a_start_and_of_thousands_the_last_are_kept() {
     let change = Change { is_first: true, before: None, now: &world, left: &left, edited: &edited };
     let verdict = decide(&world, &service(&[OF_N1], json!({})), &endpoints_on(&["n1"]));
     let verdicts: Vec<(ServiceKey, Verdict)> = (0..1000)
-        .map(|number| (ServiceKey { name: format!("s{number:04}"), ..key() }, verdict.clone()))
+        .map(|number| (ServiceKey { name: format!("s{number:04}").into(), ..key() }, verdict.clone()))
         .collect();
     let shifts = shifts(&Installed::default(), &verdicts, &change, 256);
     assert_eq!(shifts.len(), 256);
-    assert_eq!((shifts[0].service.name.as_str(), shifts[255].service.name.as_str()), ("s0744", "s0999"));
+    assert_eq!((&*shifts[0].service.name, &*shifts[255].service.name), ("s0744", "s0999"));
     assert!(shifts.iter().all(|shift| shift.cause == Cause::Start && shift.from.is_none()));
 }

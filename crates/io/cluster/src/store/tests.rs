@@ -119,7 +119,7 @@ fn changes_are_listed_until_there_are_too_many() {
     let mut changes = Changes::default();
     for number in 0..=LISTED_CHANGES {
         assert_ne!(changes, Changes::All, "{number}");
-        changes.add(ObjectKey { namespace: None, name: number.to_string() });
+        changes.add(ObjectKey { namespace: None, name: number.to_string().into() });
     }
     assert_eq!(changes, Changes::All);
 }
@@ -191,7 +191,7 @@ fn nobody_is_told_of_a_version_in_which_nothing_that_matters_changed() {
 fn what_was_known_before_stands_until_the_first_list_and_no_longer() {
     let store = Store::<OnlyData>::default();
     let known = |name: &str| {
-        let key = ObjectKey { namespace: Some("n".to_owned()), name: name.to_owned() };
+        let key = ObjectKey { namespace: Some("n".into()), name: name.into() };
         (key, OnlyData(Some("known".to_owned())))
     };
     let seen = |name: &str| store.get("n", name).and_then(|object| object.0.clone());

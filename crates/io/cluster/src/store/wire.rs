@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{Malformed, ObjectKey, Version};
+use super::{Malformed, ObjectKey, Stamp};
 
 /// What a store can hold: something made from an object of a kind.
 pub trait Held: Debug + Send + Sync + Sized + 'static {
@@ -69,13 +69,13 @@ impl<T: Held> Wire<T> {
 
     /// None for something without a name, which is no object.
     pub(crate) fn key(&self) -> Option<ObjectKey> {
-        let name = self.metadata.name.clone()?;
-        Some(ObjectKey { namespace: self.metadata.namespace.clone(), name })
+        let name = self.metadata.name.as_deref()?.into();
+        Some(ObjectKey { namespace: self.metadata.namespace.as_deref().map(Into::into), name })
     }
 
-    pub(crate) fn version(&self) -> Version {
-        let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
-        Version { uid: text(&self.metadata.uid), resource: text(&self.metadata.resource_version) }
+    pub(crate) fn stamp(&self) -> Stamp {
+        let ObjectMeta { uid, resource_version, .. } = &self.metadata;
+        Stamp::of(uid.as_deref().unwrap_or_default(), resource_version.as_deref().unwrap_or_default())
     }
 
     pub(crate) fn metadata(&self) -> &ObjectMeta {

@@ -1,5 +1,6 @@
 //! The table of all metrics in `docs/metrics.md`, made of what is registered.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use prometheus::proto::MetricType;
@@ -32,7 +33,7 @@ fn speaker() -> Metrics {
 }
 
 fn table(metrics: &Metrics) -> String {
-    let mut text = "| name | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
+    let mut lines = BTreeMap::new();
     for family in metrics.registry.gather() {
         let kind = match family.get_field_type() {
             MetricType::COUNTER => "counter",
@@ -44,9 +45,16 @@ fn table(metrics: &Metrics) -> String {
         let labels = family.get_metric().iter().flat_map(|metric| metric.get_label());
         let labels: Vec<String> = labels.map(|label| format!("`{}`", label.name())).collect();
         let (name, labels, help) = (family.name(), labels.join(", "), family.help());
-        text.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+        lines.insert(name.to_owned(), format!("| `{name}` | {kind} | {labels} | {help} |\n"));
     }
-    text
+    for series in metrics.series().values() {
+        let (name, kind, labels, help) = series.described();
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let labels = labels.join(", ");
+        lines.insert(name.to_owned(), format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+    }
+    let lines: String = lines.into_values().collect();
+    format!("| name | type | labels | meaning |\n|---|---|---|---|\n{lines}")
 }
 
 #[test]

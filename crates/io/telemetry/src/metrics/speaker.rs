@@ -1,9 +1,9 @@
 //! `metallb_speaker_*` and `metallb_layer2_*`: what a node announces and answers.
 
 use prometheus::proto::MetricType;
-use prometheus::{Histogram, HistogramOpts, Registry};
+use prometheus::{Histogram, HistogramOpts};
 
-use super::{RegisterError, Series};
+use super::{Metrics, RegisterError, Series};
 
 /// Around the bounds that are promised: 2 ms and 10 ms.
 const ANNOUNCE_SECONDS: &[f64] =
@@ -27,9 +27,9 @@ pub struct SpeakerMetrics {
 }
 
 impl SpeakerMetrics {
-    pub(super) fn register(registry: &Registry) -> Result<Self, RegisterError> {
+    pub(super) fn register(metrics: &Metrics) -> Result<Self, RegisterError> {
         let announced = Series::register(
-            registry,
+            metrics,
             MetricType::GAUGE,
             ("metallb_speaker_announced", "1 for each address this node announces."),
             &["service", "protocol", "node", "ip"],
@@ -39,8 +39,8 @@ impl SpeakerMetrics {
             "From seeing the change that makes this node announce an address to the first frame that makes it known.",
         );
         let announce = Histogram::with_opts(announce.buckets(ANNOUNCE_SECONDS.to_vec()))?;
-        registry.register(Box::new(announce.clone()))?;
-        let counter = |name: &str, help: &str| layer2_counter(registry, name, help);
+        metrics.registry.register(Box::new(announce.clone()))?;
+        let counter = |name: &str, help: &str| layer2_counter(metrics, name, help);
         Ok(Self {
             announced,
             announce,
@@ -61,7 +61,7 @@ impl SpeakerMetrics {
     }
 }
 
-fn layer2_counter(registry: &Registry, name: &str, help: &str) -> Result<Series, RegisterError> {
+fn layer2_counter(metrics: &Metrics, name: &str, help: &str) -> Result<Series, RegisterError> {
     let name = format!("metallb_layer2_{name}");
-    Series::register(registry, MetricType::COUNTER, (name.as_str(), help), &["ip"])
+    Series::register(metrics, MetricType::COUNTER, (name.as_str(), help), &["ip"])
 }

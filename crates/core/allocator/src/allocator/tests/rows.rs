@@ -595,7 +595,8 @@ fn a_decision_under_way_is_not_repeated_when_the_service_is_asked_again() {
     world.put("c", json!({}));
     world.allocator.settle();
     world.delete("b");
-    let woken: Vec<_> = world.allocator.settle().into_iter().map(|decision| decision.key.name).collect();
+    let woken: Vec<_> =
+        world.allocator.settle().into_iter().map(|decision| decision.key.name.to_string()).collect();
     assert_eq!(woken, ["c"]);
 }
 

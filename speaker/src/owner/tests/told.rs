@@ -1,0 +1,54 @@
+//! What a speaker says of itself with what it tells.
+
+use k8s_openapi::api::core::v1::EventSource;
+
+use super::*;
+
+/// Contract 02 §6.
+#[tokio::test]
+async fn an_event_names_the_speaker_and_its_node_as_its_source() {
+    let server = cluster();
+    server.put(&service("web", ADDRESS));
+    server.put(&slice("web", "n1", true));
+    let _speaker = Speaker::start(&server, &[]);
+    let events = || {
+        let names = server.objects().into_iter().filter(|name| name.contains("default/web."));
+        let names = names.filter_map(|name| name.rsplit('/').next().map(str::to_owned));
+        names.filter_map(|name| server.get::<Event>(Some("default"), &name)).collect::<Vec<_>>()
+    };
+    let event = until("the event", events, |seen| seen.len() == 1).await.remove(0);
+    let source = EventSource { component: Some("metallb-speaker".to_owned()), host: Some("n1".to_owned()) };
+    assert_eq!(event.source, Some(source));
+    let about = event.involved_object;
+    let uid = server.get::<Service>(Some("default"), "web").and_then(|web| web.metadata.uid);
+    assert_eq!((about.kind.as_deref(), about.name.as_deref()), (Some("Service"), Some("web")));
+    assert_eq!((about.uid.is_some(), about.uid), (true, uid));
+}
+
+/// Contract 02 §7.
+#[tokio::test]
+async fn each_configuration_with_a_refusal_is_one_update_error() {
+    let server = cluster();
+    let speaker = Speaker::start(&server, &[]);
+    let metric = |name: &str| {
+        let (text, prefix) = (speaker.metrics.encode(), format!("metallb_k8s_client_{name} "));
+        let line = text.lines().find_map(|line| line.strip_prefix(&prefix).map(str::to_owned));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    until("a configuration", || metric("config_loaded_bool"), |seen| *seen == 1).await;
+    assert_eq!(metric("update_errors_total"), 0);
+    server.put(&pool("broken", &["10.0.0.9-10.0.0.2"]));
+    until("the first error", || metric("update_errors_total"), |seen| *seen == 1).await;
+    // The same refusal again is no news.
+    server.edit::<Node>(None, "n1", &json!({ "metadata": { "labels": { "a": "b" } } }));
+    let before = speaker.decisions();
+    server.put(&service("web", ADDRESS));
+    until("a decision", || speaker.decisions(), |count| *count > before).await;
+    assert_eq!(metric("update_errors_total"), 1);
+    let worse = json!({ "spec": { "addresses": ["10.0.0.300"] } });
+    server.edit::<IPAddressPool>(Some(NAMESPACE), "broken", &worse);
+    until("the second error", || metric("update_errors_total"), |seen| *seen == 2).await;
+    server.remove::<IPAddressPool>(Some(NAMESPACE), "broken");
+    until("no refusal", || metric("config_stale_bool"), |seen| *seen == 0).await;
+    assert_eq!(metric("update_errors_total"), 2);
+}

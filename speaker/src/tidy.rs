@@ -1,0 +1,94 @@
+//! Gives memory back to the kernel when much was done and it is calm again.
+//!
+//! Ten thousand Services that are listed, announced and written about leave tens of megabytes of holes in the heap. Giving
+//! them back takes some milliseconds in which nobody can allocate, so it is done neither for little nor in between.
+
+use std::time::Duration;
+
+use metallb_linux::heap;
+use tokio::time::{Instant, sleep_until};
+
+/// So much work is much: objects looked at, or written.
+const MUCH: usize = 256;
+/// Nothing done for so long is calm.
+const CALM: Duration = Duration::from_secs(1);
+/// Where it never is calm, it is done after this.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The work done since memory was given back.
+#[derive(Debug, Default)]
+pub(crate) struct Tidy {
+    work: usize,
+    /// When the first and the last of it was done.
+    span: Option<(Instant, Instant)>,
+}
+
+impl Tidy {
+    /// So much was done.
+    pub(crate) fn note(&mut self, work: usize) {
+        if work > 0 {
+            let now = Instant::now();
+            self.work = self.work.saturating_add(work);
+            self.span = Some((self.span.map_or(now, |(first, _)| first), now));
+        }
+    }
+
+    /// Resolves when it is time to [give back](Self::give_back), if ever. Safe to cancel.
+    pub(crate) async fn due(&self) {
+        match self.deadline() {
+            Some(at) => sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives memory back.
+    pub(crate) fn give_back(&mut self) {
+        *self = Self::default();
+        heap::give_back();
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let (first, last) = self.span.filter(|_| self.work >= MUCH)?;
+        Some((last + CALM).min(first + LONGEST))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_is_given_back_when_much_was_done_and_it_is_calm() {
+        let start = Instant::now();
+        let after = |work: &[(u64, usize)]| {
+            let mut tidy = Tidy::default();
+            for (at, work) in work {
+                let now = start + Duration::from_millis(*at);
+                tidy.work += work;
+                tidy.span = Some((tidy.span.map_or(now, |(first, _)| first), now));
+            }
+            tidy.deadline().map(|at| at - start)
+        };
+        for (work, expected) in [
+            (&[][..], None),
+            (&[(0, 1), (100, 2)], None),
+            (&[(0, MUCH)], Some(1.0)),
+            (&[(0, MUCH), (700, 1)], Some(1.7)),
+            (&[(0, 1), (900, MUCH), (29_900, 1)], Some(30.0)),
+        ] {
+            assert_eq!(after(work), expected.map(Duration::from_secs_f64), "{work:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_done_counts_once() {
+        let mut tidy = Tidy::default();
+        tidy.note(0);
+        assert_eq!(tidy.deadline(), None);
+        tidy.note(MUCH);
+        tidy.due().await;
+        tidy.give_back();
+        tidy.note(1);
+        assert_eq!(tidy.deadline(), None);
+    }
+}
