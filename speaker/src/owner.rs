@@ -140,7 +140,7 @@ impl Owner {
         let touched = std::mem::take(&mut seen.touched);
         let verdicts = self.view.snapshot().map(|snapshot| verdicts(snapshot, touched)).unwrap_or_default();
         let shifts = self.shifts(&verdicts, &seen);
-        let mut effects = self.installed.advance(verdicts.iter().map(|(key, verdict)| (key, verdict)));
+        let mut effects = self.advance(&verdicts);
         if self.ring.as_ref().is_some_and(Ring::is_fenced) {
             // While nothing was answered the heirs may have announced themselves unheard.
             effects.iter_mut().for_each(Effect::end_at_once);
@@ -174,13 +174,19 @@ impl Owner {
         is_running
     }
 
+    /// The steps that make the verdicts true.
+    fn advance(&mut self, verdicts: &[(ServiceKey, Verdict)]) -> Vec<Effect> {
+        let Some(snapshot) = self.view.snapshot() else { return Vec::new() };
+        self.installed.advance(verdicts.iter().map(|(key, verdict)| (key, verdict)), &snapshot.services)
+    }
+
     /// What the verdicts move to or from this node.
     fn shifts(&self, verdicts: &[(ServiceKey, Verdict)], seen: &Seen) -> Vec<Shift> {
         let Some(snapshot) = self.view.snapshot().filter(|_| !verdicts.is_empty()) else { return Vec::new() };
         let left = self.ring.as_ref().map(|ring| ring.news().0).unwrap_or_default();
         let Seen { is_first, before, edited, .. } = seen;
-        let (before, now) = (before.as_ref(), &snapshot.world);
-        let change = Change { is_first: *is_first, before, now, left: &left, edited };
+        let (before, now, services) = (before.as_ref(), &snapshot.world, &snapshot.services);
+        let change = Change { is_first: *is_first, before, now, left: &left, services, edited };
         shifts(&self.installed, verdicts, &change, history::KEPT)
     }
 

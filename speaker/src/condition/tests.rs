@@ -122,7 +122,7 @@ async fn speak(server: ApiServer, me: &'static str, mut alive: watch::Receiver<B
         let snapshot = view.snapshot().unwrap();
         let verdicts: Vec<_> =
             seen.touched.into_iter().map(|key| (key.clone(), snapshot.verdict(&key))).collect();
-        installed.advance(verdicts.iter().map(|(key, verdict)| (key, verdict)));
+        installed.advance(verdicts.iter().map(|(key, verdict)| (key, verdict)), &snapshot.services);
         let looked_at = verdicts.into_iter().map(|(key, _)| key).chain(seen.heard);
         conditions.look(snapshot, &installed, looked_at.collect());
     }

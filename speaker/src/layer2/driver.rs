@@ -203,7 +203,7 @@ impl Driver {
             Command::Announce { address, interfaces } => self.announce(now, address, interfaces),
             Command::Remind { address } => {
                 self.hand_overs.keep(address);
-                self.make_known(now, address);
+                self.make_known(now, address, Input::Announce);
             }
             Command::Refresh { address, every } => self.refresh.set_interval(now, address, every),
             Command::Withdraw { address } => self.withdraw(address),
@@ -231,16 +231,15 @@ impl Driver {
         self.table.set(address, interfaces);
         self.conflicts.hold(now, address);
         self.hand_overs.keep(address);
-        // Begun afresh, so that links that were added hear of it at once.
-        self.burst.handle(now, Input::Withdraw(Subject::Address(address)));
         self.reach.announced(address);
         self.sync_groups_of(address);
-        self.make_known(now, address);
+        // Links that were added hear of it at once.
+        self.make_known(now, address, Input::Begin);
         self.send_due();
     }
 
-    fn make_known(&mut self, now: Moment, address: IpAddr) {
-        self.burst.handle(now, Input::Announce(Subject::Address(address)));
+    fn make_known(&mut self, now: Moment, address: IpAddr, input: fn(Subject) -> Input) {
+        self.burst.handle(now, input(Subject::Address(address)));
         self.refresh.announce(now, address);
     }
 
@@ -266,7 +265,6 @@ impl Driver {
             // Meanwhile others had reason to answer for our addresses.
             self.conflicts.begin_anew(self.now());
             for index in self.ports.keys().copied().collect::<Vec<_>>() {
-                self.burst.handle(self.now(), Input::Withdraw(Subject::Link(index)));
                 self.announce_link(index);
             }
         }

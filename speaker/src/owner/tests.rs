@@ -516,8 +516,9 @@ async fn partial_looks_add_up_to_the_whole_plan() {
             }
         }
         let mut afresh = Installed::default();
-        let whole = plan(owner.view.snapshot().unwrap());
-        afresh.diff(&whole);
+        let snapshot = owner.view.snapshot().unwrap();
+        let whole = plan(snapshot);
+        afresh.diff(&whole, &snapshot.services);
         let announced = |installed: &Installed| {
             installed.announced().map(|(key, how)| (key.clone(), how.clone())).collect::<Vec<_>>()
         };

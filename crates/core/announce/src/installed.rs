@@ -8,7 +8,7 @@ use metallb_config::{Interfaces, L2Advertisement, ServiceKey};
 
 use crate::decision::{Announcement, Verdict};
 use crate::effect::{Effect, Notice};
-use crate::plan::Plan;
+use crate::plan::{Plan, Services};
 use crate::reason::SkipReason;
 
 #[cfg(test)]
@@ -37,30 +37,32 @@ enum State {
 }
 
 impl Installed {
-    /// The steps that make a whole plan true. Taken as done: a second pass gives none.
-    pub fn diff(&mut self, plan: &Plan) -> Vec<Effect> {
+    /// The steps that make a whole plan for these Services true. Taken as done: a second pass gives none.
+    pub fn diff(&mut self, plan: &Plan, services: &Services) -> Vec<Effect> {
         let gone: Vec<ServiceKey> =
             self.services.keys().filter(|key| !plan.contains_key(*key)).cloned().collect();
         let deleted = Verdict::Skip(SkipReason::ServiceDeleted);
-        self.advance(gone.iter().map(|key| (key, &deleted)).chain(plan))
+        self.advance(gone.iter().map(|key| (key, &deleted)).chain(plan), services)
     }
 
-    /// The steps that make these verdicts true and leave other Services as they are. Taken as done.
+    /// The steps that make these verdicts on some of the Services true and leave the others as they are. Taken as done.
     pub fn advance<'a>(
         &mut self,
         verdicts: impl IntoIterator<Item = (&'a ServiceKey, &'a Verdict)>,
+        services: &Services,
     ) -> Vec<Effect> {
         let verdicts: Vec<_> = verdicts.into_iter().collect();
-        let moving = self.moving(&verdicts);
+        let moving = self.moving(&verdicts, services);
         let effects = in_order(verdicts.iter().flat_map(|(key, verdict)| self.step(key, verdict)).collect());
         effects.into_iter().map(|effect| with_heir(effect, &moving)).collect()
     }
 
-    /// The addresses that another node announces from now on. When several Services share one, one of them is enough.
-    fn moving(&self, verdicts: &[(&ServiceKey, &Verdict)]) -> BTreeSet<IpAddr> {
+    /// The addresses of ours that another node announces from now on. When several Services share one, one of them is
+    /// enough. An address that its Service has no more is nobody's.
+    fn moving(&self, verdicts: &[(&ServiceKey, &Verdict)], services: &Services) -> BTreeSet<IpAddr> {
         let moving = verdicts.iter().filter(|(_, verdict)| verdict.heir().is_some());
-        let announced = moving.filter_map(|(key, _)| self.announcement(key));
-        announced.flat_map(|announcement| announcement.addresses.iter().copied()).collect()
+        let now = moving.filter_map(|(key, _)| services.get(*key)?.addresses.as_deref());
+        now.flatten().copied().filter(|address| self.holders.contains_key(address)).collect()
     }
 
     /// The steps for one Service, in any order.

@@ -32,7 +32,7 @@ pub use nobody::{Barred, Nobody, Tally};
 pub use node::NodeView;
 pub use on_link::{StoodBack, Subnets};
 pub use outlook::{Outlook, outlook};
-pub use plan::{Plan, Snapshot, plan};
+pub use plan::{Plan, Services, Snapshot, plan};
 pub use reason::SkipReason;
 pub use saved::{Saved, SavedError, SavedPod, SavedService, SavedSlice};
 pub use service::ServiceFacts;

@@ -12,13 +12,16 @@ use crate::reason::SkipReason;
 use crate::service::ServiceFacts;
 use crate::world::World;
 
+/// The Services there are.
+pub type Services = BTreeMap<ServiceKey, Arc<ServiceFacts>>;
+
 /// All that is known at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// What all Services have in common.
     pub world: World,
     /// The Services.
-    pub services: BTreeMap<ServiceKey, Arc<ServiceFacts>>,
+    pub services: Services,
     /// Where they can be served.
     pub endpoints: EndpointIndex,
 }

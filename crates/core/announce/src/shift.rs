@@ -7,6 +7,7 @@ use metallb_config::ServiceKey;
 
 use crate::decision::Verdict;
 use crate::installed::Installed;
+use crate::plan::Services;
 use crate::world::{Bar, World};
 
 #[cfg(test)]
@@ -85,6 +86,8 @@ pub struct Change<'a> {
     pub now: &'a World,
     /// The nodes whose speaker said goodbye.
     pub left: &'a BTreeSet<String>,
+    /// The Services there are now.
+    pub services: &'a Services,
     /// The Services that changed themselves.
     pub edited: &'a BTreeSet<ServiceKey>,
 }
@@ -110,7 +113,10 @@ fn shift(installed: &Installed, key: &ServiceKey, verdict: &Verdict, change: &Ch
         (Some(old), Verdict::Announce(new)) if old != new.addresses => {
             (new.addresses.clone(), None, Some(me))
         }
-        (Some(old), Verdict::Skip(reason)) => (old.to_vec(), Some(me), reason.owner()),
+        (Some(old), Verdict::Skip(reason)) => {
+            let (moved, to) = change.moved(key, old, reason.owner());
+            (moved, Some(me), to)
+        }
         (Some(_), Verdict::Announce(_) | Verdict::Orphan(_)) | (None, _) => return None,
     };
     let cause = change.cause(key, from, to);
@@ -124,6 +130,20 @@ fn shift(installed: &Installed, key: &ServiceKey, verdict: &Verdict, change: &Ch
 }
 
 impl Change<'_> {
+    /// Which of a Service's old addresses another node announces, and which one does. One that the Service has no more is
+    /// nobody's.
+    fn moved<'n>(
+        &self,
+        service: &ServiceKey,
+        old: &[IpAddr],
+        owner: Option<&'n str>,
+    ) -> (Vec<IpAddr>, Option<&'n str>) {
+        let now = self.services.get(service).and_then(|service| service.addresses.as_deref());
+        let is_kept = |address: &&IpAddr| now.is_some_and(|now| now.contains(*address));
+        let kept: Vec<IpAddr> = old.iter().filter(is_kept).copied().collect();
+        if kept.is_empty() { (old.to_vec(), None) } else { (kept, owner) }
+    }
+
     fn cause(&self, service: &ServiceKey, from: Option<&str>, to: Option<&str>) -> Cause {
         if self.is_first {
             return Cause::Start;

@@ -1,11 +1,12 @@
 //! When gratuitous packets go out: at once, then every 1.1 s until 5 s have passed (contract 02 §2.8).
 //!
 //! ```text
-//!            Announce / LinkUp: a round at once
+//!            Announce, Begin: a round at once
 //!   idle ────────────────────────────────────────▶ bursting ──┐ deadline passed: a round
 //!     ▲                                                │      │ Announce again: until = now + 5 s
+//!     │                                                │      │ Begin again: the same, and a round at once
 //!     └────────────────────────────────────────────────┘ ◀────┘
-//!       Withdraw / LinkDown, or the next round lies beyond `until`
+//!       Withdraw, or the next round lies beyond `until`
 //! ```
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -36,6 +37,8 @@ pub enum Subject {
 pub enum Input {
     /// The subject starts, or has to be made known again.
     Announce(Subject),
+    /// The subject starts, or somebody can be told of it only now: what was said of it before was not for them.
+    Begin(Subject),
     /// The subject is no longer announced.
     Withdraw(Subject),
     /// A deadline passed.
@@ -71,6 +74,10 @@ impl Burst {
     pub fn handle(&mut self, now: Moment, input: Input) {
         match input {
             Input::Announce(subject) => self.announce(now, subject),
+            Input::Begin(subject) => {
+                self.forget(subject);
+                self.announce(now, subject);
+            }
             Input::Withdraw(subject) => self.forget(subject),
             Input::Tick => self.tick(now),
         }

@@ -22,6 +22,10 @@ mod tests;
 /// A claim this old may still be of an heir that knew of the move before us.
 const LATELY: Duration = Duration::from_secs(2);
 
+/// An heir whose interface has just come up can speak for IPv4 at once, for IPv6 only when its link-local address is found to
+/// be unique: after a random second and another one (RFC 4862 §5.4), of which it takes some until we know of the move.
+const DETECTION: Duration = Duration::from_millis(1500);
+
 /// The addresses that are handed over, and who claimed ours of late.
 #[derive(Debug, Default)]
 pub struct HandOvers {
@@ -40,16 +44,17 @@ impl HandOvers {
         self.forget(address);
     }
 
-    /// Another node was elected for the address. It has this long to be heard.
+    /// Another node was elected for the address. It has this long to be heard, a little longer for IPv6.
     pub fn begin(&mut self, now: Moment, address: IpAddr, longest: Duration) {
         let was_heard = self.heard.get(&address).is_some_and(|at| now < *at + LATELY);
-        self.wait(now, address, longest);
+        let detection = if address.is_ipv6() { DETECTION } else { Duration::ZERO };
+        self.wait(now, address, longest + detection);
         if was_heard {
             self.end(address);
         }
     }
 
-    /// This node is about to leave. Nobody can have known before.
+    /// This node is about to leave, and can't stay longer. Nobody can have known before.
     pub fn begin_leaving(&mut self, now: Moment, address: IpAddr, longest: Duration) {
         self.wait(now, address, longest);
     }

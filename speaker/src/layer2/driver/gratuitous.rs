@@ -69,9 +69,10 @@ impl Driver {
         }
     }
 
+    /// Neighbours on a link can be told again, or of a family that was not spoken there until now.
     pub(super) fn announce_link(&mut self, index: u32) {
         if !self.table.is_empty() {
-            self.burst.handle(self.now(), Input::Announce(Subject::Link(index)));
+            self.burst.handle(self.now(), Input::Begin(Subject::Link(index)));
         }
     }
 }

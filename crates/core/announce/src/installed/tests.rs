@@ -1,8 +1,11 @@
 //! Contract 02 §2.8, §2.9 and the withdrawals of §2.1.
 
 use super::*;
-use crate::testing::{ip, names};
+use std::sync::Arc;
+
+use crate::testing::{ip, named_service, names};
 use proptest::prelude::*;
+use serde_json::json;
 
 const A: &str = "192.0.2.1";
 const B: &str = "192.0.2.2";
@@ -36,9 +39,21 @@ fn lost() -> SkipReason {
     SkipReason::OtherNode { owner: "n2".to_owned() }
 }
 
+/// These Services, each with the addresses.
+fn services(names: &[&str], addresses: &[&str]) -> Services {
+    let service = |name: &&str| Arc::new(named_service(name, addresses, json!({}), json!({})));
+    names.iter().map(|name| (key(name), service(name))).collect()
+}
+
+/// The Service keeps the addresses it has.
 fn step(installed: &mut Installed, name: &str, verdict: &Verdict) -> Vec<Effect> {
-    let effects = installed.advance([(&key(name), verdict)]);
-    assert_eq!(installed.advance([(&key(name), verdict)]), [], "a second pass is silent");
+    step_with(installed, name, verdict, &[A, B])
+}
+
+fn step_with(installed: &mut Installed, name: &str, verdict: &Verdict, addresses: &[&str]) -> Vec<Effect> {
+    let services = services(&[name], addresses);
+    let effects = installed.advance([(&key(name), verdict)], &services);
+    assert_eq!(installed.advance([(&key(name), verdict)], &services), [], "a second pass is silent");
     effects
 }
 
@@ -103,6 +118,32 @@ fn only_what_another_node_announces_is_handed_over() {
 }
 
 #[test]
+fn an_address_that_its_service_has_no_more_is_handed_over_to_nobody() {
+    let not_selected = SkipReason::NotSelected { owner: "n2".to_owned() };
+    for reason in [lost(), not_selected] {
+        for (now, expected) in [
+            (vec!["192.0.2.9"], [stops(A), stops(B)]),
+            (vec![], [stops(A), stops(B)]),
+            (vec!["192.0.2.9", B], [stops(A), hands_over(B)]),
+        ] {
+            let mut installed = Installed::default();
+            step(&mut installed, "web", &announce(&[A, B], &[]));
+            let effects = step_with(&mut installed, "web", &Verdict::Skip(reason.clone()), &now);
+            assert_eq!(effects.get(..2), Some(&expected[..]), "{reason:?}, {now:?}");
+        }
+    }
+}
+
+#[test]
+fn an_address_that_goes_to_a_service_of_another_node_is_handed_over() {
+    let mut installed = Installed::default();
+    step(&mut installed, "old", &announce(&[A], &[]));
+    let plan = Plan::from([(key("new"), Verdict::Skip(lost()))]);
+    let effects = installed.diff(&plan, &services(&["new"], &[A]));
+    assert_eq!(effects.first(), Some(&hands_over(A)));
+}
+
+#[test]
 fn a_shared_address_is_handed_over_by_the_last_service_that_leaves_it() {
     let gone = Verdict::Skip(SkipReason::NoServingEndpoint);
     let moved = Verdict::Skip(lost());
@@ -111,7 +152,8 @@ fn a_shared_address_is_handed_over_by_the_last_service_that_leaves_it() {
         step(&mut installed, "web", &announce(&[A], &[]));
         step(&mut installed, "dns", &announce(&[A], &[]));
         let plan: Plan = verdicts.iter().map(|(name, verdict)| (key(name), (*verdict).clone())).collect();
-        assert_eq!(installed.advance(&plan).first(), Some(&hands_over(A)), "{verdicts:?}");
+        let effects = installed.advance(&plan, &services(&["web", "dns"], &[A]));
+        assert_eq!(effects.first(), Some(&hands_over(A)), "{verdicts:?}");
     }
     let mut installed = Installed::default();
     step(&mut installed, "web", &announce(&[A], &[]));
@@ -149,7 +191,7 @@ fn a_shared_address_is_answered_until_its_last_service_is_gone_and_wherever_one_
 fn an_address_that_goes_from_one_service_to_another_is_never_given_up() {
     let mut installed = Installed::default();
     step(&mut installed, "old", &announce(&[A], &[]));
-    let effects = installed.diff(&Plan::from([(key("new"), announce(&[A], &[]))]));
+    let effects = installed.diff(&Plan::from([(key("new"), announce(&[A], &[]))]), &services(&["new"], &[A]));
     assert_eq!(effects.first(), Some(&answers(A, &[])));
     assert!(!effects.contains(&stops(A)), "{effects:?}");
 }
@@ -279,9 +321,12 @@ proptest! {
         let mut table = BTreeMap::new();
         for pass in passes {
             let plan: Plan = pass.into_iter().map(|(name, verdict)| (key(&name), verdict)).collect();
-            let effects = if whole { installed.diff(&plan) } else { installed.advance(&plan) };
-            execute(&mut table, effects);
-            let again = if whole { installed.diff(&plan) } else { installed.advance(&plan) };
+            let services = services(&["a", "b", "c", "d"], &[A, "2001:db8::1"]);
+            let mut advance = || {
+                if whole { installed.diff(&plan, &services) } else { installed.advance(&plan, &services) }
+            };
+            execute(&mut table, advance());
+            let again = advance();
             prop_assert_eq!(again, vec![], "a second pass is silent");
             let mut expected: BTreeMap<IpAddr, Vec<(Interfaces, Option<Duration>)>> = BTreeMap::new();
             for (_, announcement) in installed.announced() {

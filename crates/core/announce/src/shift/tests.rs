@@ -1,5 +1,7 @@
 //! Each cause of a move, by what changed.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::decision::decide;
 use crate::endpoints::Endpoints;
@@ -11,6 +13,8 @@ use serde_json::json;
 
 /// Of the three nodes `n1` is first in line for this address and `n3` second.
 const OF_N1: &str = "172.30.0.12";
+/// `n3` is first in line for this one.
+const OF_N3: &str = "172.30.0.7";
 
 fn key() -> ServiceKey {
     ServiceKey { namespace: "default".into(), name: "web".into() }
@@ -50,14 +54,16 @@ impl Case {
         let (before, now) = (world(&self.before), world(&self.now));
         let old = [(key(), decide(&before, &self.service.0, &self.endpoints.0))];
         let mut installed = Installed::default();
-        installed.advance(old.iter().map(|(key, verdict)| (key, verdict)));
+        installed.advance(old.iter().map(|(key, verdict)| (key, verdict)), &Services::new());
         let edited = if self.service.0 == self.service.1 { BTreeSet::new() } else { [key()].into() };
         let left = names(left);
+        let services = Services::from([(key(), Arc::new(self.service.1.clone()))]);
         let change = Change {
             is_first: false,
             before: (self.before != self.now).then_some(&before),
             now: &now,
             left: &left,
+            services: &services,
             edited: &edited,
         };
         let new = [(key(), decide(&now, &self.service.1, &self.endpoints.1))];
@@ -127,6 +133,13 @@ fn every_cause_is_found_by_what_changed() {
             Cause::Service,
         ),
         (
+            "another address, of which another node is the owner",
+            Case::new("n1", |case| case.service.1 = service(&[OF_N3], json!({}))),
+            n1,
+            None,
+            Cause::Service,
+        ),
+        (
             "another type",
             Case::new("n1", |case| case.service.1 = service(&[OF_N1], json!({ "type": "ClusterIP" }))),
             n1,
@@ -152,8 +165,15 @@ fn what_does_not_concern_this_node_or_changes_nothing_is_no_shift() {
 #[test]
 fn the_first_look_is_a_start_and_of_thousands_the_last_are_kept() {
     let world = World::new(inputs());
-    let (left, edited) = (BTreeSet::new(), BTreeSet::new());
-    let change = Change { is_first: true, before: None, now: &world, left: &left, edited: &edited };
+    let (left, edited, services) = (BTreeSet::new(), BTreeSet::new(), Services::new());
+    let change = Change {
+        is_first: true,
+        before: None,
+        now: &world,
+        left: &left,
+        services: &services,
+        edited: &edited,
+    };
     let verdict = decide(&world, &service(&[OF_N1], json!({})), &endpoints_on(&["n1"]));
     let verdicts: Vec<(ServiceKey, Verdict)> = (0..1000)
         .map(|number| (ServiceKey { name: format!("s{number:04}").into(), ..key() }, verdict.clone()))

@@ -53,6 +53,20 @@ fn announcing_again_prolongs_the_burst_without_an_extra_round() {
 }
 
 #[test]
+fn what_begins_again_within_its_burst_gets_a_round_at_once_and_a_whole_burst_after_it() {
+    let mut burst = Burst::default();
+    burst.handle(at(0), Input::Announce(Subject::Link(2)));
+    assert!(burst.poll_output().is_some());
+    burst.handle(at(500), Input::Begin(Subject::Link(2)));
+    let times: Vec<u64> = rounds_until_quiet(&mut burst, 500).into_iter().map(|(time, _)| time).collect();
+    assert_eq!(times, [500, 1600, 2700, 3800, 4900]);
+    burst.handle(at(9000), Input::Begin(address(1)));
+    burst.handle(at(9000), Input::Begin(address(1)));
+    let times: Vec<u64> = rounds_until(&mut burst, 9000, 9000).into_iter().map(|(time, _)| time).collect();
+    assert_eq!(times, [9000], "one round, however often it begins at once");
+}
+
+#[test]
 fn rounds_end_when_the_address_is_withdrawn() {
     let mut burst = Burst::default();
     burst.handle(at(0), Input::Announce(address(1)));

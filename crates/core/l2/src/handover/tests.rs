@@ -74,6 +74,24 @@ fn who_leaves_waits_for_an_heir_though_somebody_claimed_the_address_before() {
 }
 
 #[test]
+fn an_heir_whose_interface_came_up_a_moment_ago_has_the_time_it_needs_for_ipv6() {
+    type Begin = fn(&mut HandOvers, Moment, IpAddr, Duration);
+    let (v4, v6) = (ip(1), "2001:db8::1".parse().unwrap());
+    for (begin, address, end) in [
+        (HandOvers::begin as Begin, v4, 11_000),
+        (HandOvers::begin, v6, 12_500),
+        (HandOvers::begin_leaving, v4, 11_000),
+        (HandOvers::begin_leaving, v6, 11_000),
+    ] {
+        let mut hand_overs = HandOvers::default();
+        begin(&mut hand_overs, at(10_000), address, LONGEST);
+        assert_eq!(hand_overs.next_deadline(), Some(at(end)), "{address}");
+        hand_overs.hear(at(10_100), address);
+        assert_eq!(over(&mut hand_overs, at(10_100)), [address], "one that is heard ends it at once");
+    }
+}
+
+#[test]
 fn a_closed_fence_ends_every_hand_over_at_once() {
     let mut hand_overs = begun();
     hand_overs.begin(at(10_500), ip(2), LONGEST);
