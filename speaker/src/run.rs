@@ -16,6 +16,7 @@ use metallb_telemetry::health::Health;
 use metallb_telemetry::logs;
 use metallb_telemetry::metrics::{MemberMetrics, Metrics, RegisterError};
 use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -75,6 +76,7 @@ pub enum RunError {
 /// When it can't start, or a part of it ends by itself. An API server that can't be reached is no such case: it is tried for as long as it takes.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     let shutdown = Shutdown::on_signals().map_err(RunError::Signals)?;
+    outlive_quit().map_err(RunError::Signals)?;
     let namespace = metallb_process::namespace(&settings.namespace)?;
     let client = metallb_cluster::connect(settings.kubeconfig.as_deref()).await?;
     let (interface_watch, interfaces) = InterfaceWatch::new(Exclusion::read(Path::new(EXCLUSION_FILE))?)?;
@@ -95,6 +97,11 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     owner.run(shutdown).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// SIGQUIT ends nothing, as in the original (contract 02 §0). The handler outlasts what is returned here.
+fn outlive_quit() -> io::Result<()> {
+    signal(SignalKind::quit()).map(drop)
 }
 
 /// Starts everything the owner needs: stores, the layer 2 thread and the tasks that write.

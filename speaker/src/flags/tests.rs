@@ -19,6 +19,48 @@ fn defaults_are_those_of_the_contract() {
     assert!(settings.class.is_empty() && !settings.ignore_exclude_label);
 }
 
+/// Contract 02 §1.1, the whole table. Where the default is that of another flag or a file, it is empty here.
+#[test]
+fn each_flag_has_the_variable_and_the_default_of_the_contract() {
+    let command = <Flags as clap::CommandFactory>::command();
+    for (flag, variable, default) in [
+        ("namespace", "METALLB_NAMESPACE", ""),
+        ("node-name", "METALLB_NODE_NAME", ""),
+        ("pod-name", "METALLB_POD_NAME", ""),
+        ("host", "METALLB_HOST", ""),
+        ("ml-bindaddr", "METALLB_ML_BIND_ADDR", ""),
+        ("ml-bindport", "METALLB_ML_BIND_PORT", ""),
+        ("ml-labels", "METALLB_ML_LABELS", ""),
+        ("ml-secret-key-path", "METALLB_ML_SECRET_KEY_PATH", ""),
+        ("ml-wan-config", "", "false"),
+        ("port", "", "9120"),
+        ("health-probe-port", "", "17472"),
+        ("pprof-bind-address", "", ""),
+        ("log-level", "", "info"),
+        ("lb-class", "", ""),
+        ("ignore-exclude-lb", "", "false"),
+        ("bgp-debounce-timeout", "METALLB_BGP_DEBOUNCE_TIMEOUT", ""),
+        ("frrk8s-namespace", "FRRK8S_NAMESPACE", ""),
+        ("frrk8s-secret-passthrough", "", "false"),
+        ("tls-min-version", "", "VersionTLS13"),
+        ("tls-cipher-suites", "", ""),
+        ("tls-curve-preferences", "", ""),
+        ("metrics-cert-dir", "", ""),
+        ("bgp-type", "METALLB_BGP_TYPE", "native"),
+    ] {
+        let found = command.get_arguments().find(|argument| argument.get_long() == Some(flag));
+        let found = found.unwrap_or_else(|| panic!("--{flag} is missing"));
+        let text =
+            |value: Option<&std::ffi::OsStr>| value.and_then(|value| value.to_str()).unwrap_or("").to_owned();
+        let defaults = found.get_default_values().first().map(|value| value.as_os_str());
+        assert_eq!(
+            (text(found.get_env()), text(defaults)),
+            (variable.to_owned(), default.to_owned()),
+            "--{flag}"
+        );
+    }
+}
+
 #[test]
 fn every_flag_of_the_contract_is_taken_with_one_dash_or_two() {
     let folder = std::env::temp_dir().join(format!("metallb-speaker-flags-{}", std::process::id()));

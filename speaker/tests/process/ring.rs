@@ -1,0 +1,117 @@
+//! What speakers in a ring say of each other, and how signals end one (contract 02 §0, §1.3).
+
+use nix::sys::signal::Signal;
+
+use crate::api::Api;
+use crate::listens::{until_listening, until_ready};
+use crate::netns::Namespace;
+use crate::program::{Program, Speaker, text};
+
+/// A speaker on the node of this number, which looks for others among the pods of a label. Its probes are on 7470 and so
+/// many.
+fn start(node: &Namespace, api: &Api, number: u8, label: &str) -> Speaker {
+    let program = Program::new(&[
+        "--namespace=metallb-system",
+        "--port=0",
+        &format!("--health-probe-port={}", 7470 + u16::from(number)),
+        &format!("--node-name=n{number}"),
+        &format!("--ml-bindaddr=127.0.0.1{number}"),
+        &format!("--ml-labels={label}"),
+        &api.flag(),
+    ]);
+    let speaker = program.start(node);
+    until_listening(node, &format!("127.0.0.1{number}:7946"));
+    speaker
+}
+
+fn network() -> (Namespace, Api) {
+    let node = Namespace::new();
+    node.sh("ip link set lo up");
+    let api = Api::serve(&node);
+    ["n1", "n2", "n4"].iter().for_each(|name| api.put_node(name));
+    (node, api)
+}
+
+/// Joined and expected.
+fn round(line: &serde_json::Value) -> (Option<u64>, Option<u64>) {
+    let count = |field| line.get(field).and_then(serde_json::Value::as_u64);
+    (count("joined"), count("expected"))
+}
+
+#[test]
+fn contract_1_3_joins_and_changes_of_the_ring_are_logged() {
+    let (node, api) = network();
+    api.put_pod("first", "127.0.0.11", ("pods", "both"));
+    api.put_pod("gone", "127.0.0.13", ("pods", "both"));
+    // This one looks for nobody: only the others join.
+    let mut first = start(&node, &api, 1, "pods=none");
+    let mut second = start(&node, &api, 2, "pods=both");
+    assert_eq!(round(&second.says("partial join")), (Some(1), Some(2)));
+    api.put_pod("first", "127.0.0.11", ("pods", "one"));
+    let mut third = start(&node, &api, 4, "pods=one");
+    assert_eq!(round(&third.says("memberlist join successfully")), (Some(1), None));
+    let told = |who: &mut Speaker, about: &str, event: &str| {
+        let line = who.says_where("node event - forcing sync", |line| {
+            text(line, "node") == about && text(line, "event") == event
+        });
+        assert_eq!(text(&line, "level"), "info", "{line}");
+    };
+    told(&mut first, "n2", "NodeJoin");
+    told(&mut first, "n4", "NodeJoin");
+    told(&mut third, "n1", "NodeJoin");
+    // Its metadata say at first that it starts, and then no more.
+    told(&mut first, "n4", "NodeUpdate");
+    third.signal(Signal::SIGTERM);
+    assert_eq!(third.ends(), Some(0));
+    told(&mut first, "n4", "NodeLeave");
+}
+
+#[test]
+fn contract_1_3_without_memberlist_two_lines_say_so() {
+    let (node, api) = network();
+    let flags = ["--namespace=metallb-system", "--node-name=n1", "--ml-bindaddr=127.0.0.11", &api.flag()];
+    let mut speaker = Program::new(&flags).start(&node);
+    for message in [
+        "not following the other speakers: METALLB_ML_LABELS or METALLB_ML_BIND_ADDR is not set",
+        "every node of the cluster counts as one with a live speaker",
+    ] {
+        let line = speaker.says(message);
+        assert_eq!(text(&line, "level"), "info", "{line}");
+    }
+}
+
+/// Contract 02 §0.
+#[test]
+fn a_signal_to_quit_ends_nothing_and_one_to_stop_ends_the_process_with_status_0() {
+    for stop in [Signal::SIGTERM, Signal::SIGINT] {
+        let (node, api) = network();
+        let mut speaker = start(&node, &api, 1, "pods=none");
+        until_ready(&node, 7471);
+        speaker.signal(Signal::SIGQUIT);
+        until_ready(&node, 7471);
+        speaker.signal(stop);
+        assert_eq!(speaker.ends(), Some(0), "{stop}");
+        speaker.says("stopped");
+    }
+}
+
+/// Contract 02 §0. What is announced is answered for a second and a half longer while another speaker may take over: the
+/// second signal does not wait.
+#[test]
+fn a_second_signal_during_shutdown_ends_the_process_with_status_1() {
+    let (node, api) = network();
+    // Of n1 and n2 the second is first in line for this address.
+    api.put_web("192.0.2.3");
+    api.put_pod("first", "127.0.0.11", ("pods", "both"));
+    let _first = start(&node, &api, 1, "pods=none");
+    let mut second = start(&node, &api, 2, "pods=both");
+    second.says("memberlist join successfully");
+    second.says("service has IP, announcing");
+    until_ready(&node, 7472);
+    // Both are there before the first is looked at: a pending signal is not lost.
+    for signal in [Signal::SIGSTOP, Signal::SIGTERM, Signal::SIGINT, Signal::SIGCONT] {
+        second.signal(signal);
+    }
+    assert_eq!(second.ends(), Some(1));
+    second.says("asked to stop again, ending at once");
+}

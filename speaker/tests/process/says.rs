@@ -1,0 +1,99 @@
+//! What a speaker says that docs and tests rely on, and what it leaves behind (contract 02 §1.1, §8).
+
+use metallb_api::IPAddressPool;
+use metallb_testbed::wait::{seen, until};
+use metallb_testkit::Verb;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::api::{Api, NAMESPACE};
+use crate::netns::Namespace;
+use crate::program::{DEADLINE, Program, Speaker, text};
+
+const ADDRESS: &str = "192.0.2.200";
+const MAC: &str = "02:00:00:00:00:11";
+
+/// The speaker of a node, and another station on its link.
+struct Node {
+    node: Namespace,
+    client: Namespace,
+    api: Api,
+}
+
+impl Node {
+    fn new() -> Self {
+        let (node, client) = (Namespace::new(), Namespace::new());
+        node.sh("ip link set lo up");
+        node.connect("eth0", MAC, &client, "eth0");
+        client.sh("ip link set eth0 up");
+        client.sh("ip addr add 192.0.2.50/24 dev eth0");
+        let api = Api::serve(&node);
+        api.put_node("n1");
+        api.put_web(ADDRESS);
+        Self { node, client, api }
+    }
+
+    fn start(&self) -> Speaker {
+        let flags = ["--node-name=n1", "--namespace=metallb-system", "--log-level=debug", &self.api.flag()];
+        Program::new(&flags).start(&self.node)
+    }
+}
+
+#[test]
+fn contract_8_the_log_texts_docs_and_tests_rely_on_are_said_as_lines_of_json() {
+    let wire = Node::new();
+    let mut speaker = wire.start();
+    let on = |line: &Value, level: &str| {
+        assert_eq!(text(line, "level"), level, "{line}");
+        text(line, "interface").to_owned()
+    };
+    for message in ["created ARP responder for interface", "created NDP responder for interface"] {
+        let line = speaker.says_where(message, |line| text(line, "interface") == "eth0");
+        on(&line, "info");
+    }
+    let line = speaker.says("service has IP, announcing");
+    assert_eq!((text(&line, "service"), text(&line, "protocol")), ("default/web", "layer2"), "{line}");
+    assert!(text(&line, "ips").contains(ADDRESS) && text(&line, "pool") == "pool", "{line}");
+    on(&line, "info");
+
+    until("the address is answered", DEADLINE, || {
+        let (_, text) = wire.client.try_sh(&format!("arping -c 1 -w 1 -I eth0 {ADDRESS}"));
+        Ok(seen(text.to_lowercase().contains(MAC), text))
+    })
+    .unwrap();
+    let line = speaker.says("got ARP request for service IP, sending response");
+    assert_eq!((on(&line, "debug").as_str(), text(&line, "ip")), ("eth0", ADDRESS), "{line}");
+
+    wire.api.put_pool("broken", "10.0.0.9-10.0.0.2");
+    let line = speaker.says("failed to parse the configuration");
+    assert!(text(&line, "error").contains("\"broken\""), "{line}");
+    on(&line, "error");
+    wire.api.server.remove::<IPAddressPool>(Some(NAMESPACE), "broken");
+
+    wire.api.server.remove::<k8s_openapi::api::core::v1::Service>(Some("default"), "web");
+    let line = speaker.says("withdrawing service announcement");
+    assert_eq!((text(&line, "service"), text(&line, "reason")), ("default/web", "serviceDeleted"), "{line}");
+    on(&line, "info");
+
+    let is_whole =
+        |line: &Value| ["ts", "level", "caller", "msg"].iter().all(|key| !text(line, key).is_empty());
+    for line in &speaker.said {
+        assert!(is_whole(line), "{line}");
+    }
+}
+
+#[test]
+fn contract_8_a_speaker_that_is_stopped_deletes_no_status_object() {
+    let wire = Node::new();
+    let mut speaker = wire.start();
+    until("the status object", DEADLINE, || {
+        let statuses = wire.api.statuses();
+        Ok(seen(statuses.len() == 1, statuses.join(" ")))
+    })
+    .unwrap();
+    wire.api.server.take_requests();
+    speaker.signal(Signal::SIGTERM);
+    assert_eq!(speaker.ends(), Some(0));
+    let deletes = wire.api.server.take_requests().into_iter().filter(|asked| asked.verb == Verb::Delete);
+    assert_eq!((deletes.count(), wire.api.statuses().len()), (0, 1));
+}
