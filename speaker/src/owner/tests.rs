@@ -451,14 +451,32 @@ async fn a_membership_thread_that_ended_ends_the_speaker() {
     assert_eq!(ended, Err(Lost::Membership));
 }
 
+/// Contract 02 §8: what is announced is handed over if there is somebody to take it over, and given up otherwise.
 #[tokio::test]
 async fn a_request_to_stop_ends_the_owner_and_all_answers() {
-    let server = cluster();
-    let mut speaker = Speaker::start(&server, &[]);
-    until("readiness", || speaker.health.readyz().ok, |ok| *ok).await;
-    speaker.shutdown.request();
-    let task = speaker.task.take().unwrap();
-    tokio::time::timeout(Duration::from_secs(2), task).await.expect("still running").unwrap().unwrap();
+    let announced =
+        Command::Announce { address: ADDRESS.parse().unwrap(), interfaces: metallb_l2::Interfaces::All };
+    for (alive, expected) in [
+        (&["n1"][..], vec![announced.clone()]),
+        (&["n1", "n2"], vec![announced.clone(), Command::HandOverAll]),
+    ] {
+        let server = two_nodes();
+        server.put(&service("web", ADDRESS));
+        let (membership, told) = Membership::scripted();
+        let flags = ["--ml-labels=component=speaker", "--ml-bindaddr=::1"];
+        let (mut speaker, mut owner) = Speaker::build(&server, &flags, Some(membership));
+        let (layer2, mut commands) = Layer2::recorded();
+        owner.executor.layer2 = layer2;
+        told.send_replace(members(alive));
+        speaker.task = Some(tokio::spawn(owner.run(speaker.shutdown.clone())));
+        speaker.until_announced("web", ADDRESS).await;
+        until("the status object", || statuses(&server), |seen| seen.len() == 1).await;
+        speaker.shutdown.request();
+        let task = speaker.task.take().unwrap();
+        tokio::time::timeout(Duration::from_secs(2), task).await.expect("still running").unwrap().unwrap();
+        assert_eq!(commands(), expected, "{alive:?}");
+        assert_eq!(statuses(&server).len(), 1, "status objects go with the pod");
+    }
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use metallb_interop::Peer;
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
-use crate::ours::{Net, Ours, heartbeats, secret_file};
+use crate::ours::{Net, Ours, REACTION, heartbeats, secret_file};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_secret_or_none_keeps_both_sides_apart() {
@@ -155,6 +157,15 @@ async fn a_new_secret_waits_for_speakers_of_the_original_which_never_read_it() {
     assert!(!can_join(net, 5, 2, "old"), "it is answered with the new one");
 }
 
+/// Whether a ping of memberlist's that is not encrypted is answered there.
+async fn answers_plain_text(net: Net, there: u8) -> bool {
+    let stranger = UdpSocket::bind((net.ip(9), 0)).await.unwrap();
+    // Message 0, and a map of the sequence number and the name of who is asked.
+    let ping = [&b"\0\x82\xa5SeqNo\x07\xa4Node\xa4"[..], format!("rs-{there}").as_bytes()].concat();
+    stranger.send_to(&ping, net.socket(there)).await.unwrap();
+    timeout(Duration::from_millis(500), stranger.recv(&mut [0; 2048])).await.is_ok()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ring_without_a_secret_gets_one_node_by_node_without_a_gap() {
     let net = Net::new();
@@ -162,7 +173,7 @@ async fn a_ring_without_a_secret_gets_one_node_by_node_without_a_gap() {
     let [mut first, mut second, mut third] = [1, 2, 3].map(|host| {
         let mut settings = net.ours(host);
         settings.secret = Some(files[usize::from(host) - 1].clone());
-        settings.heartbeats = heartbeats();
+        (settings.handover, settings.heartbeats) = (HANDOVER, heartbeats());
         Ours::start(settings, &[net.ip(1), net.ip(2), net.ip(3)])
     });
     for member in [&mut first, &mut second, &mut third] {
@@ -173,4 +184,16 @@ async fn a_ring_without_a_secret_gets_one_node_by_node_without_a_gap() {
         let time = Duration::from_secs(3);
         tokio::join!(first.quiet(time), second.quiet(time), third.quiet(time));
     }
+    // The last one got it three seconds ago, and the others may not have it for twice six.
+    assert!(answers_plain_text(net, 3).await);
+    let time = HANDOVER * 3;
+    tokio::join!(first.quiet(time), second.quiet(time), third.quiet(time));
+    let waited = Instant::now();
+    for host in [1, 2, 3] {
+        while answers_plain_text(net, host).await {
+            assert!(waited.elapsed() < REACTION, "rs-{host} still takes what is not encrypted");
+        }
+    }
+    assert!(can_join(net, 5, 1, "the first secret"));
+    assert!(!can_join(net, 6, 1, ""));
 }
