@@ -76,10 +76,9 @@ fn speaker_pod_deleted(cluster: &Cluster) -> Result<()> {
     let (four, six) = both(cluster)?;
     let owner = lan::wait_owner(&cluster.bed, four, None, REACTION)?;
     let pod = cluster.speaker_on(&owner)?;
-    let start = Instant::now();
     cluster.kubectl(&["delete", "pod", "-n", NAMESPACE, &pod, "--wait=false"])?;
-    let next = lan::wait_owner(&cluster.bed, four, Some(&owner), MOVED)?;
-    report(&format!("speaker pod deleted on {owner}, {next} answers after"), start.elapsed());
+    // How long that takes, the probes of `planned` and `takeover` tell: this look is too slow for it.
+    lan::wait_owner(&cluster.bed, four, Some(&owner), MOVED)?;
     lan::fetch(&cluster.bed, four)?;
     cluster.wait_available()?;
     lan::fetch(&cluster.bed, six)?;
@@ -89,12 +88,10 @@ fn speaker_pod_deleted(cluster: &Cluster) -> Result<()> {
 fn node_unplugged(cluster: &Cluster) -> Result<()> {
     let (four, six) = both(cluster)?;
     let owner = lan::wait_owner(&cluster.bed, four, None, REACTION)?;
-    let start = Instant::now();
     cluster.bed.unplug(&owner)?;
     // Both before anything is fetched: a fetch may first reach the pod on the node that is gone, and wait for that.
     for address in [four, six] {
-        let next = lan::wait_owner(&cluster.bed, address, Some(&owner), MOVED)?;
-        report(&format!("{owner} unplugged, {next} answers for {address} after"), start.elapsed());
+        lan::wait_owner(&cluster.bed, address, Some(&owner), MOVED)?;
     }
     lan::forget_neighbours(&cluster.bed)?;
     for address in [four, six] {
