@@ -134,6 +134,8 @@ struct Task {
     resting: BTreeMap<ServiceKey, Instant>,
     writing: FuturesUnordered<BoxFuture<'static, Written>>,
     pace: Pace,
+    /// Nothing is begun before: the API server serves nobody.
+    paused_until: Option<Instant>,
     tidy: Tidy,
 }
 
@@ -163,6 +165,7 @@ impl Task {
             resting: BTreeMap::new(),
             writing: FuturesUnordered::new(),
             pace: Pace::default(),
+            paused_until: None,
             tidy: Tidy::default(),
         }
     }
@@ -209,6 +212,9 @@ impl Task {
             return None;
         }
         let now = Instant::now();
+        if let Some(until) = self.paused_until.filter(|until| *until > now) {
+            return Some(until);
+        }
         self.resting.retain(|_, until| *until > now);
         let idle =
             self.dirty.iter().filter(|key| !self.busy.contains(*key) && !self.resting.contains_key(*key));
@@ -241,17 +247,33 @@ impl Task {
         match result {
             Ok(()) => {
                 self.pace = Pace::default();
+                self.paused_until = None;
                 if created {
                     self.resting.insert(service, now + REST);
                 }
             }
             Err(error) => {
-                let pause = self.pace.next().unwrap_or(REST);
-                tracing::warn!(%service, %error, "ServiceL2Status not written, trying again");
-                self.resting.insert(service.clone(), now + pause);
+                if may_concern_all(&error) {
+                    self.pause(&error, now);
+                } else {
+                    let pause = self.pace.next().unwrap_or(REST);
+                    tracing::warn!(%service, %error, "ServiceL2Status not written, trying again");
+                    self.resting.insert(service.clone(), now + pause);
+                }
                 self.dirty.insert(service);
             }
         }
+    }
+
+    /// Thousands may be waiting, and would fare no better. Told once until something is written again.
+    fn pause(&mut self, error: &kube::Error, now: Instant) {
+        if self.paused_until.is_some_and(|until| until > now) {
+            return;
+        }
+        if self.paused_until.is_none() {
+            tracing::warn!(%error, "no ServiceL2Status can be written, trying again");
+        }
+        self.paused_until = Some(now + self.pace.next().unwrap_or(REST));
     }
 
     fn write(&self, service: ServiceKey, steps: Vec<Step>) -> impl Future<Output = Written> + Send + 'static {
@@ -316,6 +338,14 @@ impl Writer {
             "interfaces": interfaces,
         }});
         self.api.patch_status(name, &PatchParams::default(), &Patch::Merge(&status)).await.map(drop)
+    }
+}
+
+/// Whether the failure has nothing to do with the object: the API server is away, overloaded, or lets nobody write.
+fn may_concern_all(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => matches!(status.code, 401 | 403 | 429 | 500..),
+        _ => true,
     }
 }
 

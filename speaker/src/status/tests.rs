@@ -117,6 +117,39 @@ async fn a_write_that_fails_is_tried_again() {
     until_statuses(&server, &[("n1", "first", &[]), ("n1", "web", &[])]).await;
 }
 
+/// A write that failed with this, and what is begun then, at once and a while later.
+async fn begun_after(error: kube::Error) -> [usize; 2] {
+    let server = server();
+    let settings =
+        StatusSettings { namespace: NAMESPACE.to_owned(), node: "n1".to_owned(), pod: String::new() };
+    let mut task = Task::new(server.client(NAMESPACE), settings, None);
+    task.take(Wish::Complete);
+    crate::testing::until("a list", || task.store.is_synced(), |seen| *seen).await;
+    task.take(Wish::Announced(key("failed"), vec![]));
+    task.take(Wish::Announced(key("next"), vec![]));
+    task.dirty.remove(&key("failed"));
+    let written = |result| Written { service: key("failed"), created: true, result: Err(result) };
+    task.finish(written(error));
+    task.begin_writing();
+    let at_once = task.writing.len();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    task.begin_writing();
+    [at_once, task.writing.len()]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_serves_nobody_is_left_alone_for_a_while_one_that_refuses_an_object_is_not() {
+    let api = |code| {
+        let status = kube::core::Status { code, ..kube::core::Status::default() };
+        kube::Error::Api(Box::new(status))
+    };
+    let away = kube::Error::Service("connection refused".into());
+    assert_eq!(begun_after(away).await, [0, 2]);
+    for (code, expected) in [(403, [0, 2]), (429, [0, 2]), (500, [0, 2]), (409, [1, 2]), (422, [1, 2])] {
+        assert_eq!(begun_after(api(code)).await, expected, "{code}");
+    }
+}
+
 #[tokio::test]
 async fn an_object_somebody_deletes_comes_back() {
     let server = server();
