@@ -1,11 +1,13 @@
 //! Heartbeats: the liveness machine and its socket.
 
+mod actions;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use metallb_liveness::meta::{self, Announced};
-use metallb_liveness::{Action, Keys, Liveness, Member, Note, Settings};
+use metallb_liveness::{Keys, Liveness, Member, Settings};
 use metallb_telemetry::logs;
 use metallb_telemetry::metrics::{HeartbeatCounts, MemberMetrics};
 
@@ -113,7 +115,8 @@ impl Beats {
             has_foreign |= announced.is_none();
             let announced = announced?;
             let address = SocketAddr::new(address.ip(), announced.port);
-            Some(Member { name: name.to_owned(), address, boot: announced.boot })
+            let Announced { boot, is_starting, .. } = announced;
+            Some(Member { name: name.to_owned(), address, boot, is_starting })
         };
         let peers: Vec<Member> =
             if self.socket.is_some() { members.filter_map(speaks).collect() } else { Vec::new() };
@@ -155,6 +158,11 @@ impl Beats {
 
     pub(super) fn is_down(&self, name: &str) -> bool {
         self.liveness.down().any(|down| down == name)
+    }
+
+    /// Whether a member answers: its metadata may be late to say so.
+    pub(super) fn answers(&self, name: &str) -> bool {
+        self.liveness.answers(name)
     }
 
     pub(super) fn is_fenced(&self) -> bool {
@@ -223,6 +231,9 @@ impl Beats {
             let tell = if is_cut_off { Liveness::carrier_lost } else { Liveness::carrier_back };
             tell(&mut self.liveness, now);
         }
+        if answers {
+            self.liveness.set_answers();
+        }
         let is_news = answers != self.own.answers;
         self.own = *own;
         is_news
@@ -267,37 +278,6 @@ impl Beats {
         Ok(())
     }
 
-    /// True if it changes who counts, or whether this node may answer.
-    fn carry_out(&mut self, action: Action) -> bool {
-        match action {
-            Action::Send { to, bytes } => {
-                let sent = self.socket.as_ref().map(|socket| socket.send(to, &bytes));
-                if let Some(Err(error)) = sent {
-                    tracing::debug!(%to, error = logs::chain(&error), "heartbeat not sent");
-                }
-                return false;
-            }
-            Action::Note(note) => {
-                log(&note);
-                return false;
-            }
-            Action::Down(node) => {
-                tracing::warn!(node, "the speaker of this node does not answer, it counts no more")
-            }
-            Action::Up(node) => tracing::info!(node, "the speaker of this node counts again"),
-            Action::Held(true) => {
-                tracing::warn!(
-                    "the other speakers do not count this one for a while, for it came and went too often: \
-                     answering only where nobody else could"
-                );
-            }
-            Action::Held(false) => {}
-            Action::Fence(true) => tracing::warn!("answering nothing until the other speakers are heard"),
-            Action::Fence(false) => tracing::info!("the other speakers are heard, answering again"),
-        }
-        true
-    }
-
     /// Brings the metrics up to date.
     pub(super) fn count(&self) {
         let counters = self.liveness.counters();
@@ -313,116 +293,5 @@ impl Beats {
     }
 }
 
-fn log(note: &Note) {
-    match note {
-        Note::Suspected { name, evidence, silent } => {
-            let milliseconds = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(node = name, ?evidence, milliseconds, "heartbeats missed");
-        }
-        Note::Told { name, by } => tracing::info!(node = name, by, "told that the speaker of a node is down"),
-        Note::Refuted => tracing::warn!("the others took this speaker for dead, contradicted"),
-        Note::Held { name, hold } => {
-            let seconds = hold.as_secs();
-            tracing::warn!(
-                node = name,
-                seconds,
-                "the speaker of this node comes and goes, it stays out for a while"
-            );
-        }
-        Note::Stalled(gap) => {
-            let milliseconds = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(milliseconds, "this process did not run for a while");
-        }
-        Note::Overruled(name) => {
-            tracing::warn!(
-                node = name,
-                "memberlist hears a node whose heartbeats are missing: is their port blocked?"
-            );
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use metallb_telemetry::metrics::Metrics;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_port_that_is_taken_is_no_stall() {
-        let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = taken.local_addr().unwrap().port();
-        let heartbeats = Heartbeats { port, period: Duration::from_millis(100) };
-        let metrics = Metrics::default().members().unwrap();
-        let mut beats = Beats::new("n1", [127, 0, 0, 1].into(), heartbeats, Keys::plain(), metrics);
-        let mut now = beats.begins;
-        for _ in 0..50 {
-            beats.turn(&Own::default(), now);
-            assert!(beats.socket.is_none() && beats.meta().is_empty());
-            let pause = beats.next_deadline().saturating_sub(now);
-            assert!(pause <= heartbeats.period, "{pause:?}");
-            now += pause.max(Duration::from_millis(1));
-        }
-        assert!(!beats.is_fenced(), "nobody else is there");
-        drop(taken);
-        now += PAUSE;
-        assert!(beats.turn(&Own::default(), now).meta && !beats.meta().is_empty());
-    }
-
-    /// One that has just been started, at the address `127.0.0.1`, and the time.
-    fn newborn() -> (Beats, Duration) {
-        let heartbeats = Heartbeats { port: 0, period: Duration::from_millis(100) };
-        let metrics = Metrics::default().members().unwrap();
-        let mut beats = Beats::new("n1", [127, 0, 0, 1].into(), heartbeats, Keys::plain(), metrics);
-        // Any port is taken, and another one is said.
-        beats.address.set_port(0);
-        let now = metallb_linux::since_boot();
-        beats.turn(&Own::default(), now);
-        beats.address.set_port(7947);
-        (beats, now)
-    }
-
-    fn says_it_starts(beats: &Beats) -> bool {
-        meta::decode(&beats.meta()).unwrap().is_starting
-    }
-
-    #[tokio::test]
-    async fn the_others_are_told_that_this_node_answers_when_it_does_and_hear_nothing_else_ever() {
-        let (mut beats, now) = newborn();
-        assert!(beats.is_starting() && says_it_starts(&beats));
-        assert!(beats.set_joined(true, now), "nobody else is there: the fence opens");
-        assert!(!beats.is_starting() && says_it_starts(&beats), "it may answer, and does not yet");
-        let answers = Own { answers: true, ..Own::default() };
-        assert!(beats.turn(&answers, now).meta && !says_it_starts(&beats));
-        assert!(!beats.turn(&answers, now).meta, "that is said once");
-        let stalled = Own { stalls: 1, gap: Duration::from_secs(9), ..answers };
-        beats.set_members([peer()].iter().map(as_member), now);
-        beats.turn(&stalled, now);
-        assert!(beats.is_fenced() && !beats.is_starting() && !says_it_starts(&beats));
-    }
-
-    fn peer() -> (String, Vec<u8>) {
-        let announced = Announced { version: 1, port: 9, boot: 7, is_starting: false };
-        ("n2".to_owned(), meta::encode(&announced))
-    }
-
-    fn as_member((name, meta): &(String, Vec<u8>)) -> (&str, SocketAddr, &[u8]) {
-        (name, SocketAddr::from(([127, 0, 0, 1], 7946)), meta)
-    }
-
-    #[tokio::test]
-    async fn where_heartbeats_do_not_pass_a_new_process_starts_for_three_seconds_and_answers_then() {
-        let began = metallb_linux::since_boot();
-        let (mut beats, mut now) = newborn();
-        beats.set_members([peer()].iter().map(as_member), now);
-        beats.set_joined(true, now);
-        while beats.is_starting() {
-            assert!(now < began + Duration::from_secs(4), "it starts for ever");
-            now = beats.next_deadline().max(now + Duration::from_millis(1));
-            beats.turn(&Own::default(), now);
-            beats.set_joined(true, now);
-        }
-        assert!(now >= began + Duration::from_secs(3), "{:?}", now - began);
-        assert!(says_it_starts(&beats), "until the rest of the speaker answers");
-    }
-}
+mod tests;

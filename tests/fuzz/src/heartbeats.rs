@@ -69,6 +69,7 @@ fn take(bytes: &[u8]) {
         name: name.to_owned(),
         address: ([127, 0, 0, 1], 7000 + u16::try_from(boot).unwrap_or(0)).into(),
         boot,
+        is_starting: false,
     };
     let other = member("b", 2);
     let from = other.address;

@@ -177,6 +177,7 @@ impl World {
             let mut node = Node::new(number, begin);
             // The ring has been there for long; but who is sure to answer is asked anew.
             node.has_answered = true;
+            node.machine.set_answers();
             if count <= MOST {
                 let life = seed.wrapping_mul(1_000_003) ^ node.boot;
                 node.memberlist = Some(Memberlist::new(number, node.meta(), life, world.now));
@@ -275,6 +276,9 @@ impl World {
                 self.watchdog.note(self.now, format_args!("{number}: {name} is up"));
                 self.nodes.get_mut(number).map(|node| node.down.remove(&node::number(&name)));
             }
+            Action::Answers(name) => {
+                self.nodes.get_mut(number).map(|node| node.starting.remove(&node::number(&name)));
+            }
             Action::Fence(closed) => self.fence(number, closed),
             Action::Held(held) => {
                 self.watchdog.note(self.now, format_args!("{number}: held {held}"));
@@ -333,6 +337,7 @@ impl World {
             }
         }
         if begins {
+            self.with(number, |node, _| node.machine.set_answers());
             self.announce(number);
         }
     }

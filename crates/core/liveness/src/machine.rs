@@ -40,6 +40,8 @@ pub struct Member {
     pub address: SocketAddr,
     /// The boot of its metadata.
     pub boot: u64,
+    /// Whether they say that it does not answer yet.
+    pub is_starting: bool,
 }
 
 /// Fast liveness of one node. Times are those of one clock that goes on while the machine sleeps.
@@ -49,6 +51,8 @@ pub struct Liveness {
     boot: u64,
     keys: Keys,
     settings: Settings,
+    /// Whether this process answers, or did once.
+    answers: bool,
     peers: BTreeMap<u64, Peer>,
     order: Ring,
     /// Whom this node watches, and who watches it.
@@ -90,6 +94,7 @@ impl Liveness {
             boot,
             keys,
             settings,
+            answers: false,
             peers: BTreeMap::new(),
             order: Ring::default(),
             neighbours: Vec::new(),
@@ -123,16 +128,17 @@ impl Liveness {
     pub fn peers(&mut self, members: impl IntoIterator<Item = Member>, now: Duration) {
         let was_empty = self.peers.is_empty();
         let mut before = std::mem::take(&mut self.peers);
-        for Member { name, address, boot } in members {
+        for Member { name, address, boot, is_starting } in members {
             if boot == self.boot {
                 continue;
             }
             let known = before.remove(&boot).filter(|peer| peer.name == name);
             let mut peer = known.unwrap_or_else(|| {
-                let memory = self.gone.remove(&boot).unwrap_or_default();
-                Peer::new(name, boot, memory)
+                let memory = self.gone.remove(&boot);
+                Peer::new(name, boot, memory, now)
             });
             peer.address = address;
+            peer.is_starting &= is_starting;
             self.peers.entry(boot).or_insert(peer);
         }
         self.inherit(&before);
@@ -151,6 +157,21 @@ impl Liveness {
             self.fence.await_anew(now);
         }
         self.review_fence(now);
+    }
+
+    /// This node answers for what it owns from now on. Heartbeats say so as well as its metadata, which somebody beyond a
+    /// partition may not get to know for long after it.
+    pub fn set_answers(&mut self) {
+        if !std::mem::replace(&mut self.answers, true) {
+            let watchers: BTreeSet<u64> = self.neighbours.iter().chain(&self.kin).copied().collect();
+            self.beat_to(watchers, Flags::default());
+        }
+    }
+
+    /// Whether that member answers, by its metadata or by its heartbeats.
+    #[must_use]
+    pub fn answers(&self, name: &str) -> bool {
+        self.peers.values().any(|peer| peer.name == name && !peer.is_starting)
     }
 
     /// Whether memberlist counts somebody who does not announce this layer. Such a member goes on counting one that comes
@@ -323,7 +344,7 @@ impl Liveness {
         let is_back =
             self.peers.get(&to).and_then(|peer| peer.fall.as_ref()).is_some_and(|fall| fall.is_back);
         let flags = flags.with(Flags::WANT, watched).with(Flags::DOWN, self.down.contains(&to));
-        let flags = flags.with(Flags::HELD, is_back);
+        let flags = flags.with(Flags::HELD, is_back).with(Flags::ANSWERS, self.answers);
         let flags = flags.with(Flags::REFUTE, flags.has(Flags::REFUTE) || self.fence.contradicts(to));
         let echo = self.peers.get(&to).map_or(0, |peer| peer.beat);
         self.send(to, self.beat, Body::Heartbeat { flags, echo });

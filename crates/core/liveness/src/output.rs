@@ -19,6 +19,8 @@ pub enum Action {
     Down(String),
     /// Memberlist decides about this member again.
     Up(String),
+    /// This member answers for what it owns, although its metadata, as they are known here, do not say so yet.
+    Answers(String),
     /// Whether this node must not answer for any address.
     Fence(bool),
     /// Whether the others hear this node well and still do not count it, for it came and went too often of late: it may

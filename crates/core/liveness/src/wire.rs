@@ -66,6 +66,8 @@ impl Flags {
     pub const PROMPT: Self = Self(8);
     /// With [`Self::DOWN`]: the sender hears the receiver well, which came and went too often of late.
     pub const HELD: Self = Self(16);
+    /// The sender answers for what it owns, or did once since its process started.
+    pub const ANSWERS: Self = Self(32);
 
     /// Whether that bit is set.
     #[must_use]

@@ -138,7 +138,10 @@ impl Driver {
             }
             let is_starting = match beats.filter(|_| member.name == self.settings.name) {
                 Some(beats) => beats.is_starting(),
-                None => announced.is_some_and(|announced| announced.is_starting),
+                None => {
+                    let is_starting = announced.is_some_and(|announced| announced.is_starting);
+                    is_starting && !beats.is_some_and(|beats| beats.answers(&member.name))
+                }
             };
             if is_starting {
                 members.starting.insert(member.name.clone());

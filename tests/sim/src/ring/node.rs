@@ -185,6 +185,6 @@ pub(super) fn number_at(address: SocketAddr) -> usize {
     }
 }
 
-pub(super) fn member(number: usize, boot: u64) -> Member {
-    Member { name: name(number), address: address(number), boot }
+pub(super) fn member(number: usize, boot: u64, is_starting: bool) -> Member {
+    Member { name: name(number), address: address(number), boot, is_starting }
 }

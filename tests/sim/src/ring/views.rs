@@ -14,17 +14,17 @@ impl World {
 
     pub(super) fn set_view(&mut self, number: usize, view: BTreeMap<usize, u64>, starting: BTreeSet<usize>) {
         let Some(node) = self.nodes.get_mut(number).filter(|node| node.runs()) else { return };
-        let is_same = node.view == view;
-        if is_same && node.starting == starting {
+        if node.view == view && node.starting == starting {
             return;
         }
-        node.starting = starting;
         node.down.retain(|other| view.contains_key(other));
-        let members: Vec<_> = view.iter().map(|(other, boot)| node::member(*other, *boot)).collect();
-        node.view = view;
-        if !is_same {
-            self.with(number, |node, now| node.machine.peers(members, now));
-        }
+        let member = |(other, boot): (&usize, &u64)| node::member(*other, *boot, starting.contains(other));
+        let members: Vec<_> = view.iter().map(member).collect();
+        (node.view, node.starting) = (view, starting);
+        self.with(number, |node, now| {
+            node.machine.peers(members, now);
+            node.starting.retain(|other| !node.machine.answers(&node::name(*other)));
+        });
         self.elect(number);
     }
 

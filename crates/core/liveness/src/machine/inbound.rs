@@ -8,7 +8,7 @@ use super::judge::QUESTIONS;
 use super::peer::{Fall, Peer};
 use crate::Settings;
 use crate::auth::KeyId;
-use crate::output::Note;
+use crate::output::{Action, Note};
 use crate::wire::{Body, Claim, Datagram, Evidence, Flags, Verdict};
 
 impl Liveness {
@@ -57,6 +57,9 @@ impl Liveness {
             self.begin_anew(now);
             self.forgive_long_silence(now);
         }
+        if flags.has(Flags::ANSWERS) {
+            self.learn_that_it_answers(sender);
+        }
         if flags.has(Flags::DOWN) {
             self.share_blame(sender, now);
         }
@@ -82,14 +85,25 @@ impl Liveness {
         }
     }
 
+    fn learn_that_it_answers(&mut self, sender: u64) {
+        let Some(peer) = self.peers.get_mut(&sender) else { return };
+        if std::mem::take(&mut peer.is_starting) {
+            let name = peer.name.clone();
+            self.actions.push_back(Action::Answers(name));
+        }
+    }
+
     /// A new process was told by memberlist only, which may count one for a while that fell before. It never heard that
     /// one and would not find it silent.
     fn tell_newcomer(&mut self, newcomer: u64, now: Duration) {
         if self.fence.is_closed() || self.down.contains(&newcomer) {
             return;
         }
+        let listed = self.peers.get(&newcomer).map_or(now, |peer| peer.listed);
+        // One that was there already knows; and this node may have been cut off, and be wrong about all who fell.
+        let is_news = |fall: &&Fall| now >= fall.held_until && fall.since <= listed;
         let fallen = |boot: &u64| {
-            let fall = self.peers.get(boot)?.fall.as_ref().filter(|fall| now >= fall.held_until)?;
+            let fall = self.peers.get(boot)?.fall.as_ref().filter(is_news)?;
             Some(Claim { verdict: Verdict::Down, about: *boot, beat: fall.beat, evidence: fall.evidence })
         };
         let claims: Vec<Claim> = self.down.iter().filter_map(fallen).take(QUESTIONS).collect();

@@ -193,9 +193,13 @@ impl Liveness {
         if !peer.heard_within(self.settings.silence, now) {
             peer.look_away();
         }
-        let name = peer.name.clone();
+        let (name, is_starting) = (peer.name.clone(), peer.is_starting);
         self.down.remove(&boot);
         self.actions.push_back(Action::Up(name));
+        if is_starting {
+            // It may answer since long: the word of it was lost while it was not to be reached.
+            self.beat_to([boot], Flags::PROMPT);
+        }
         self.look_around();
         // Where one is back, others may be: a partition may have ended.
         let down = self.down.iter();

@@ -25,6 +25,10 @@ pub(super) struct Peer {
     pub(super) name: String,
     pub(super) address: SocketAddr,
     pub(super) place: Place,
+    /// Since when memberlist counts it.
+    pub(super) listed: Duration,
+    /// It answers for nothing yet: neither its metadata nor a heartbeat says that it does.
+    pub(super) is_starting: bool,
     /// Its last heartbeat's sequence, against replays.
     pub(super) beat: u64,
     /// Its last claim's sequence.
@@ -127,10 +131,13 @@ impl Falls {
 }
 
 impl Peer {
-    pub(super) fn new(name: String, boot: u64, memory: Memory) -> Self {
-        let Memory { beat, claim, risen } = memory;
+    pub(super) fn new(name: String, boot: u64, memory: Option<Memory>, now: Duration) -> Self {
+        let news = if memory.is_none() { NEWS } else { 0 };
+        let Memory { beat, claim, risen } = memory.unwrap_or_default();
         Self {
             place: Place::of(&name, boot),
+            listed: now,
+            is_starting: true,
             name,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             beat,
@@ -148,7 +155,7 @@ impl Peer {
             fall: None,
             asked: None,
             asked_itself: None,
-            news: if beat == 0 { NEWS } else { 0 },
+            news,
             risen,
         }
     }

@@ -4,5 +4,6 @@ mod blocked;
 mod damping;
 mod fencing;
 mod network;
+mod starting;
 mod trust;
 mod verdicts;

@@ -51,7 +51,7 @@ pub(super) fn boot(name: &str) -> u64 {
 }
 
 pub(super) fn member(name: &str, boot: u64) -> Member {
-    Member { name: name.to_owned(), address: address(name), boot }
+    Member { name: name.to_owned(), address: address(name), boot, is_starting: false }
 }
 
 impl Network {
@@ -166,7 +166,7 @@ impl Network {
             Action::Up(other) => assert!(node.down.remove(other)),
             Action::Fence(fenced) => node.fenced = *fenced,
             Action::Held(held) => node.held = *held,
-            Action::Note(_) => {}
+            Action::Answers(_) | Action::Note(_) => {}
         }
         self.log.push((now, name.to_owned(), action));
     }
