@@ -100,8 +100,8 @@ impl Liveness {
             return;
         }
         let listed = self.peers.get(&newcomer).map_or(now, |peer| peer.listed);
-        // One that was there already knows; and this node may have been cut off, and be wrong about all who fell.
-        let is_news = |fall: &&Fall| now >= fall.held_until && fall.since <= listed;
+        // One that was there already knows; and one that was cut off may be wrong about all who fell.
+        let is_news = |fall: &&Fall| now >= fall.held_until && fall.since <= listed && !fall.is_doubtful;
         let fallen = |boot: &u64| {
             let fall = self.peers.get(boot)?.fall.as_ref().filter(is_news)?;
             Some(Claim { verdict: Verdict::Down, about: *boot, beat: fall.beat, evidence: fall.evidence })

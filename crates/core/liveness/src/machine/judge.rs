@@ -94,10 +94,12 @@ impl Liveness {
         // It answers memberlist: only this layer does not reach it. Nobody would take over, or both would answer.
         let answers = |at: Duration| at >= suspicion.since && now < at + silence;
         let lives = peer.elsewhere.is_some_and(answers) && !peer.is_gone();
-        let falls = if agreed || self.is_only_watcher(boot) {
+        let is_only_watcher = self.is_only_watcher(boot);
+        let is_doubtful = !agreed && self.is_doubtful(boot, is_only_watcher, now);
+        let falls = if agreed || is_only_watcher {
             // A port is closed where no process is, or where a firewall says so: the other port tells which it is.
             suspicion.evidence == Evidence::Refused && peer.is_gone() || waited(grace)
-        } else if self.is_isolated(Some(boot), now) {
+        } else if is_doubtful {
             waited(alone) && peer.elsewhere.is_none_or(|at| at < suspicion.since)
         } else {
             waited(lone) && !vouched(lone)
@@ -110,6 +112,8 @@ impl Liveness {
             self.counters.verdicts += 1;
             let (beat, evidence) = (peer.beat, suspicion.evidence);
             self.fell(boot, Claim { verdict: Verdict::Down, about: boot, beat, evidence }, now);
+            let fall = self.peers.get_mut(&boot).and_then(|peer| peer.fall.as_mut());
+            fall.into_iter().for_each(|fall| fall.is_doubtful = is_doubtful);
         }
     }
 
@@ -139,6 +143,14 @@ impl Liveness {
         !self.neighbours.iter().any(hears)
     }
 
+    /// Whether this node hears nobody, and has only itself to believe: that it is the one that is cut off, or that all
+    /// others fell, some of them by such a verdict.
+    fn is_doubtful(&self, accused: u64, is_only_watcher: bool, now: Duration) -> bool {
+        let fall = |boot: &u64| self.peers.get(boot)?.fall.as_ref();
+        let is_any_doubtful = || self.down.iter().filter_map(fall).any(|fall| fall.is_doubtful);
+        self.is_isolated(Some(accused), now) && (!is_only_watcher || is_any_doubtful())
+    }
+
     /// The silence was this node's own: the others get the time to be heard.
     pub(super) fn begin_anew(&mut self, now: Duration) {
         (self.anew, self.punctual) = (now, now);
@@ -154,9 +166,9 @@ impl Liveness {
         self.falls.insert(boot, falls);
         let beat = claim.beat.max(peer.beat);
         let (evidence, held_until) = (claim.evidence, now + hold);
-        let (is_back, fresh, last) = (false, 0, now);
-        let since = now;
-        peer.fall = Some(Fall { beat, since, evidence, held_until, is_back, fresh, last });
+        let (since, last) = (now, now);
+        let (is_back, is_doubtful, fresh) = (false, false, 0);
+        peer.fall = Some(Fall { beat, since, evidence, held_until, is_back, is_doubtful, fresh, last });
         peer.suspicion = None;
         peer.asked = Some(now);
         let name = peer.name.clone();

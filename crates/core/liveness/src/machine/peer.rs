@@ -81,6 +81,8 @@ pub(super) struct Fall {
     pub(super) held_until: Duration,
     /// It is heard well, and would count if it were not held.
     pub(super) is_back: bool,
+    /// Found by one that heard nobody, or that stood still or was cut off since: nobody is told of it later.
+    pub(super) is_doubtful: bool,
     /// Heartbeats heard since.
     pub(super) fresh: u8,
     /// When the last of them came.

@@ -113,3 +113,48 @@ fn one_that_was_cut_off_tells_nobody_whom_it_does_not_hear() {
         }
     }
 }
+
+/// A process that starts when n0 is back hears from it who is down, but for those whom n0 found dead while it heard nobody,
+/// or before it stood still: they may live, and the new process, which does not watch them, would believe it.
+#[test]
+fn a_new_process_is_told_nothing_doubtful() {
+    for (what, stands_still, is_told) in
+        [("cut off", false, false), ("stood still", true, false), ("well", true, true)]
+    {
+        let mut network = Network::of(10);
+        let kin = network.node("n0").machine.kin.clone();
+        let names: Vec<String> = network.nodes.keys().cloned().collect();
+        let (watchers, others): (Vec<String>, Vec<String>) =
+            names.into_iter().filter(|name| name != "n0").partition(|name| kin.contains(&boot(name)));
+        let fallen = watchers[0].clone();
+        if stands_still {
+            network.freeze(&fallen, true);
+            network.run(500);
+        } else {
+            watchers.iter().chain(&others).for_each(|other| network.cut("n0", other));
+            network.run(4_000);
+        }
+        assert!(network.node("n0").down.contains(&fallen), "{what}");
+        if stands_still && !is_told {
+            network.freeze("n0", true);
+            network.run(2_000);
+            network.freeze("n0", false);
+            network.run(500);
+        }
+        let watched = network.node("n0").machine.neighbours.clone();
+        let newcomer = others.iter().find(|name| watched.contains(&boot(name))).unwrap().clone();
+        network.cut.retain(|(one, other)| *one != newcomer && *other != newcomer);
+        // Only n0 knows of it, and tells it all it has to tell.
+        watchers.iter().chain(&others).for_each(|other| network.cut(&newcomer, other));
+        network.start(&newcomer, 77);
+        let all = |network: &Network| -> Vec<Member> {
+            network.nodes.iter().map(|(name, node)| member(name, node.machine.boot)).collect()
+        };
+        let (members, now) = (all(&network), network.now);
+        for name in ["n0", &newcomer] {
+            network.node(name).machine.peers(members.clone(), now);
+        }
+        network.run(300);
+        assert_eq!(network.node(&newcomer).down.contains(&fallen), is_told, "{what}: {}", network.standing());
+    }
+}
