@@ -26,7 +26,7 @@ use metallb_liveness::{Action, Note};
 use crate::Chance;
 use check::Watchdog;
 use faults::Fault;
-pub use measure::{Figures, Kind, measure, push_pull};
+pub use measure::{Figures, Kind, Trouble, in_turn, measure, push_pull};
 use memberlist::{Mail, Memberlist};
 use network::Network;
 use node::{Node, Process};

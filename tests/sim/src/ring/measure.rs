@@ -20,6 +20,15 @@ pub enum Kind {
     Frozen,
 }
 
+/// What makes a node silent that goes on later.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Trouble {
+    /// Its process stands still.
+    Frozen,
+    /// Its cable is out, and it does not see that.
+    Unplugged,
+}
+
 /// What was measured.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
@@ -65,6 +74,29 @@ pub fn measure(seed: u64, nodes: usize, deaths: usize) -> Figures {
     figures
 }
 
+/// Each node of a ring is frozen, or loses its cable without noticing, for two seconds, soon after the one before: those
+/// who watch it were in that trouble themselves a moment ago. How long each time until everybody knew.
+#[must_use]
+pub fn in_turn(seed: u64, nodes: usize, kind: Trouble) -> Vec<Duration> {
+    let mut chance = Chance::new(seed);
+    let network = Network::new(&mut chance);
+    let mut world = World::new(seed, nodes, network, chance);
+    world.run_until(Duration::from_secs(10));
+    let turn = |victim| {
+        let (first, last) = match kind {
+            Trouble::Frozen => (Fault::Freeze(victim), Fault::Thaw(victim)),
+            Trouble::Unplugged => (Fault::Unplug(victim, false), Fault::Plug(victim, false)),
+        };
+        let known = world.until_known(victim, &first);
+        world.run_until(world.now + Duration::from_secs(2));
+        world.fault(&last);
+        let pause = u64::try_from(1_500 + world.chance.below(1_000)).unwrap_or(0);
+        world.run_until(world.now + Duration::from_millis(pause));
+        known
+    };
+    (0..nodes).map(turn).collect()
+}
+
 /// What a node of such a ring sends in a second for push/pull: the whole state, as ours encodes it for the original,
 /// once as the one who asks and once as the one who is asked, at the interval that memberlist has for that size.
 #[must_use]
@@ -92,23 +124,29 @@ impl World {
     fn die(&mut self, victim: usize, kind: Kind) -> Duration {
         let pause = u64::try_from(10_000 + self.chance.below(1_000)).unwrap_or(0);
         self.run_until(self.now + Duration::from_millis(pause));
-        let begin = self.now;
-        self.fault(&if kind == Kind::Killed { Fault::Kill(victim) } else { Fault::Freeze(victim) });
-        while !self.all_know(victim) {
-            if self.now > begin + Duration::from_secs(4) {
-                self.watchdog.fail(format_args!("{victim} died and not everybody knows"));
-            }
-            self.run_until(self.now + Duration::from_millis(1));
-        }
-        let known = self.now - begin;
+        let death = if kind == Kind::Killed { Fault::Kill(victim) } else { Fault::Freeze(victim) };
+        let known = self.until_known(victim, &death);
         self.fault(&if kind == Kind::Killed { Fault::Start(victim) } else { Fault::Thaw(victim) });
         // Long enough for the next fall to be a first one.
         self.run_until(self.now + Duration::from_secs(if self.nodes.len() > 50 { 5 } else { 65 }));
         known
     }
 
+    /// How long until everybody knew.
+    fn until_known(&mut self, victim: usize, death: &Fault) -> Duration {
+        let begin = self.now;
+        self.fault(death);
+        while !self.all_know(victim) {
+            if self.now > begin + Duration::from_secs(4) {
+                self.watchdog.fail(format_args!("{victim} died and not everybody knows"));
+            }
+            self.run_until(self.now + Duration::from_millis(1));
+        }
+        self.now - begin
+    }
+
     fn all_know(&self, victim: usize) -> bool {
-        let mut others = self.nodes.iter().filter(|node| node.process == Process::Runs);
-        others.all(|node| node.down.contains(&victim))
+        let others = self.nodes.iter().enumerate().filter(|(number, _)| *number != victim);
+        others.filter(|(_, node)| node.process == Process::Runs).all(|(_, node)| node.down.contains(&victim))
     }
 }
