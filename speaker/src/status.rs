@@ -299,8 +299,9 @@ impl Writer {
         for step in steps {
             match step {
                 Step::Create(name) => self.create(service, name).await?,
+                // One that somebody removed is made anew as soon as the watch tells.
                 Step::WriteStatus { name, interfaces } => {
-                    self.write_status(service, &name, &interfaces).await?
+                    ignore(404, self.write_status(service, &name, &interfaces).await)?
                 }
                 Step::Delete(name) => ignore(404, self.api.delete(&name, &DeleteParams::default()).await)?,
             }

@@ -62,13 +62,16 @@ impl Beats {
         let boot = rand::random();
         let now = metallb_linux::since_boot();
         let settings = Settings::every(beats.period);
+        let begins = now + settings.joining;
+        let mut liveness = Liveness::new(name, boot, keys, settings, now);
+        liveness.begin(begins);
         Self {
-            liveness: Liveness::new(name, boot, keys, settings, now),
+            liveness,
             boot,
             address: SocketAddr::new(address, beats.port),
             socket: None,
             next_bind: now,
-            begins: now + settings.joining,
+            begins,
             has_failed: false,
             has_opened: false,
             is_kept_out: false,
@@ -124,6 +127,7 @@ impl Beats {
         if self.peers != peers {
             if peers.iter().any(|peer| peer.boot != self.boot) {
                 self.begins = self.begins.min(now);
+                self.liveness.begin(self.begins);
             }
             self.peers.clone_from(&peers);
             self.liveness.peers(peers, now);
@@ -141,6 +145,14 @@ impl Beats {
     pub(super) fn kept_out(&mut self, until: Duration) -> bool {
         self.liveness.kept_out(until);
         !self.has_opened && !std::mem::replace(&mut self.is_kept_out, true)
+    }
+
+    /// Another process has this node's name: [`Liveness::has_namesake`]. True while this node has not answered yet.
+    pub(super) fn has_namesake(&mut self, until: Duration) -> bool {
+        if !self.has_opened {
+            self.liveness.has_namesake(until);
+        }
+        !self.has_opened
     }
 
     pub(super) fn heard_elsewhere(&mut self, name: &str, now: Duration) {

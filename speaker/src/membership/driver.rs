@@ -330,6 +330,7 @@ impl Driver {
                     self.tell(&event);
                 }
                 Action::Note(note) => {
+                    self.take_note(&note);
                     if let Some(withheld) = self.lines.take(now) {
                         tracing::warn!(%note, withheld, "memberlist");
                     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use metallb_interop::Peer;
 use metallb_membership::Settings;
@@ -158,6 +159,23 @@ async fn of_all_that_start_at_once_in_an_empty_cluster_one_answers_in_the_end() 
     until_answering(&cluster, &["rs-1"]).await;
     until_all_know_three(speakers.each_ref()).await;
     until_answering(&cluster, &["rs-1"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_starts_under_the_name_of_one_that_lives_does_not_answer_beside_it() {
+    const PATIENCE: Duration = Duration::from_secs(6);
+    let net = Net::new();
+    let candidates = [1, 2, 3].map(|host| net.ip(host));
+    let mut ring = [1, 2].map(|host| Ours::start(settings(net, host, ""), &candidates));
+    for ours in &mut ring {
+        ours.opens().await;
+        ours.until(&["rs-1", "rs-2"]).await;
+    }
+    let (began, namesake) = (Instant::now(), settings(net, 3, ""));
+    let namesake = RingSettings { name: "rs-1".to_owned(), handover: PATIENCE, ..namesake };
+    let mut namesake = Ours::start(namesake, &candidates);
+    namesake.opens().await;
+    assert!(began.elapsed() >= PATIENCE, "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use metallb_config::ServiceKey;
 use crate::decision::Verdict;
 use crate::installed::Installed;
 use crate::plan::Services;
-use crate::world::{Bar, World};
+use crate::world::World;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +39,8 @@ pub enum Cause {
     MemberFailed,
     /// The speaker of the node it went to counts now.
     MemberJoined,
+    /// This node came and went too often of late, or does not any more: it answers where nobody else could.
+    Held,
     /// The condition or a label of one of the nodes changed.
     Node,
     /// The interfaces of this node changed, or the subnets another one has.
@@ -60,6 +62,7 @@ impl Cause {
             Self::MemberLeft => "MemberLeft",
             Self::MemberFailed => "MemberFailed",
             Self::MemberJoined => "MemberJoined",
+            Self::Held => "Held",
             Self::Node => "Node",
             Self::Interfaces => "Interfaces",
             Self::Configuration => "Configuration",
@@ -71,7 +74,7 @@ impl Cause {
     /// Whether it began with a change of the list of members.
     #[must_use]
     pub fn is_of_members(self) -> bool {
-        matches!(self, Self::MemberLeft | Self::MemberFailed | Self::MemberJoined)
+        matches!(self, Self::MemberLeft | Self::MemberFailed | Self::MemberJoined | Self::Held)
     }
 }
 
@@ -156,12 +159,15 @@ impl Change<'_> {
 
     /// The cause among what all Services have in common; none if that did not cause it.
     fn shared_cause(&self, before: &World, from: Option<&str>, to: Option<&str>) -> Option<Cause> {
-        let is_live = |world: &World, node: &str| world.bar(node) != Some(Bar::NoSpeaker);
-        if let Some(lost) = from.filter(|node| is_live(before, node) && !is_live(self.now, node)) {
-            return Some(if self.left.contains(lost) { Cause::MemberLeft } else { Cause::MemberFailed });
+        if let Some(lost) = from.filter(|node| before.is_alive(node) && !self.now.is_alive(node)) {
+            return Some(match (self.now.is_held(lost), self.left.contains(lost)) {
+                (true, _) => Cause::Held,
+                (false, true) => Cause::MemberLeft,
+                (false, false) => Cause::MemberFailed,
+            });
         }
-        if to.is_some_and(|node| !is_live(before, node) && is_live(self.now, node)) {
-            return Some(Cause::MemberJoined);
+        if let Some(risen) = to.filter(|node| !before.is_alive(node) && self.now.is_alive(node)) {
+            return Some(if before.is_held(risen) { Cause::Held } else { Cause::MemberJoined });
         }
         let mut concerned = from.into_iter().chain(to);
         if concerned.any(|node| before.standing(node) != self.now.standing(node)) {

@@ -25,6 +25,16 @@ pub enum Speakers {
     },
 }
 
+impl Speakers {
+    fn reluctant(&self) -> &BTreeSet<String> {
+        static NOBODY: BTreeSet<String> = BTreeSet::new();
+        match self {
+            Self::EveryNode | Self::On(_) => &NOBODY,
+            Self::Ranked { alive: _, reluctant } => reluctant,
+        }
+    }
+}
+
 /// The interfaces of this node that announcing is not excluded from: name to the subnets it has addresses in.
 pub type OwnInterfaces = BTreeMap<String, BTreeSet<Prefix>>;
 
@@ -86,12 +96,21 @@ impl World {
 
     /// What keeps a node from announcing anything; none if nothing does.
     pub(crate) fn bar(&self, node: &str) -> Option<Bar> {
-        let is_live = match &self.inputs.speakers {
-            Speakers::EveryNode => self.inputs.nodes.contains_key(node),
-            Speakers::On(nodes) => nodes.contains(node),
-            Speakers::Ranked { alive, reluctant } => alive.contains(node) || reluctant.contains(node),
-        };
+        let is_live = self.is_alive(node) || self.inputs.speakers.reluctant().contains(node);
         if is_live { bar(&self.inputs, node) } else { Some(Bar::NoSpeaker) }
+    }
+
+    /// Whether a node's speaker is alive, and not one that counts only where nobody else does.
+    pub(crate) fn is_alive(&self, node: &str) -> bool {
+        match &self.inputs.speakers {
+            Speakers::EveryNode => self.inputs.nodes.contains_key(node),
+            Speakers::On(nodes) | Speakers::Ranked { alive: nodes, reluctant: _ } => nodes.contains(node),
+        }
+    }
+
+    /// Whether this node counts only where nobody else does. Others that do so were found dead.
+    pub(crate) fn is_held(&self, node: &str) -> bool {
+        node == self.inputs.me && self.inputs.speakers.reluctant().contains(node)
     }
 
     /// What is held against a node: what keeps it from announcing, and whether it seems to be down.

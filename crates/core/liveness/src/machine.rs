@@ -118,6 +118,13 @@ impl Liveness {
         }
     }
 
+    /// Heartbeats are to begin at that time, for before there are no receivers. Until then this node does not miss any.
+    pub fn begin(&mut self, at: Duration) {
+        if self.beat == 0 {
+            (self.last_beat, self.next_beat) = (at, at);
+        }
+    }
+
     /// The secret was changed: the first key signs, all are accepted.
     pub fn set_keys(&mut self, keys: Keys) {
         self.keys = keys;

@@ -58,6 +58,13 @@ pub enum Note {
         /// How long.
         hold: Duration,
     },
+    /// Most of those who watch this node count it: it may answer.
+    Confirmed,
+    /// It may answer although they do not say so: of so many members that announce this layer most were not heard for long.
+    Unopposed {
+        /// How many there are.
+        members: usize,
+    },
     /// The clock jumped by so much: this node stood still, and others may have taken over.
     Stalled(Duration),
     /// A verdict fell although memberlist goes on counting the member: this layer does not reach it.

@@ -33,7 +33,7 @@ impl Beats {
             }
             Action::Held(false) => {}
             Action::Fence(true) => tracing::warn!("answering nothing until the other speakers are heard"),
-            Action::Fence(false) => tracing::info!("the other speakers are heard, answering again"),
+            Action::Fence(false) => {}
         }
         true
     }
@@ -55,6 +55,12 @@ fn log(note: &Note) {
                 "the speaker of this node comes and goes, it stays out for a while"
             );
         }
+        Note::Confirmed => tracing::info!("the other speakers count this one, it may answer"),
+        Note::Unopposed { members: 0 } => tracing::info!("no other speaker takes part, answering"),
+        Note::Unopposed { members } => tracing::warn!(
+            members,
+            "most of the other speakers were not heard in time, answering without their word"
+        ),
         Note::Stalled(gap) => {
             let milliseconds = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(milliseconds, "this process did not run for a while");

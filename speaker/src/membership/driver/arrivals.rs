@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use metallb_linux::since_boot;
+use metallb_membership::machine::Note;
 use metallb_membership::wire::message::StreamMessage;
 use metallb_telemetry::logs;
 
@@ -145,6 +146,20 @@ impl Driver {
             tracing::warn!(
                 "the speakers that are there have another memberlist secret: answering nothing until they are joined, \
                  for {patience} s at most; look at the Secret memberlist"
+            );
+        }
+    }
+
+    /// Where another process lives that has this node's name, the others count that one.
+    pub(super) fn take_note(&mut self, note: &Note) {
+        let Note::Conflict { name, claimed, .. } = note else { return };
+        let beats = self.beats.as_mut().filter(|_| *name == self.settings.name);
+        if beats.is_some_and(|beats| beats.has_namesake(self.patient_until)) {
+            let patience = self.settings.handover.as_secs();
+            tracing::warn!(
+                node = name, address = %claimed,
+                "another speaker runs under the name of this node: answering nothing until the others count this one, \
+                 for {patience} s at most; look at METALLB_NODE_NAME of both"
             );
         }
     }

@@ -147,12 +147,55 @@ fn every_cause_is_found_by_what_changed() {
             Cause::Service,
         ),
     ];
+    all_found(rows);
+    let goodbye = Case::new("n3", |case| case.alive(&["n1", "n3"], &["n3"]));
+    assert_eq!(goodbye.shift(&["n1"]).unwrap().2, Cause::MemberLeft);
+}
+
+#[test]
+fn one_that_comes_and_goes_gives_up_and_gets_back_for_that_reason() {
+    let ranked = |alive: &[&str], reluctant: &[&str]| Speakers::Ranked {
+        alive: names(alive),
+        reluctant: names(reluctant),
+    };
+    let (n1, n3) = (Some("n1"), Some("n3"));
+    let rows = [
+        (
+            "a node that is held, seen by itself",
+            Case::new("n1", |case| case.now.speakers = ranked(&["n2", "n3"], &["n1"])),
+            n1,
+            n3,
+            Cause::Held,
+        ),
+        (
+            "one that is held no more",
+            Case::new("n1", |case| case.before.speakers = ranked(&["n2", "n3"], &["n1"])),
+            n3,
+            n1,
+            Cause::Held,
+        ),
+        (
+            "a death, seen by one that is held",
+            Case::new("n1", |case| {
+                case.before.speakers = ranked(&["n3"], &["n1"]);
+                case.now.speakers = ranked(&[], &["n1", "n3"]);
+            }),
+            n3,
+            n1,
+            Cause::MemberFailed,
+        ),
+    ];
+    all_found(rows);
+}
+
+/// What changes, from where, to where, and why.
+type Row = (&'static str, Case, Option<&'static str>, Option<&'static str>, Cause);
+
+fn all_found(rows: impl IntoIterator<Item = Row>) {
     for (what, case, from, to, cause) in rows {
         let expected = Some((from.map(str::to_owned), to.map(str::to_owned), cause));
         assert_eq!(case.shift(&[]), expected, "{what}");
     }
-    let goodbye = Case::new("n3", |case| case.alive(&["n1", "n3"], &["n3"]));
-    assert_eq!(goodbye.shift(&["n1"]).unwrap().2, Cause::MemberLeft);
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //!     └── most watchers heard of it since and say "up",  ────────┘
 //!         or nobody was heard for long, or nobody is there;
 //!         a new process waits a second for somebody to be there, one that stood still or was cut off waits longer,
-//!         and so does a new one that somebody answers who has another secret, unless memberlist has joined before
+//!         and so does a new one that somebody answers who has another secret, unless memberlist has joined before;
+//!         one whose name another process has waits for those who watch it
 //! ```
 //!
 //! Closed, but held: most watchers heard of it since, and some of them hold it down only because it came and went too often.
@@ -32,6 +33,8 @@ pub(super) struct Fence {
     has_joined: bool,
     /// Until when others are there that do not understand this node, as far as is known.
     kept_out: Duration,
+    /// Until when another process is taken to have this node's name, and to be the one that the others count.
+    namesake: Duration,
     /// Who holds this node to be down, by the last heartbeat that came.
     accusers: BTreeMap<u64, Accusation>,
     /// When this node last contradicted, to everybody.
@@ -185,6 +188,14 @@ impl Liveness {
         self.fence.kept_out = until;
     }
 
+    /// Another process is said to live that has this node's name, so the others count that one and not this. While this node
+    /// may not answer yet, it leaves its addresses to that one, until then or until the others count this one.
+    pub fn has_namesake(&mut self, until: Duration) {
+        if self.fence.is_closed() {
+            self.fence.namesake = until;
+        }
+    }
+
     /// When the fence closed, if it is: whoever joined before may have been dropped by the others since.
     #[must_use]
     pub fn closed_since(&self) -> Option<Duration> {
@@ -267,7 +278,7 @@ impl Liveness {
         let most = voters.len() / 2 + 1;
         let denied =
             voters.iter().filter(|voter| self.fence.is_denied_by(**voter, self.settings.alone, now)).count();
-        let Fence { closed, without_carrier, has_joined, kept_out, .. } = &self.fence;
+        let Fence { closed, without_carrier, has_joined, kept_out, namesake, .. } = &self.fence;
         let Some(closed) = closed else {
             if !voters.is_empty() && denied >= most {
                 self.close(now);
@@ -281,20 +292,23 @@ impl Liveness {
             (true, false, false) => (closed.awaits + self.settings.alone).max(*kept_out),
             (false, ..) => closed.awaits + self.settings.alone,
         };
-        let unopposed = now >= opens && denied == 0;
+        let unopposed = now >= opens.max(*namesake) && denied == 0;
         let confirmed = voters.iter().filter(|voter| closed.confirmed.contains(voter)).count();
         let holding = voters.iter().filter(|voter| closed.holders.contains(voter)).count();
-        let (opens, is_held) = (confirmed >= most || unopposed, confirmed + holding >= most);
+        let (is_confirmed, is_held) = (confirmed >= most, confirmed + holding >= most);
         if *without_carrier {
             return;
         }
-        if !opens {
+        if !is_confirmed && !unopposed {
             return self.set_held(is_held);
         }
+        let members = self.peers.len();
+        self.note(if is_confirmed { Note::Confirmed } else { Note::Unopposed { members } });
         if let Some(closed) = self.fence.closed.take() {
             self.begin_anew(now);
             self.fence.accusers.clear();
             self.fence.refuted = None;
+            self.fence.namesake = Duration::ZERO;
             let was_held = closed.is_held;
             self.actions.push_back(if was_held { Action::Held(false) } else { Action::Fence(false) });
         }

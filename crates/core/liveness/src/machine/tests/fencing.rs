@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::network::*;
-use crate::{Action, Liveness, Settings};
+use crate::{Action, Liveness, Note, Settings};
 
 #[test]
 fn one_that_thaws_answers_nothing_until_the_others_count_it_again() {
@@ -113,6 +113,87 @@ fn a_new_process_that_a_ring_with_another_secret_keeps_out_waits_for_it_and_not_
     assert_eq!(opens(None, false), Some(200), "as long as it was told");
     assert_eq!(opens(None, true), Some(200), "a stall meanwhile does not open it");
     assert_eq!(opens(Some(50), false), Some(50), "it knows the secret now");
+}
+
+#[test]
+fn a_new_process_whose_name_another_one_has_waits_until_it_is_counted_and_not_for_ever() {
+    let opens = |peers: usize, is_told_late: bool| {
+        let begin = Duration::from_secs(7);
+        let mut machine = Liveness::new("n0", 9, keys(), Settings::default(), begin);
+        machine.peers((1..=peers).map(|other| member(&name(other), 9 + other as u64)), begin);
+        (1..400_u32).find(|step| {
+            let now = begin + MS * 100 * *step;
+            if *step == if is_told_late { 50 } else { 1 } {
+                machine.has_namesake(begin + MS * 20_000);
+            }
+            machine.set_joined(true, now);
+            machine.tick(now);
+            !machine.is_fenced()
+        })
+    };
+    assert_eq!(opens(2, false), Some(200), "as long as it was told");
+    assert_eq!(opens(0, false), Some(200), "also where nobody else announces this layer");
+    assert_eq!(opens(2, true), Some(30), "it answers already");
+
+    let mut network = Network::of(3);
+    network.kill("n1");
+    network.run(200);
+    network.start("n1", 77);
+    let until = network.now + MS * 60_000;
+    network.node("n1").machine.has_namesake(until);
+    network.set_members();
+    network.until("", 500);
+    assert!(!network.node("n1").fenced, "the others count it");
+}
+
+#[test]
+fn why_a_node_may_answer_is_told_as_it_is() {
+    let why = |network: &Network, of: &str| -> Vec<Note> {
+        let told = network.log.iter().filter(|(_, name, _)| name == of);
+        let notes = told.filter_map(|(_, _, action)| match action {
+            Action::Note(note @ (Note::Confirmed | Note::Unopposed { .. })) => Some(note.clone()),
+            _ => None,
+        });
+        notes.collect()
+    };
+    let mut network = Network::of(3);
+    network.log.clear();
+    network.freeze("n1", true);
+    network.run(400);
+    network.freeze("n1", false);
+    network.until("", 700);
+    assert_eq!(why(&network, "n1"), [Note::Confirmed]);
+    network.start("n9", 9);
+    network.run(1_200);
+    assert_eq!(why(&network, "n9"), [Note::Unopposed { members: 0 }]);
+    network.log.clear();
+    network.kill("n0");
+    network.kill("n2");
+    network.freeze("n1", true);
+    network.run(400);
+    network.freeze("n1", false);
+    network.run(3_500);
+    assert_eq!(why(&network, "n1"), [Note::Unopposed { members: 2 }]);
+}
+
+#[test]
+fn the_time_before_heartbeats_begin_is_no_stall() {
+    let begin = Duration::from_secs(7);
+    let stalls = |begins: u32, found: Option<u32>, first: u32| {
+        let mut machine = Liveness::new("n0", 9, keys(), Settings::default(), begin);
+        machine.begin(begin + MS * begins);
+        if let Some(found) = found {
+            machine.begin(begin + MS * found);
+            machine.peers([member("n1", 7)], begin + MS * found);
+        }
+        machine.datagram(address("n1"), b"noise", begin + MS * first);
+        machine.tick(begin + MS * first);
+        std::iter::from_fn(|| machine.poll()).any(|action| matches!(action, Action::Note(Note::Stalled(_))))
+    };
+    assert!(!stalls(1_000, None, 1_000), "nobody was found");
+    assert!(!stalls(1_000, Some(800), 800), "somebody was found late");
+    assert!(stalls(1_000, None, 2_000), "it was late itself");
+    assert!(stalls(1_000, Some(800), 1_900), "it was late itself");
 }
 
 /// Who counted it is beyond a partition when the others hear of its new life.
