@@ -10,6 +10,7 @@ mod datagrams;
 mod driver;
 mod exchanges;
 mod joins;
+mod mail;
 mod members;
 mod ports;
 mod quota;
@@ -30,6 +31,10 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use driver::{Inputs, Prepared};
+pub use mail::Letter;
+use mail::Mail;
+#[cfg(test)]
+pub(crate) use mail::Post;
 pub use members::Members;
 use members::Own;
 pub use settings::{CONFIG_FILE, ConfigError, HANDOVER, Heartbeats, RingSettings, profile};
@@ -45,6 +50,7 @@ pub struct Membership {
     members: watch::Receiver<Members>,
     own: watch::Sender<Own>,
     subnets: watch::Sender<Option<BTreeSet<Prefix>>>,
+    mail: Mail,
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
 }
@@ -60,6 +66,7 @@ impl Membership {
         let (published, members) = watch::channel(Members::default());
         let (own, own_seen) = watch::channel(Own::default());
         let (subnets, subnets_seen) = watch::channel(None);
+        let (mail, post) = mail::between();
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -68,6 +75,7 @@ impl Membership {
             own: own_seen,
             subnets: subnets_seen,
             published,
+            post,
             stop: stopped,
         };
         let address = settings.address;
@@ -78,13 +86,18 @@ impl Membership {
             let _ = end.send(());
         };
         thread::Builder::new().name("membership".to_owned()).spawn(run)?;
-        Ok(Self { address, candidates, members, own, subnets, stop, ended })
+        Ok(Self { address, candidates, members, own, subnets, mail, stop, ended })
     }
 
     /// Who counts. The channel closes when the thread has ended.
     #[must_use]
     pub fn members(&self) -> watch::Receiver<Members> {
         self.members.clone()
+    }
+
+    /// What speakers tell each other.
+    pub fn mail(&mut self) -> &mut Mail {
+        &mut self.mail
     }
 
     /// Where the others reach this node.
@@ -150,6 +163,13 @@ impl Membership {
         self.candidates.subscribe()
     }
 
+    /// The same with a test at the other end of its mail.
+    #[cfg(test)]
+    pub(crate) fn answered(self) -> (Self, mail::Post) {
+        let (mail, post) = mail::between();
+        (Self { mail, ..self }, post)
+    }
+
     /// One whose members a test tells.
     #[cfg(test)]
     pub(crate) fn scripted() -> (Self, watch::Sender<Members>) {
@@ -157,7 +177,8 @@ impl Membership {
         let (stop, ended) = (oneshot::channel().0, oneshot::channel().1);
         let (candidates, own) = (watch::Sender::new(None), watch::Sender::new(Own::default()));
         let (address, subnets) = ([127, 0, 0, 1].into(), watch::Sender::new(None));
-        (Self { address, candidates, members, own, subnets, stop, ended }, published)
+        let (mail, _) = mail::between();
+        (Self { address, candidates, members, own, subnets, mail, stop, ended }, published)
     }
 
     /// Says goodbye to the others and ends.

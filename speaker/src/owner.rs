@@ -1,5 +1,6 @@
 //! The owner of the speaker's state: one task that looks at what changed, decides, and has effects carried out.
 
+mod holders;
 mod resume;
 mod ring;
 mod subnets;
@@ -9,7 +10,7 @@ mod view;
 
 use std::time::Duration;
 
-use metallb_announce::{Change, Effect, Installed, Shift, Snapshot, Speakers, Verdict, shifts};
+use metallb_announce::{Change, Effect, Installed, Shift, Snapshot, Speakers, Tenure, Verdict, shifts};
 use metallb_cluster::ConfigurationReporter;
 use metallb_config::ServiceKey;
 use metallb_linux::since_boot;
@@ -26,6 +27,7 @@ use crate::history::{self, History};
 use crate::interfaces::Interfaces;
 use crate::stores::Stores;
 use crate::tidy::Tidy;
+pub(crate) use holders::Answering;
 pub(crate) use resume::Resume;
 pub(crate) use ring::Ring;
 use view::Seen;
@@ -66,6 +68,8 @@ pub(crate) struct Owner {
     pub(crate) heartbeat: Heartbeat,
     pub(crate) view: View,
     pub(crate) installed: Installed,
+    pub(crate) tenure: Tenure,
+    pub(crate) answering: Answering,
     pub(crate) is_complete: bool,
     pub(crate) resume: Resume,
     pub(crate) tidy: Tidy,
@@ -80,6 +84,7 @@ impl Owner {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let outcome = loop {
+            let holders_due = self.holders_due();
             tokio::select! {
                 () = shutdown.requested() => break Ok(()),
                 () = self.stores.watches.changed() => {}
@@ -87,6 +92,7 @@ impl Owner {
                 changed = ring_changed(self.ring.as_mut()) => if let Err(lost) = changed { break Err(lost) },
                 () = self.resume.due() => {}
                 () = self.tidy.due() => self.tidy.give_back(),
+                () = holders_due => {}
                 _ = beat.tick() => {}
             }
             self.heartbeat.beat();
@@ -99,6 +105,8 @@ impl Owner {
             }
             if !self.refresh_ring() {
                 self.ready.close("the other speakers not heard yet".to_owned());
+            } else if !self.hear_holders(since_boot()) {
+                self.ready.close("what the other speakers hold is not known yet");
             } else if !self.pass().await {
                 break Err(Lost::Layer2);
             }
@@ -124,12 +132,14 @@ impl Owner {
         let since = self.stores.watches.take_since();
         let started = since_boot();
         let interfaces = self.interfaces.borrow_and_update().clone();
+        let has_foreign = self.ring.as_ref().is_some_and(Ring::has_foreign);
         let speakers = self.ring.as_ref().map_or(Speakers::EveryNode, Ring::speakers);
         self.view.set_subnets(self.ring.as_ref().and_then(Ring::subnets));
-        let mut seen = self.view.refresh(&self.stores, &interfaces, speakers);
+        let mut seen = self.view.refresh(&self.stores, &interfaces, (speakers, has_foreign));
         if let (Some(ring), Some(snapshot)) = (self.ring.as_ref(), self.view.snapshot()) {
             ring.tell_subnets(&snapshot.world, &interfaces);
         }
+        self.view.choose(&mut seen, &mut self.tenure, started);
         if let Some(refusals) = seen.refusals.take() {
             self.report(refusals);
         }
@@ -147,6 +157,7 @@ impl Owner {
         }
         let has_announced = effects.iter().any(|effect| matches!(effect, Effect::Announce { .. }));
         let is_running = self.executor.execute(effects, since).await;
+        self.tell_holders();
         self.look_back(shifts, started);
         if let Some(ring) = self.ring.as_mut() {
             ring.passed(has_announced);
@@ -184,9 +195,9 @@ impl Owner {
     fn shifts(&self, verdicts: &[(ServiceKey, Verdict)], seen: &Seen) -> Vec<Shift> {
         let Some(snapshot) = self.view.snapshot().filter(|_| !verdicts.is_empty()) else { return Vec::new() };
         let left = self.ring.as_ref().map(|ring| ring.news().0).unwrap_or_default();
-        let Seen { is_first, before, edited, .. } = seen;
+        let Seen { is_first, before, edited, chosen, .. } = seen;
         let (before, now, services) = (before.as_ref(), &snapshot.world, &snapshot.services);
-        let change = Change { is_first: *is_first, before, now, left: &left, services, edited };
+        let change = Change { is_first: *is_first, before, now, left: &left, services, edited, chosen };
         shifts(&self.installed, verdicts, &change, history::KEPT)
     }
 

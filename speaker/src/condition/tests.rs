@@ -118,7 +118,7 @@ async fn speak(server: ApiServer, me: &'static str, mut alive: watch::Receiver<B
             continue;
         }
         let speakers = Speakers::On(alive.borrow_and_update().clone());
-        let seen = view.refresh(&stores, &interfaces, speakers);
+        let seen = view.refresh(&stores, &interfaces, (speakers, false));
         let snapshot = view.snapshot().unwrap();
         let verdicts: Vec<_> =
             seen.touched.into_iter().map(|key| (key.clone(), snapshot.verdict(&key))).collect();

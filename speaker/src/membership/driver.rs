@@ -3,6 +3,7 @@
 mod arrivals;
 mod calls;
 mod doubts;
+mod letters;
 mod list;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use metallb_announce::Outgoing;
 use metallb_linux::since_boot;
 use metallb_membership::machine::{Action, Identity, Machine};
 use metallb_net::Prefix;
@@ -24,6 +26,7 @@ use super::beats::{Beats, News};
 use super::codec::Codec;
 use super::exchanges::{Exchanges, Next};
 use super::joins::{Joins, is_alone};
+use super::mail::Post;
 use super::members::{Members, Own};
 use super::ports::{Ports, own_address};
 use super::quota::Quota;
@@ -50,6 +53,7 @@ pub(super) struct Inputs {
     pub(super) own: watch::Receiver<Own>,
     pub(super) subnets: watch::Receiver<Option<BTreeSet<Prefix>>>,
     pub(super) published: watch::Sender<Members>,
+    pub(super) post: Post,
     pub(super) stop: oneshot::Receiver<()>,
 }
 
@@ -97,6 +101,7 @@ enum Wake {
     Heartbeats,
     Connection(TcpStream, SocketAddr),
     Exchange(Next),
+    Letter(Outgoing),
     Other,
 }
 
@@ -185,7 +190,7 @@ impl Driver {
             if matches!(wake, Wake::Abandoned) {
                 return;
             }
-            if let Err(error) = self.take(wake, &ports) {
+            if let Err(error) = self.take(wake, &ports, &mut inputs.post) {
                 tracing::error!(
                     error = logs::chain(&error),
                     "memberlist's socket fails, opening another one"
@@ -215,6 +220,7 @@ impl Driver {
             _ = beats_ready => Wake::Heartbeats,
             (stream, from) = ports.accept() => Wake::Connection(stream, from),
             next = self.exchanges.next() => Wake::Exchange(next),
+            letter = inputs.post.next() => Wake::Letter(letter),
             Ok(()) = inputs.candidates.changed() => Wake::Other,
             Ok(()) = inputs.own.changed() => Wake::Other,
             Ok(()) = inputs.subnets.changed() => Wake::Other,

@@ -11,6 +11,8 @@ use metallb_net::Prefix;
 pub struct Members {
     /// The nodes whose speaker is alive, this one included.
     pub alive: BTreeSet<String>,
+    /// What those of them who send heartbeats call their processes.
+    pub boots: BTreeMap<String, u64>,
     /// Those of them whose process was just started: they answer for nothing yet.
     pub starting: BTreeSet<String>,
     /// Whether some member says nothing of heartbeats: a speaker of the original, most likely.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use metallb_announce::Speakers;
+use metallb_announce::{Speakers, Tenure};
 use metallb_linux::{Interface, since_boot};
 use metallb_net::Prefix;
 use metallb_telemetry::metrics::MemberMetrics;
@@ -13,10 +13,13 @@ use tokio::sync::watch;
 use crate::history::Silence;
 use crate::interfaces::Interfaces;
 use crate::layer2::FenceOwner;
-use crate::membership::{Members, Membership};
+use crate::membership::{Letter, Members, Membership};
 use crate::stores::Stores;
 
 use super::Lost;
+
+/// Messages of other speakers that wait for the next pass. Before the first one nobody reads them.
+const MOST_LETTERS: usize = 4096;
 
 /// Membership, if it is followed.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct Ring {
     metrics: MemberMetrics,
     /// What the pass under way is made with.
     pub(super) current: Members,
+    /// What speakers of other nodes told and nobody has read yet.
+    letters: Vec<Letter>,
     /// The question whose answer opens the fence after a stall.
     question: u64,
     /// Whether somebody is gone since the pass before.
@@ -48,6 +53,7 @@ impl Ring {
             fence,
             metrics,
             current,
+            letters: Vec::new(),
             question: 0,
             has_lost: false,
             is_cut_off: false,
@@ -65,11 +71,52 @@ impl Ring {
         };
         tokio::select! {
             changed = self.members.changed() => changed.map_err(|_| Lost::Membership),
+            letter = self.membership.mail().next() => {
+                // What is too much while nobody reads it is told again when it is missed.
+                if self.letters.len() < MOST_LETTERS {
+                    self.letters.push(letter);
+                }
+                Ok(())
+            }
             gap = stalled => {
                 self.question = self.membership.stalled(gap);
                 Ok(())
             }
         }
+    }
+
+    /// Has speakers hear of each other what they hold.
+    pub(super) fn exchange(&mut self, tenure: &mut Tenure, now: Duration) {
+        tenure.set_peers(self.current.boots.iter().map(|(node, boot)| (node.as_str(), *boot)), now);
+        let more = std::iter::from_fn(|| self.membership.mail().take());
+        let letters: Vec<Letter> = self.letters.drain(..).chain(more).collect();
+        for Letter { from, bytes } in letters {
+            tenure.receive(&from, &bytes, now);
+        }
+        tenure.tick(now);
+        self.send(tenure);
+    }
+
+    /// Forgets what others told: it is no matter.
+    pub(super) fn forget_letters(&mut self) {
+        self.letters.clear();
+    }
+
+    /// Sends what there is to tell.
+    pub(super) fn send(&mut self, tenure: &mut Tenure) {
+        while let Some(letter) = tenure.poll() {
+            self.membership.mail().send(letter);
+        }
+    }
+
+    /// Whether speakers of the original may be there.
+    pub(super) fn has_foreign(&self) -> bool {
+        self.current.has_foreign
+    }
+
+    /// Whether the next pass opens the fence.
+    pub(super) fn may_open(&self) -> bool {
+        !self.current.is_fenced && self.current.asked >= self.question
     }
 
     /// Tells the ring where others may be, and takes in what it tells. False before it can be relied on.
@@ -111,8 +158,7 @@ impl Ring {
         if std::mem::take(&mut self.has_lost) && has_announced {
             self.metrics.takeover.observe(since_boot().saturating_sub(self.current.since).as_secs_f64());
         }
-        let is_answered = self.current.asked >= self.question;
-        if self.current.is_fenced || !is_answered {
+        if !self.may_open() {
             return;
         }
         if let Some(fence) = &self.fence {

@@ -18,6 +18,7 @@ use crate::layer2::{Command, Layer2};
 use crate::membership::{Members, Membership};
 use crate::testing::{NAMESPACE, advertisement, node, object, pod, pool, service, slice, statuses, until};
 
+mod holders;
 mod resume;
 mod subnets;
 mod told;

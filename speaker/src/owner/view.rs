@@ -1,9 +1,11 @@
 //! The snapshot decisions are made on, kept up to date from the stores: only what changed is parsed again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use metallb_announce::{
-    EndpointIndex, Inputs, NodeView, OwnInterfaces, SliceKey, Snapshot, Speakers, Subnets, World,
+    EndpointIndex, Inputs, NodeView, OwnInterfaces, Precedence, SliceKey, Snapshot, Speakers, Subnets,
+    Tenure, World,
 };
 use metallb_cluster::{Changes, ObjectKey};
 use metallb_config::{Config, Node, RawConfig, ServiceKey};
@@ -39,6 +41,8 @@ pub(crate) struct Seen {
     pub(crate) touched: BTreeSet<ServiceKey>,
     /// Those of them that changed themselves.
     pub(crate) edited: BTreeSet<ServiceKey>,
+    /// Those that did not, and whose owner is another one for what others hold or have.
+    pub(crate) chosen: BTreeSet<ServiceKey>,
     /// Whether nothing was known before.
     pub(crate) is_first: bool,
     /// What all Services had in common until now, if that changed.
@@ -64,8 +68,22 @@ impl View {
         self.subnets = subnets;
     }
 
-    /// Takes in what changed. Everything must have been listed once.
-    pub(crate) fn refresh(&mut self, stores: &Stores, interfaces: &Interfaces, speakers: Speakers) -> Seen {
+    /// Chooses the owners the contract alone does not choose, after a refresh.
+    pub(crate) fn choose(&mut self, seen: &mut Seen, tenure: &mut Tenure, now: Duration) {
+        let Some(snapshot) = self.snapshot.as_mut() else { return };
+        let moved = snapshot.choose(&seen.touched, tenure, now);
+        seen.chosen = moved.difference(&seen.touched).cloned().collect();
+        seen.touched.extend(seen.chosen.iter().cloned());
+    }
+
+    /// Takes in what changed. Everything must have been listed once. `speakers` are those that are alive, and whether
+    /// one of the original may be among them.
+    pub(crate) fn refresh(
+        &mut self,
+        stores: &Stores,
+        interfaces: &Interfaces,
+        speakers: (Speakers, bool),
+    ) -> Seen {
         let mut seen = Seen { is_first: self.snapshot.is_none(), ..Seen::default() };
         let own = own_interfaces(interfaces);
         let inputs = self.shared_inputs(stores, own, speakers, &mut seen);
@@ -80,6 +98,7 @@ impl View {
                 world: World::new(inputs.unwrap_or_else(|| self.unknown())),
                 services: BTreeMap::new(),
                 endpoints: EndpointIndex::default(),
+                precedence: Precedence::default(),
             },
         };
         refresh_services(&mut snapshot, stores, &mut seen);
@@ -94,7 +113,7 @@ impl View {
         &mut self,
         stores: &Stores,
         interfaces: OwnInterfaces,
-        speakers: Speakers,
+        (speakers, has_foreign): (Speakers, bool),
         seen: &mut Seen,
     ) -> Option<Inputs> {
         let current = self.snapshot.as_ref().map(|snapshot| snapshot.world.inputs());
@@ -102,10 +121,10 @@ impl View {
         let inputs = match current {
             Some(current) if !has_changes => {
                 let is_same = current.interfaces == interfaces && current.subnets == self.subnets;
-                if is_same && current.speakers == speakers {
+                if is_same && (&current.speakers, current.has_foreign) == (&speakers, has_foreign) {
                     return None;
                 }
-                Inputs { speakers, interfaces, subnets: self.subnets.clone(), ..current.clone() }
+                Inputs { speakers, has_foreign, interfaces, subnets: self.subnets.clone(), ..current.clone() }
             }
             current => {
                 let previous = current.map(|inputs| inputs.config.clone()).unwrap_or_default();
@@ -117,7 +136,7 @@ impl View {
                 }
                 let nodes = stores.nodes.all();
                 let nodes = nodes.iter().map(|node| known_node(&node.view, &speakers)).collect();
-                Inputs { config: parsed.config, nodes, speakers, interfaces, ..self.unknown() }
+                Inputs { config: parsed.config, nodes, speakers, has_foreign, interfaces, ..self.unknown() }
             }
         };
         let current = self.snapshot.as_ref().map(|snapshot| snapshot.world.inputs());
@@ -134,6 +153,7 @@ impl View {
             config: Config::default(),
             nodes: BTreeMap::new(),
             speakers: Speakers::On(BTreeSet::new()),
+            has_foreign: false,
             interfaces: OwnInterfaces::new(),
             subnets: self.subnets.clone(),
         }

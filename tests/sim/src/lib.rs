@@ -9,6 +9,7 @@ use std::ops::Range;
 
 pub mod assignment;
 mod chance;
+pub mod moves;
 pub mod ring;
 
 pub use chance::Chance;

@@ -167,7 +167,7 @@ impl Outlook {
     pub fn condition(&self, me: &str) -> Option<Condition> {
         Some(match self {
             Self::Nothing | Self::Unchanged | Self::NotHere => return None,
-            Self::Here { interfaces, off_subnet, stood_back } => {
+            Self::Here { interfaces, off_subnet, stood_back, overruled } => {
                 let mut message = format!("node {me} announces on {}", named(interfaces));
                 for address in off_subnet {
                     // Writing to a string can't fail.
@@ -178,6 +178,9 @@ impl Outlook {
                 }
                 if let Some(stood_back) = stood_back {
                     let _ = write!(message, "{stood_back}");
+                }
+                if let Some(overruled) = overruled {
+                    let _ = write!(message, "\nnode {me} goes by the election of the original: {overruled}");
                 }
                 Condition::new(Standing::True, AnnouncedReason::Announced, message)
             }

@@ -60,13 +60,23 @@ impl Verdict {
 /// Decides about one Service.
 #[must_use]
 pub fn decide(world: &World, service: &ServiceFacts, endpoints: &Endpoints) -> Verdict {
+    decide_for(world, service, endpoints, None)
+}
+
+/// The same where another election than that of the contract has chosen an owner.
+pub(crate) fn decide_for(
+    world: &World,
+    service: &ServiceFacts,
+    endpoints: &Endpoints,
+    chosen: Option<&str>,
+) -> Verdict {
     let addresses = match assigned_addresses(world, service) {
         Ok(addresses) => addresses,
         Err(reason) => return Verdict::Skip(reason),
     };
     let Some(pool) = world.inputs().config.pool_of(&addresses) else { return Verdict::Orphan(addresses) };
     let case = Case { world, service, endpoints, advertisements: relevant(pool, service) };
-    match case.announcement(pool, addresses) {
+    match case.announcement(pool, addresses, chosen) {
         Ok(announcement) => Verdict::Announce(announcement),
         Err(reason) => Verdict::Skip(reason),
     }
@@ -98,7 +108,12 @@ pub(crate) struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn announcement(&self, pool: &Pool, addresses: Vec<IpAddr>) -> Result<Announcement, SkipReason> {
+    fn announcement(
+        &self,
+        pool: &Pool,
+        addresses: Vec<IpAddr>,
+        chosen: Option<&str>,
+    ) -> Result<Announcement, SkipReason> {
         if !self.endpoints.any {
             return Err(SkipReason::NoServingEndpoint);
         }
@@ -109,7 +124,8 @@ impl Case<'_> {
         let me = self.world.inputs().me.as_str();
         let candidates = self.candidates();
         let first = *addresses.first().ok_or(SkipReason::NoIpAllocated)?;
-        let owner = elect(candidates.iter().map(|node| (*node, self.score(node))), first);
+        let elected = || elect(candidates.iter().map(|node| (*node, self.score(node))), first);
+        let owner = chosen.or_else(elected);
         let is_selected = self.advertisements.iter().any(|ad| ad.selects_node(me));
         match owner {
             Some(owner) if owner == me => {}
@@ -153,7 +169,7 @@ impl Case<'_> {
             .collect()
     }
 
-    fn score(&self, node: &str) -> u64 {
+    pub(crate) fn score(&self, node: &str) -> u64 {
         self.advertisements.iter().map(|ad| ad.score(node)).sum()
     }
 

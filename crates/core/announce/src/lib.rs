@@ -1,6 +1,6 @@
 //! Which node announces which address, on which interfaces, and why not.
 //!
-//! Must not know: packets and sockets (`metallb-l2`, `metallb-linux`), how objects are fetched or written, the clock.
+//! Must not know: ARP, NDP and sockets (`metallb-l2`, `metallb-linux`), how objects are fetched or written, the clock.
 
 mod condition;
 mod decision;
@@ -12,11 +12,15 @@ mod nobody;
 mod node;
 mod on_link;
 mod outlook;
+mod overruled;
 mod plan;
+mod precedence;
 mod reason;
 mod saved;
 mod service;
+mod shares;
 mod shift;
+mod tenure;
 mod world;
 
 #[cfg(test)]
@@ -32,9 +36,13 @@ pub use nobody::{Barred, Nobody, Tally};
 pub use node::NodeView;
 pub use on_link::{StoodBack, Subnets};
 pub use outlook::{Outlook, outlook};
+pub use overruled::Overruled;
 pub use plan::{Plan, Services, Snapshot, plan};
+pub use precedence::Precedence;
 pub use reason::SkipReason;
 pub use saved::{Saved, SavedError, SavedPod, SavedService, SavedSlice};
 pub use service::ServiceFacts;
+pub use shares::{Candidates, Shares};
 pub use shift::{Cause, Change, Shift, shifts};
+pub use tenure::{Outgoing, Tenure};
 pub use world::{Inputs, OwnInterfaces, Speakers, World};

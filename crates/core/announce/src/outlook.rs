@@ -10,6 +10,7 @@ use crate::decision::{Case, Verdict, relevant};
 use crate::endpoints::Endpoints;
 use crate::nobody::Nobody;
 use crate::on_link::StoodBack;
+use crate::overruled::Overruled;
 use crate::reason::SkipReason;
 use crate::service::ServiceFacts;
 use crate::world::World;
@@ -34,6 +35,8 @@ pub enum Outlook {
         off_subnet: Vec<IpAddr>,
         /// Candidates that left it to those in the subnet of its address.
         stood_back: Option<StoodBack>,
+        /// The fields of its advertisements that do not count, and why.
+        overruled: Option<Overruled>,
     },
     /// This node was elected and has none of the interfaces, and says so.
     NoInterface {
@@ -57,7 +60,8 @@ pub fn outlook(world: &World, service: &ServiceFacts, endpoints: &Endpoints, ver
         Verdict::Announce(announcement) => {
             let (interfaces, off_subnet) = (announcement.interfaces.clone(), announcement.off_subnet.clone());
             let stood_back = stood_back(world, service, endpoints);
-            return Outlook::Here { interfaces, off_subnet, stood_back };
+            let overruled = Overruled::of(world, service);
+            return Outlook::Here { interfaces, off_subnet, stood_back, overruled };
         }
         Verdict::Skip(reason) => reason,
     };

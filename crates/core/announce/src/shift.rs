@@ -49,6 +49,8 @@ pub enum Cause {
     Configuration,
     /// The Service itself changed: its addresses, labels or policy.
     Service,
+    /// What the others hold, or how much a node may have, changed: `preempt` or `spread` of an advertisement.
+    Terms,
     /// Where it can be served changed.
     Endpoints,
 }
@@ -67,6 +69,7 @@ impl Cause {
             Self::Interfaces => "Interfaces",
             Self::Configuration => "Configuration",
             Self::Service => "Service",
+            Self::Terms => "Terms",
             Self::Endpoints => "Endpoints",
         }
     }
@@ -93,6 +96,8 @@ pub struct Change<'a> {
     pub services: &'a Services,
     /// The Services that changed themselves.
     pub edited: &'a BTreeSet<ServiceKey>,
+    /// Services that did not, and have another owner for what others hold or have.
+    pub chosen: &'a BTreeSet<ServiceKey>,
 }
 
 /// What these verdicts move, before they are carried out: the last of them, `most` at most.
@@ -154,7 +159,11 @@ impl Change<'_> {
         if let Some(cause) = self.before.and_then(|before| self.shared_cause(before, from, to)) {
             return cause;
         }
-        if self.edited.contains(service) { Cause::Service } else { Cause::Endpoints }
+        match (self.edited.contains(service), self.chosen.contains(service)) {
+            (true, _) => Cause::Service,
+            (false, true) => Cause::Terms,
+            (false, false) => Cause::Endpoints,
+        }
     }
 
     /// The cause among what all Services have in common; none if that did not cause it.

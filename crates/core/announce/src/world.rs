@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use metallb_config::{Config, Interfaces};
+use metallb_config::{Config, Interfaces, Pool, Preempt, Spread};
 use metallb_net::Prefix;
 
 use crate::node::NodeView;
@@ -53,6 +53,8 @@ pub struct Inputs {
     pub nodes: BTreeMap<String, NodeView>,
     /// The nodes whose speaker is alive.
     pub speakers: Speakers,
+    /// Whether some of them are speakers of the original: then its election alone counts.
+    pub has_foreign: bool,
     /// The interfaces of this node.
     pub interfaces: OwnInterfaces,
     /// The subnets that speakers say they have interfaces in; none where that does not count, since not all of them are
@@ -68,6 +70,10 @@ pub struct World {
     available: BTreeSet<String>,
     /// The same of those who count where nobody else does.
     reluctant: BTreeSet<String>,
+    /// Whether an advertisement asks for another election than that of the contract, and that counts.
+    has_terms: bool,
+    /// Whether one asks that addresses stay with who holds them, and that counts.
+    keeps_owners: bool,
 }
 
 impl World {
@@ -75,7 +81,20 @@ impl World {
     #[must_use]
     pub fn new(inputs: Inputs) -> Self {
         let (available, reluctant) = available(&inputs);
-        Self { inputs, available, reluctant }
+        let has_terms = !inputs.is_plain() && inputs.config.pools.values().any(has_terms);
+        let keeps_owners = !inputs.is_plain() && inputs.config.pools.values().any(keeps_owners);
+        Self { inputs, available, reluctant, has_terms, keeps_owners }
+    }
+
+    /// Whether an owner may be chosen otherwise than by the contract's election.
+    pub(crate) fn has_terms(&self) -> bool {
+        self.has_terms
+    }
+
+    /// Whether it matters who holds an address already.
+    #[must_use]
+    pub fn keeps_owners(&self) -> bool {
+        self.keeps_owners
     }
 
     /// What the decisions depend on.
@@ -140,6 +159,21 @@ impl World {
             .flat_map(|(_, subnets)| subnets)
             .any(|subnet| Prefix::new(address, subnet.length()).is_ok_and(|own| own == *subnet))
     }
+}
+
+impl Inputs {
+    /// Whether the contract's election alone counts: others take part who know no other, or it is not known who does.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.has_foreign || self.speakers == Speakers::EveryNode
+    }
+}
+
+fn has_terms(pool: &Pool) -> bool {
+    keeps_owners(pool) || pool.l2_advertisements.iter().any(|ad| ad.spread != Spread::None)
+}
+
+fn keeps_owners(pool: &Pool) -> bool {
+    pool.l2_advertisements.iter().any(|ad| ad.preempt != Preempt::Always)
 }
 
 fn is_selected(name: &str, interfaces: &Interfaces) -> bool {

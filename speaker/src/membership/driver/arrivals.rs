@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use metallb_linux::since_boot;
 use metallb_membership::machine::Note;
-use metallb_membership::wire::message::StreamMessage;
+use metallb_membership::wire::message::{Message, StreamMessage};
 use metallb_telemetry::logs;
 
 use super::super::datagrams::Arrival;
 use super::super::exchanges::{Next, Outcome};
+use super::super::mail::{Letter, Post};
 use super::super::ports::Ports;
 use super::super::streams::{ExchangeError, Question};
 use super::{Driver, GOODBYE, Wake};
@@ -22,7 +23,7 @@ const MOST_AHEAD: usize = 16_384;
 
 impl Driver {
     /// Takes in why the loop turns. Fails when the socket does.
-    pub(super) fn take(&mut self, wake: Wake, ports: &Ports) -> io::Result<()> {
+    pub(super) fn take(&mut self, wake: Wake, ports: &Ports, post: &mut Post) -> io::Result<()> {
         let now = since_boot();
         match wake {
             Wake::Stop => {
@@ -31,10 +32,10 @@ impl Driver {
             }
             Wake::Datagrams(ready) => {
                 ready?;
-                self.take_datagrams(ports, now)?;
+                self.take_datagrams(ports, post, now)?;
             }
             // What says who sends heartbeats may have come before them.
-            Wake::Heartbeats => self.take_datagrams(ports, now)?,
+            Wake::Heartbeats => self.take_datagrams(ports, post, now)?,
             Wake::Connection(stream, from) => {
                 if !self.exchanges.serve(stream, from, self.codec.clone())
                     && let Some(withheld) = self.lines.take(now)
@@ -44,12 +45,13 @@ impl Driver {
             }
             Wake::Exchange(Next::Question(question)) => self.answer(question, now),
             Wake::Exchange(Next::Outcome(outcome)) => self.take_outcome(outcome, now),
+            Wake::Letter(letter) => self.send_letters(letter, ports, post),
             Wake::Abandoned | Wake::Other => {}
         }
         Ok(())
     }
 
-    fn take_datagrams(&mut self, ports: &Ports, now: Duration) -> io::Result<()> {
+    fn take_datagrams(&mut self, ports: &Ports, post: &Post, now: Duration) -> io::Result<()> {
         for _ in 0..AT_ONCE {
             match ports.datagrams.receive(&mut self.buffer)? {
                 None => break,
@@ -59,13 +61,13 @@ impl Driver {
                     }
                     self.machine.unreachable(to, now);
                 }
-                Some(Arrival::Datagram { from, length }) => self.take_datagram(from, length, now),
+                Some(Arrival::Datagram { from, length }) => self.take_datagram((from, length), post, now),
             }
         }
         Ok(())
     }
 
-    fn take_datagram(&mut self, from: SocketAddr, length: usize, now: Duration) {
+    fn take_datagram(&mut self, (from, length): (SocketAddr, usize), post: &Post, now: Duration) {
         let (messages, is_ahead) = match self.codec.open(self.buffer.get(..length).unwrap_or_default()) {
             Ok(messages) => messages,
             Err(error) => {
@@ -79,6 +81,9 @@ impl Driver {
             beats.heard_elsewhere(name, now);
         }
         for message in messages {
+            if let (Message::User(bytes), Some(name)) = (&message, self.names.get(&from)) {
+                post.deliver(Letter { from: name.clone(), bytes: bytes.clone() });
+            }
             self.machine.datagram(from, message, now);
         }
     }

@@ -146,6 +146,9 @@ impl Driver {
             if is_starting {
                 members.starting.insert(member.name.clone());
             }
+            if let Some(announced) = announced {
+                members.boots.insert(member.name.clone(), announced.boot);
+            }
             members.alive.insert(member.name.clone());
         }
         members

@@ -173,6 +173,34 @@ fn the_elected_node_says_where_it_announces_or_that_it_can_not() {
 }
 
 #[test]
+fn what_advertisements_ask_for_and_do_not_get_is_said_with_what_to_do() {
+    let everything = json!({ "preempt": "Never", "spread": "Bounded" });
+    let foreign = "do not count beside a speaker that sends no heartbeats";
+    let unknown = "does not count where speakers do not follow each other: set METALLB_ML_BIND_ADDR";
+    for (spec, has_foreign, speakers, expected) in [
+        (everything.clone(), false, None, None),
+        (json!({}), true, None, None),
+        (everything, true, None, Some(format!("preempt and spread of its L2Advertisements {foreign}"))),
+        (
+            json!({ "spread": "Bounded" }),
+            false,
+            Some(Speakers::EveryNode),
+            Some(format!("spread of its L2Advertisements {unknown}")),
+        ),
+    ] {
+        let inputs = advertised(spec.clone());
+        let speakers = speakers.unwrap_or(inputs.speakers.clone());
+        let inputs = Inputs { has_foreign, speakers, ..inputs };
+        let (status, reason, message) = said(&inputs, &service(&[V4], json!({})), &everywhere());
+        assert_eq!((status.as_str(), reason.as_str()), ("True", "Announced"), "{spec}");
+        match expected {
+            None => assert_eq!(message.lines().count(), 1, "{message}"),
+            Some(expected) => assert!(message.contains(&expected), "{message}"),
+        }
+    }
+}
+
+#[test]
 fn a_message_names_few_nodes_and_is_never_longer_than_a_kilobyte() {
     let mut inputs = inputs();
     for number in 10..200 {
@@ -217,7 +245,12 @@ fn a_node_no_advertisement_selects_knows_whose_word_it_is() {
     let inputs = advertised(on_hosts(&["n2"]));
     let outlooks = outlooks(&inputs, &service(&[V4], json!({})), &everywhere());
     let expected = |me: &str| match me {
-        "n2" => Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![], stood_back: None },
+        "n2" => Outlook::Here {
+            interfaces: Interfaces::All,
+            off_subnet: vec![],
+            stood_back: None,
+            overruled: None,
+        },
         _ => Outlook::There { owner: "n2".to_owned() },
     };
     for (me, outlook) in outlooks {
@@ -233,7 +266,8 @@ fn what_is_said_will_do_when_it_is_the_same_or_comes_from_the_elected_node() {
         message: message.to_owned(),
     };
     let mine = condition("node n1 announces on all interfaces");
-    let here = Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![], stood_back: None };
+    let here =
+        Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![], stood_back: None, overruled: None };
     let there = Outlook::There { owner: "n1".to_owned() };
     for (outlook, said, will_do) in [
         (&here, Some(&mine), true),
@@ -278,7 +312,12 @@ fn of_the_live_speakers_each_has_another_turn_and_the_first_differs_by_service()
         firsts.insert(turns[0].1.clone());
         let (_, world) = &worlds[0];
         assert_eq!(there.turn(world, &service), nobody.turn(world, &service) + 1);
-        let here = Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![], stood_back: None };
+        let here = Outlook::Here {
+            interfaces: Interfaces::All,
+            off_subnet: vec![],
+            stood_back: None,
+            overruled: None,
+        };
         assert_eq!(here.turn(world, &service), 0);
     }
     assert_eq!(firsts.len(), 3, "all have their share");

@@ -65,6 +65,7 @@ impl Case {
             left: &left,
             services: &services,
             edited: &edited,
+            chosen: &BTreeSet::new(),
         };
         let new = [(key(), decide(&now, &self.service.1, &self.endpoints.1))];
         let mut shifts = shifts(&installed, &new, &change, 256);
@@ -216,6 +217,7 @@ fn the_first_look_is_a_start_and_of_thousands_the_last_are_kept() {
         left: &left,
         services: &services,
         edited: &edited,
+        chosen: &BTreeSet::new(),
     };
     let verdict = decide(&world, &service(&[OF_N1], json!({})), &endpoints_on(&["n1"]));
     let verdicts: Vec<(ServiceKey, Verdict)> = (0..1000)
