@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kube::Client;
 use metallb_api::names::METALLB_NAME;
 use metallb_cluster::EventSink;
-use metallb_render::{BuildError, Environment, Platform, Readiness, State};
+use metallb_render::{BuildError, Environment, Platform, Readiness, State, Unanswered};
 use metallb_telemetry::logs::chain;
 
 use crate::apply::{Applied, ApplyError};
@@ -88,6 +88,8 @@ pub struct Report {
     pub disposition: Option<Disposition>,
     /// All is as asked for, but does not run yet.
     pub settling: bool,
+    /// API servers do not insist on our webhook's answer yet.
+    pub lenient: bool,
 }
 
 impl Report {
@@ -116,7 +118,10 @@ impl Operator {
         }
         if self.registers {
             match register(&self.client, &self.environment.namespace).await {
-                Ok(change) => report.changes.extend(change),
+                Ok(registered) => {
+                    report.changes.extend(registered.change);
+                    report.lenient = registered.unanswered == Unanswered::Allow;
+                }
                 Err(error) => report.problem(chain(&error), error.disposition()),
             }
         }

@@ -147,6 +147,10 @@ impl Rhythm {
                 // What keeps a pod is told by no object we follow.
                 Some(SETTLING)
             }
+            // Who makes the certificate may be somebody else, who takes his time.
+            None | Some(Disposition::Bug | Disposition::Invalid) if report.lenient => {
+                Some(self.patience.next())
+            }
             None | Some(Disposition::Bug | Disposition::Invalid) => {
                 *self = Self::default();
                 None

@@ -3,17 +3,28 @@
 //! Were this object part of the manifest, nobody could make a `MetalLB` resource until the operator runs: not in the same `kubectl apply`
 //! as the operator, and not while it is being replaced by hand. Its owner is the definition of the kind, so that it
 //! goes when that goes, and not before.
+//!
+//! API servers insist on an answer only when one can be had: while they don't trust the certificate yet, or no operator
+//! is behind the Service yet, an installation in one go would be refused its resource.
 
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::ListParams;
 use kube::{Api, Client};
 use metallb_cluster::{Outcome, apply};
-use metallb_render::{BuildError, Desired, operator_webhooks};
+use metallb_render::{BuildError, Desired, OPERATOR_WEBHOOK_CONFIGURATION, Unanswered, operator_webhooks};
 
 use crate::apply::KEEPER;
 use crate::disposition::{Disposition, explain};
 
 /// The definition of `MetalLB`.
 const DEFINITION: &str = "metallbs.metallb.io";
+/// Label of the operator's pods, as in the Service of the webhook.
+const OPERATORS: &str = "control-plane=controller-manager";
+/// How long a pod has been ready when every node's network knows that it is behind its Service.
+const KNOWN: SignedDuration = SignedDuration::from_secs(5);
 
 /// API servers don't ask us.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +32,12 @@ pub enum RegisterError {
     /// The definition of the kind can't be read.
     #[error("could not read CustomResourceDefinition {DEFINITION}: {}", explain(.0))]
     Definition(kube::Error),
+    /// The configuration can't be read.
+    #[error("could not read the configuration of the operator's webhook: {}", explain(.0))]
+    Live(kube::Error),
+    /// The operator's pods can't be read.
+    #[error("could not read the operator's pods: {}", explain(.0))]
+    Pods(kube::Error),
     /// A mistake in this program.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -35,28 +52,76 @@ impl RegisterError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Build(_) => Disposition::Bug,
-            Self::Definition(cause) | Self::Configuration(cause) => match Disposition::of(cause) {
-                Disposition::CutOff => Disposition::Transient,
-                other => other,
-            },
+            Self::Definition(cause) | Self::Live(cause) | Self::Pods(cause) | Self::Configuration(cause) => {
+                match Disposition::of(cause) {
+                    Disposition::CutOff => Disposition::Transient,
+                    other => other,
+                }
+            }
         }
     }
+}
+
+/// API servers ask us.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Registered {
+    /// What was written, if anything was.
+    pub change: Option<String>,
+    /// What they do without an answer.
+    pub unanswered: Unanswered,
 }
 
 /// Writes the configuration if it is not as it should be; says so if it was written.
 ///
 /// # Errors
 /// What keeps it from being written.
-pub async fn register(client: &Client, namespace: &str) -> Result<Option<String>, RegisterError> {
+pub async fn register(client: &Client, namespace: &str) -> Result<Registered, RegisterError> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let definition = definitions.get_metadata(DEFINITION).await.map_err(RegisterError::Definition)?;
-    let desired: Desired = operator_webhooks(namespace, &definition.metadata.uid.unwrap_or_default())?;
+    let unanswered = unanswered(client, namespace).await?;
+    let uid = definition.metadata.uid.unwrap_or_default();
+    let desired: Desired = operator_webhooks(namespace, &uid, unanswered)?;
     let kept = apply(client, &desired.resource, &desired.object, &KEEPER).await;
     let kept = kept.map_err(RegisterError::Configuration)?;
-    Ok(match kept.outcome {
+    let change = match kept.outcome {
         Outcome::Unchanged => None,
         Outcome::Created => Some(format!("{desired} created")),
         Outcome::TakenOver => Some(format!("{desired} taken over")),
         Outcome::Changed(difference) => Some(format!("{desired} changed: {difference}")),
+    };
+    Ok(Registered { change, unanswered })
+}
+
+/// Whether an answer may be insisted on. Once it is, that stays so while the certificate is trusted, whatever becomes of
+/// the pods.
+async fn unanswered(client: &Client, namespace: &str) -> Result<Unanswered, RegisterError> {
+    let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
+    let live = configurations.get_opt(OPERATOR_WEBHOOK_CONFIGURATION).await.map_err(RegisterError::Live)?;
+    let webhooks = live.and_then(|live| live.webhooks).unwrap_or_default();
+    if webhooks.is_empty() || !webhooks.iter().all(is_trusted) {
+        return Ok(Unanswered::Allow);
+    }
+    if webhooks.iter().all(|webhook| webhook.failure_policy.as_deref() == Some("Fail")) {
+        return Ok(Unanswered::Refuse);
+    }
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let pods = pods.list(&ListParams::default().labels(OPERATORS)).await.map_err(RegisterError::Pods)?;
+    let now = Timestamp::now();
+    let is_reached = pods.items.iter().any(|pod| is_known(pod, now));
+    Ok(if is_reached { Unanswered::Refuse } else { Unanswered::Allow })
+}
+
+/// Whether the API server was told whom to trust.
+fn is_trusted(webhook: &ValidatingWebhook) -> bool {
+    webhook.client_config.ca_bundle.as_ref().is_some_and(|bundle| !bundle.0.is_empty())
+}
+
+/// Whether the pod has been ready for so long that its Service leads to it.
+fn is_known(pod: &Pod, now: Timestamp) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let mut ready = conditions.filter(|condition| condition.type_ == "Ready" && condition.status == "True");
+    ready.any(|condition| {
+        let since = condition.last_transition_time.as_ref();
+        since.is_some_and(|since| now.duration_since(since.0) >= KNOWN)
     })
 }

@@ -13,6 +13,18 @@ fn section_2_10_what_does_not_run_yet_is_looked_at_again_after_five_seconds() {
 }
 
 #[test]
+fn until_api_servers_insist_on_the_webhooks_answer_it_is_looked_at_now_and_then() {
+    let mut rhythm = Rhythm::default();
+    let lenient = Report { lenient: true, ..Report::default() };
+    let invalid = Report { disposition: Some(Disposition::Invalid), ..lenient.clone() };
+    let pauses = [&lenient, &invalid, &lenient].map(|report| rhythm.next(report));
+    assert_eq!(pauses, [5, 10, 20].map(|seconds| Some(Duration::from_secs(seconds))));
+    assert_eq!(next(&mut rhythm, None), None);
+    let settling = Report { settling: true, ..lenient };
+    assert_eq!(rhythm.next(&settling), Some(Duration::from_secs(5)));
+}
+
+#[test]
 fn a_pass_that_went_well_waits_for_a_change() {
     assert_eq!(next(&mut Rhythm::default(), None), None);
 }

@@ -1,4 +1,5 @@
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
@@ -7,7 +8,7 @@ use metallb_render::Platform;
 use metallb_webhook::{AdmissionRequest, Operation, Reviewer, Route};
 use serde_json::{Value, json};
 
-use crate::scenario::{AVAILABLE, Scenario, environment};
+use crate::scenario::{AVAILABLE, NAMESPACE, Scenario, environment};
 
 const CONFIGURATION: &str = "metallb-operator-webhook-configuration";
 
@@ -68,16 +69,77 @@ fn serving() -> Scenario {
 async fn api_servers_are_told_to_ask_and_whom_to_trust_is_left_to_the_rotation() {
     let scenario = serving();
     scenario.settle().await;
-    let bundle = json!([{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": "eA=="}]);
-    let patch: json_patch::Patch = serde_json::from_value(bundle).unwrap();
-    let api: kube::Api<ValidatingWebhookConfiguration> = kube::Api::all(scenario.server.client("x"));
-    let params = kube::api::PatchParams::apply("metallb-operator");
-    api.patch(CONFIGURATION, &params, &kube::api::Patch::Json::<()>(patch)).await.unwrap();
+    trust(&scenario, "eA==").await;
     scenario.server.forbid_writes();
-    assert_eq!(scenario.pass().await, Report::default());
+    assert_eq!(scenario.pass().await, Report { lenient: true, ..Report::default() });
     let configuration: ValidatingWebhookConfiguration = scenario.server.get(None, CONFIGURATION).unwrap();
     let definition: CustomResourceDefinition = scenario.server.get(None, "metallbs.metallb.io").unwrap();
     assert_eq!(configuration.metadata.owner_references.unwrap()[0].uid, definition.metadata.uid.unwrap());
+}
+
+/// The rotation writes whom to trust.
+async fn trust(scenario: &Scenario, bundle: &str) {
+    edit(scenario, "/webhooks/0/clientConfig/caBundle", bundle).await;
+}
+
+/// Somebody sets a field of the configuration.
+async fn edit(scenario: &Scenario, path: &str, value: &str) {
+    let patch = json!([{"op": "add", "path": path, "value": value}]);
+    let patch: json_patch::Patch = serde_json::from_value(patch).unwrap();
+    let api: kube::Api<ValidatingWebhookConfiguration> = kube::Api::all(scenario.server.client("x"));
+    let params = kube::api::PatchParams::apply("metallb-operator");
+    api.patch(CONFIGURATION, &params, &kube::api::Patch::Json::<()>(patch)).await.unwrap();
+}
+
+/// The operator's pod, ready or not since then.
+fn put_pod(scenario: &Scenario, ready: &str, since: &str) {
+    let pod = json!({
+        "metadata": {"name": "manager", "namespace": NAMESPACE, "labels": {"control-plane": "controller-manager"}},
+        "status": {"conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": since}]},
+    });
+    scenario.server.put::<Pod>(&serde_json::from_value(pod).unwrap());
+}
+
+/// What API servers do without an answer, after a pass.
+async fn policy(scenario: &Scenario) -> String {
+    let report = scenario.pass().await;
+    let configuration: ValidatingWebhookConfiguration = scenario.server.get(None, CONFIGURATION).unwrap();
+    let policy = configuration.webhooks.unwrap()[0].failure_policy.clone().unwrap();
+    assert_eq!(report.lenient, policy == "Ignore");
+    policy
+}
+
+const LONG_AGO: &str = "2020-01-01T00:00:00Z";
+
+#[tokio::test]
+async fn an_answer_is_insisted_on_once_one_can_be_had_and_from_then_on() {
+    let scenario = serving();
+    put_pod(&scenario, "True", LONG_AGO);
+    assert_eq!(policy(&scenario).await, "Ignore", "nobody trusts the certificate yet");
+    assert_eq!(policy(&scenario).await, "Ignore", "nor at the second look");
+    trust(&scenario, "eA==").await;
+    for (ready, since, expected, why) in [
+        ("False", LONG_AGO, "Ignore", "the pod is not ready"),
+        ("True", "2999-01-01T00:00:00Z", "Ignore", "it only just is"),
+        ("True", LONG_AGO, "Fail", "it is behind its Service"),
+        ("False", LONG_AGO, "Fail", "section 4.4: a pod that fails opens no door"),
+    ] {
+        put_pod(&scenario, ready, since);
+        assert_eq!(policy(&scenario).await, expected, "{why}");
+    }
+    trust(&scenario, "").await;
+    assert_eq!(policy(&scenario).await, "Ignore", "whom to trust was removed");
+}
+
+#[tokio::test]
+async fn a_policy_that_somebody_edits_is_put_right() {
+    let scenario = serving();
+    put_pod(&scenario, "True", LONG_AGO);
+    scenario.pass().await;
+    trust(&scenario, "eA==").await;
+    assert_eq!(policy(&scenario).await, "Fail");
+    edit(&scenario, "/webhooks/0/failurePolicy", "Ignore").await;
+    assert_eq!(policy(&scenario).await, "Fail");
 }
 
 #[tokio::test]

@@ -31,6 +31,10 @@ fn main() -> ExitCode {
         vec![
             ("good objects of every kind are taken, in both versions of a peer", good_objects),
             ("wrong objects of every kind are refused with the reason", wrong_objects),
+            (
+                "a MetalLB resource that can't be acted upon is refused, and an answer is insisted on",
+                wrong_resource,
+            ),
             ("an object outside MetalLB's namespace is refused", foreign_namespace),
             ("a BFD profile in use can't be deleted", profile_in_use),
             ("a peer reads the same in both versions, and loses nothing", both_versions),
@@ -272,6 +276,21 @@ fn rotation_under_load(cluster: &Cluster) -> Result<()> {
     })?;
     ensure!(ran >= 20, "only {ran} requests ran during the rotation");
     Ok(())
+}
+
+/// The operator's own webhook. It insists once its pod is known to be ready.
+fn wrong_resource(cluster: &Cluster) -> Result<()> {
+    wait::until("failurePolicy Fail and a caBundle", STARTUP, || {
+        let name = "metallb-operator-webhook-configuration";
+        let webhook = cluster.get(&["validatingwebhookconfiguration", name])?["webhooks"][0].clone();
+        let trusted = !text(&webhook["clientConfig"]["caBundle"]).is_empty();
+        Ok(seen(trusted && webhook["failurePolicy"] == "Fail", webhook.to_string()))
+    })?;
+    let wrong = object("v1beta1", "MetalLB", "metallb", "{bgpBackend: frr-k8s}");
+    let told = try_apply(cluster, &wrong)?.context("a back end that is not there was taken")?;
+    let expected = "denied the request: unsupported bgp backend frr-k8s";
+    ensure!(told.contains("metallbvalidationwebhook.metallb.io") && told.contains(expected), "{told}");
+    cluster.wait_available()
 }
 
 /// The Secret with a CA and a certificate that expire in a month: both are due.

@@ -34,7 +34,8 @@ pub use install::{Install, InstallImages, install};
 pub use kinds::{Kind, PodMonitor, SecurityContextConstraints, ServiceMonitor, kinds};
 pub use labels::{FRR_K8S_WEBHOOKS, OWNED_BY};
 pub use operator_webhooks::{
-    OPERATOR_WEBHOOK_CERT_SECRET, OPERATOR_WEBHOOK_CONFIGURATION, OPERATOR_WEBHOOK_PATH, operator_webhooks,
+    OPERATOR_WEBHOOK_CERT_SECRET, OPERATOR_WEBHOOK_CONFIGURATION, OPERATOR_WEBHOOK_PATH, Unanswered,
+    operator_webhooks,
 };
 pub use pods::stuck_pod;
 pub use readiness::{Readiness, readiness};

@@ -24,12 +24,25 @@ pub(crate) const SERVICE: &str = "metallb-operator-webhook-service";
 /// Where the operator listens.
 pub(crate) const PORT: u16 = 9443;
 
+/// What becomes of a change when the operator does not answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unanswered {
+    /// It is made: the operator's own pass refuses later what the webhook would have refused.
+    Allow,
+    /// It is refused, as by the original.
+    Refuse,
+}
+
 /// Which changes the API server asks the operator about. It belongs to the definition of the kind, by its UID. Whom to
 /// trust is not said: who makes the certificates writes that.
 ///
 /// # Errors
 /// When the object can't be written as JSON.
-pub fn operator_webhooks(namespace: &str, definition_uid: &str) -> Result<Desired, BuildError> {
+pub fn operator_webhooks(
+    namespace: &str,
+    definition_uid: &str,
+    unanswered: Unanswered,
+) -> Result<Desired, BuildError> {
     let owner = OwnerReference {
         api_version: "apiextensions.k8s.io/v1".to_owned(),
         kind: "CustomResourceDefinition".to_owned(),
@@ -43,12 +56,16 @@ pub fn operator_webhooks(namespace: &str, definition_uid: &str) -> Result<Desire
             owner_references: Some(vec![owner]),
             ..ObjectMeta::default()
         },
-        webhooks: Some(vec![webhook(namespace)]),
+        webhooks: Some(vec![webhook(namespace, unanswered)]),
     };
     Desired::apply(&configuration).map_err(|source| error(&configuration, source))
 }
 
-fn webhook(namespace: &str) -> ValidatingWebhook {
+fn webhook(namespace: &str, unanswered: Unanswered) -> ValidatingWebhook {
+    let failure_policy = match unanswered {
+        Unanswered::Allow => "Ignore",
+        Unanswered::Refuse => "Fail",
+    };
     let list = |words: &[&str]| Some(words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
     ValidatingWebhook {
         name: "metallbvalidationwebhook.metallb.io".to_owned(),
@@ -62,7 +79,7 @@ fn webhook(namespace: &str) -> ValidatingWebhook {
             }),
             ..WebhookClientConfig::default()
         },
-        failure_policy: Some("Fail".to_owned()),
+        failure_policy: Some(failure_policy.to_owned()),
         rules: Some(vec![RuleWithOperations {
             api_groups: list(&["metallb.io"]),
             api_versions: list(&["v1beta1"]),
