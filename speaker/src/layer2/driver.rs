@@ -146,6 +146,7 @@ impl Driver {
     fn work_off(&mut self) {
         self.follow_fence();
         self.end_hand_overs();
+        self.reach.tidy(Instant::now());
         self.follow_reach();
         self.send_due();
         self.tell_conflicts();
@@ -188,7 +189,7 @@ impl Driver {
             if let Command::Announce { address, interfaces } = command {
                 self.gate.permits();
                 self.table.set(*address, interfaces.clone());
-                self.reach.announced(*address);
+                self.reach.announced(*address, Instant::now());
                 self.sync_groups_of(*address);
             }
         }
@@ -216,7 +217,7 @@ impl Driver {
         self.fall_silent(address);
         self.hand_overs.forget(address);
         self.table.remove(address);
-        self.reach.withdrawn(Instant::now());
+        self.reach.withdrawn(address, Instant::now());
         self.sync_groups_of(address);
     }
 
@@ -231,7 +232,7 @@ impl Driver {
         self.table.set(address, interfaces);
         self.conflicts.hold(now, address);
         self.hand_overs.keep(address);
-        self.reach.announced(address);
+        self.reach.announced(address, Instant::now());
         self.sync_groups_of(address);
         // Links that were added hear of it at once.
         self.make_known(now, address, Input::Begin);

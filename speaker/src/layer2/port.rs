@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use futures::stream::{self, AbortHandle, BoxStream, StreamExt, abortable};
 use metallb_l2::{
-    AnnouncedTable, GroupChange, gratuitous_advertisement, gratuitous_arp, group_changes, group_changes_of,
+    AnnouncedTable, Cover, GroupChange, gratuitous_advertisement, gratuitous_arp, group_changes,
+    group_changes_of,
 };
 use metallb_linux::{Memberships, PacketSocket, Protocol, SocketError, Targets};
 
@@ -42,7 +43,7 @@ pub(super) struct Port {
 struct OpenSocket {
     socket: Arc<PacketSocket>,
     /// What it lets through.
-    targets: Arc<Targets>,
+    cover: Arc<Cover>,
     /// Ends the stream that tells when the socket may have frames.
     reader: AbortHandle,
 }
@@ -70,8 +71,8 @@ impl Port {
         for protocol in PROTOCOLS {
             if spec.speaks(protocol) && !self.sockets.contains_key(&protocol) {
                 let mut sockets = Vec::new();
-                for (share, targets) in reach.targets(protocol).iter().enumerate() {
-                    let (socket, stream) = OpenSocket::open(Ready { index, protocol, share }, targets)?;
+                for (share, cover) in reach.filters(protocol).iter().enumerate() {
+                    let (socket, stream) = OpenSocket::open(Ready { index, protocol, share }, cover)?;
                     sockets.push(socket);
                     streams.push(stream);
                 }
@@ -104,18 +105,18 @@ impl Port {
     pub(super) fn follow(
         &mut self,
         protocol: Protocol,
-        targets: &[Arc<Targets>],
+        covers: &[Arc<Cover>],
     ) -> Result<Streams, SocketError> {
         let index = self.spec.link.index;
         let Some(sockets) = self.sockets.get_mut(&protocol) else { return Ok(Streams::new()) };
         let mut opened = Vec::new();
-        for (share, targets) in targets.iter().enumerate().rev() {
+        for (share, cover) in covers.iter().enumerate().rev() {
             match sockets.get_mut(share) {
-                Some(socket) => socket.follow(targets)?,
-                None => opened.push(OpenSocket::open(Ready { index, protocol, share }, targets)?),
+                Some(socket) => socket.follow(cover)?,
+                None => opened.push(OpenSocket::open(Ready { index, protocol, share }, cover)?),
             }
         }
-        sockets.truncate(targets.len());
+        sockets.truncate(covers.len());
         let (new, streams): (Vec<OpenSocket>, Streams) = opened.into_iter().rev().unzip();
         sockets.extend(new);
         Ok(streams)
@@ -203,19 +204,23 @@ impl Port {
 }
 
 impl OpenSocket {
-    fn open(ready: Ready, targets: &Arc<Targets>) -> Result<(Self, BoxStream<'static, Ready>), SocketError> {
-        let socket = Arc::new(PacketSocket::open(ready.protocol, ready.index, targets)?);
+    fn open(ready: Ready, cover: &Arc<Cover>) -> Result<(Self, BoxStream<'static, Ready>), SocketError> {
+        let socket = Arc::new(PacketSocket::open(ready.protocol, ready.index, &targets(cover))?);
         let (stream, reader) = abortable(readiness(socket.clone(), ready));
-        Ok((Self { socket, targets: targets.clone(), reader }, stream.boxed()))
+        Ok((Self { socket, cover: cover.clone(), reader }, stream.boxed()))
     }
 
-    fn follow(&mut self, targets: &Arc<Targets>) -> Result<(), SocketError> {
-        if !Arc::ptr_eq(targets, &self.targets) {
-            self.socket.follow(targets)?;
-            self.targets = targets.clone();
+    fn follow(&mut self, cover: &Arc<Cover>) -> Result<(), SocketError> {
+        if !Arc::ptr_eq(cover, &self.cover) {
+            self.socket.follow(&targets(cover))?;
+            self.cover = cover.clone();
         }
         Ok(())
     }
+}
+
+fn targets(cover: &Cover) -> Targets {
+    Targets { leading: cover.leading.clone(), last: cover.last.clone() }
 }
 
 /// Tells each time a socket may have frames, until the runtime ends.

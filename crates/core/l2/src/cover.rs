@@ -51,6 +51,34 @@ impl Cover {
         Self { leading, last: ranges(last, at_most) }
     }
 
+    /// Covers one address more. False, and as before, if that takes more ranges or wider ones of the leading words.
+    pub fn widen(&mut self, address: IpAddr, at_most: usize) -> bool {
+        let (upper, low) = words(address);
+        if self.last.is_empty() {
+            self.leading = upper.iter().map(|word| *word..=*word).collect();
+        }
+        let has_leading = upper.len() == self.leading.len()
+            && self.leading.iter().zip(&upper).all(|(range, word)| range.contains(word));
+        if !has_leading {
+            return false;
+        }
+        if self.last_contains(low) {
+            return true;
+        }
+        let next = self.last.partition_point(|range| *range.start() <= low);
+        let touches = |end: u32, start: u32| end.checked_add(1) == Some(start);
+        let before = next.checked_sub(1).and_then(|at| Some((at, self.last.get(at)?)));
+        let before = before.filter(|(_, range)| touches(*range.end(), low));
+        let after = self.last.get(next).filter(|range| touches(low, *range.start()));
+        let (from, start) = before.map_or((next, low), |(at, range)| (at, *range.start()));
+        let (to, end) = after.map_or((next, low), |range| (next + 1, *range.end()));
+        if from == to && self.last.len() >= at_most {
+            return false;
+        }
+        self.last.splice(from..to, std::iter::once(start..=end));
+        true
+    }
+
     /// Whether an address of the cover's family is let through.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

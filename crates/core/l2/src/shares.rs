@@ -20,7 +20,7 @@ pub struct ShareLimits {
 
 /// Where shares begin.
 #[derive(Clone, Debug)]
-pub struct Shares {
+pub(crate) struct Shares {
     /// The first value of each share, by its number; each reaches to the next larger one. The first share's is 0.
     starts: Vec<u32>,
 }
@@ -33,7 +33,7 @@ impl Default for Shares {
 
 impl Shares {
     /// Shares out ranges that are disjoint, in order and no more than the limits have room for.
-    pub fn divide(
+    pub(crate) fn divide(
         &mut self,
         ranges: &[RangeInclusive<u32>],
         limits: ShareLimits,
@@ -47,13 +47,18 @@ impl Shares {
             let Some(full) = shares.iter().find(|share| share.len() > limits.ranges) else { return shares };
             match full.get(full.len() / 2).map(|range| *range.start()) {
                 Some(middle) if self.starts.len() < limits.shares => self.starts.push(middle),
-                // Rare enough that what moves may be without a filter for a moment.
+                // Seldom: what moves has to be let through by others meanwhile.
                 _ => {
                     self.starts = even_starts(ranges, limits);
                     return self.share_out(ranges);
                 }
             }
         }
+    }
+
+    /// Whether all shares there were are where they were, but for halves that went to new ones.
+    pub(crate) fn goes_on_from(&self, before: &Self) -> bool {
+        self.starts.starts_with(&before.starts)
     }
 
     fn share_out(&self, ranges: &[RangeInclusive<u32>]) -> Vec<Vec<RangeInclusive<u32>>> {

@@ -107,7 +107,7 @@ impl Driver {
     /// Costs nothing where the filters are in force already.
     fn follow_on_ports(&mut self, protocol: Protocol) {
         for port in self.ports.values_mut() {
-            match port.follow(protocol, self.reach.targets(protocol)) {
+            match port.follow(protocol, self.reach.filters(protocol)) {
                 Ok(streams) => self.inbox.extend(streams),
                 // All of them follow again.
                 Err(error) if error.is_for_room() && self.reach.shorten() => return,

@@ -68,3 +68,23 @@ proptest! {
         prop_assert!((0..500).all(|bits| exact.contains(IpAddr::V4(bits.into())) == v4.contains(&bits)));
     }
 }
+
+proptest! {
+    /// What is widened one by one is what is computed at once, as long as there is room.
+    #[test]
+    fn a_cover_that_is_widened_holds_what_it_was_widened_for_and_nothing_else(
+        values in prop::collection::vec(prop_oneof![0u32..60, Just(u32::MAX), Just(u32::MAX - 1)], 0..60),
+        at_most in 1usize..40,
+    ) {
+        let (mut cover, mut table) = (Cover::default(), AnnouncedTable::default());
+        for address in values.iter().map(|bits| IpAddr::V4((*bits).into())) {
+            let before = cover.clone();
+            if cover.widen(address, at_most) {
+                table.set(address, Interfaces::All);
+            } else {
+                prop_assert_eq!((&cover, before.last.len()), (&before, at_most));
+            }
+            prop_assert_eq!(&cover, &Cover::of_v4(&table, at_most));
+        }
+    }
+}
