@@ -12,8 +12,10 @@ use tokio::time::{Instant, sleep_until};
 const MUCH: usize = 256;
 /// Nothing done for so long is calm.
 const CALM: Duration = Duration::from_secs(1);
-/// Where it never is calm, it is done after this.
+/// Where it is not calm for so long, a pause is enough. Without one, what is done next uses the holes.
 const LONGEST: Duration = Duration::from_secs(30);
+/// As soon after something was done more may follow: addresses are made known, status is written.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// The work done since memory was given back.
 #[derive(Debug, Default)]
@@ -49,7 +51,7 @@ impl Tidy {
 
     fn deadline(&self) -> Option<Instant> {
         let (first, last) = self.span.filter(|_| self.work >= MUCH)?;
-        Some((last + CALM).min(first + LONGEST))
+        Some((last + CALM).min((first + LONGEST).max(last + PAUSE)))
     }
 }
 
@@ -74,7 +76,9 @@ mod tests {
             (&[(0, 1), (100, 2)], None),
             (&[(0, MUCH)], Some(1.0)),
             (&[(0, MUCH), (700, 1)], Some(1.7)),
-            (&[(0, 1), (900, MUCH), (29_900, 1)], Some(30.0)),
+            (&[(0, 1), (900, MUCH), (29_500, 1)], Some(30.0)),
+            (&[(0, 1), (900, MUCH), (29_900, 1)], Some(30.15)),
+            (&[(0, 1), (900, MUCH), (35_000, 1)], Some(35.25)),
         ] {
             assert_eq!(after(work), expected.map(Duration::from_secs_f64), "{work:?}");
         }
