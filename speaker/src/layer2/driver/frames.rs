@@ -74,13 +74,18 @@ impl Driver {
 
     fn send_answer(&mut self, index: u32, protocol: Protocol, answer: &Answer) {
         let ip = answer.address.to_string();
+        let is_permitted = self.limiter.permits(self.now(), answer.asker, answer.address);
+        let port = self.ports.get(&index);
+        let sent = port.filter(|_| is_permitted).map(|port| (port, port.send(protocol, &answer.frame)));
+        // Afterwards: the first of an address waits while metrics are read out.
         self.metrics.requests_received.with_label_values(&[ip.as_str()]).inc();
-        if !self.limiter.permits(self.now(), answer.asker, answer.address) {
-            self.log_storm(index, answer);
+        let Some((port, outcome)) = sent else {
+            if !is_permitted {
+                self.log_storm(index, answer);
+            }
             return;
-        }
-        let Some(port) = self.ports.get(&index) else { return };
-        match port.send(protocol, &answer.frame) {
+        };
+        match outcome {
             Ok(()) => {
                 self.metrics.responses_sent.with_label_values(&[ip.as_str()]).inc();
                 log_answer(port, protocol, answer);
