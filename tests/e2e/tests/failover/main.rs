@@ -4,6 +4,7 @@ mod figures;
 mod outage;
 mod planned;
 mod quiet;
+mod sticky;
 mod takeover;
 mod watched;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             ("a speaker that is stopped leaves no gap", planned::stopped),
             ("the last endpoint of a node leaves no gap", planned::endpoint_left),
             ("a speaker that thaws answers for nothing it lost", quiet::thawed),
+            ("an address stays with who took it over, where that is asked for", sticky::stays),
             ("nothing moves because every processor is busy", quiet::loaded),
             ("deleting the announcing speaker's pod moves the address", speaker_pod_deleted),
             ("unplugging the announcing node moves the address", node_unplugged),
