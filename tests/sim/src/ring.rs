@@ -209,8 +209,11 @@ impl World {
             && let Some(node) = self.nodes.get(*to)
             && self.now < node.busy
         {
-            let busy = node.busy;
-            return self.queue.add(busy, event);
+            // What has arrived is read before a deadline that has passed is looked at, as the speaker does.
+            let is_deadline = matches!(event, Event::Wake(_) | Event::WakeMemberlist(_));
+            let later = Duration::from_nanos(u64::from(is_deadline));
+            let at = node.busy + later;
+            return self.queue.add(at, event);
         }
         match event {
             Event::Deliver { to, from, bytes } => self.deliver(to, from, bytes),

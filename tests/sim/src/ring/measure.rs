@@ -74,7 +74,7 @@ pub fn measure(seed: u64, nodes: usize, deaths: usize) -> Figures {
     figures
 }
 
-/// Each node of a ring is frozen, or loses its cable without noticing, for two seconds, soon after the one before: those
+/// Each node of a ring is frozen, or loses its cable without noticing, for less than a second, soon after the one before: those
 /// who watch it were in that trouble themselves a moment ago. How long each time until everybody knew.
 #[must_use]
 pub fn in_turn(seed: u64, nodes: usize, kind: Trouble) -> Vec<Duration> {
@@ -88,7 +88,7 @@ pub fn in_turn(seed: u64, nodes: usize, kind: Trouble) -> Vec<Duration> {
             Trouble::Unplugged => (Fault::Unplug(victim, false), Fault::Plug(victim, false)),
         };
         let known = world.until_known(victim, &first);
-        world.run_until(world.now + Duration::from_secs(2));
+        world.run_until(world.now + Duration::from_millis(300));
         world.fault(&last);
         let pause = u64::try_from(1_500 + world.chance.below(1_000)).unwrap_or(0);
         world.run_until(world.now + Duration::from_millis(pause));

@@ -226,8 +226,7 @@ impl Liveness {
         self.fence.has_joined = false;
         self.next_beat = self.next_beat.min(now);
         self.begin_anew(now);
-        let falls = self.peers.values_mut().filter_map(|peer| peer.fall.as_mut());
-        falls.for_each(|fall| fall.is_doubtful = true);
+        self.doubt_falls();
         if self.peers.is_empty() {
             self.review_fence(now);
         }

@@ -112,8 +112,9 @@ impl Liveness {
             self.counters.verdicts += 1;
             let (beat, evidence) = (peer.beat, suspicion.evidence);
             self.fell(boot, Claim { verdict: Verdict::Down, about: boot, beat, evidence }, now);
-            let fall = self.peers.get_mut(&boot).and_then(|peer| peer.fall.as_mut());
-            fall.into_iter().for_each(|fall| fall.is_doubtful = is_doubtful);
+            if is_doubtful {
+                self.doubt_falls();
+            }
         }
     }
 
@@ -149,6 +150,12 @@ impl Liveness {
         let fall = |boot: &u64| self.peers.get(boot)?.fall.as_ref();
         let is_any_doubtful = || self.down.iter().filter_map(fall).any(|fall| fall.is_doubtful);
         self.is_isolated(Some(accused), now) && (!is_only_watcher || is_any_doubtful())
+    }
+
+    /// What was found before may be wrong by now: others lived on.
+    pub(super) fn doubt_falls(&mut self) {
+        let falls = self.peers.values_mut().filter_map(|peer| peer.fall.as_mut());
+        falls.for_each(|fall| fall.is_doubtful = true);
     }
 
     /// The silence was this node's own: the others get the time to be heard.
