@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Node, ObjectReference, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use metallb_announce::{CONDITION_ANNOUNCED, NodeView, Said, ServiceFacts, SliceView};
+use metallb_api::IPAddressPool;
 use metallb_cluster::Held;
 use metallb_config::{ServiceKey, service};
 use serde::Deserialize;
@@ -100,6 +101,28 @@ impl Held for KnownNode {
     /// Nodes report much more than they change.
     fn is_same(&self, before: &Self) -> bool {
         self.view == before.view
+    }
+}
+
+/// A pool, without its status and version.
+#[derive(Debug)]
+pub(crate) struct KnownPool {
+    pub(crate) object: Arc<IPAddressPool>,
+}
+
+impl Held for KnownPool {
+    type Kind = IPAddressPool;
+
+    fn read(object: &Value) -> Result<Self, serde_json::Error> {
+        let mut object = IPAddressPool::deserialize(object)?;
+        object.status = None;
+        object.metadata.resource_version = None;
+        Ok(Self { object: Arc::new(object) })
+    }
+
+    /// Its status changes with every Service that gets an address, just when that is to be announced.
+    fn is_same(&self, before: &Self) -> bool {
+        self.object == before.object
     }
 }
 

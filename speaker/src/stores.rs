@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use metallb_api::{IPAddressPool, L2Advertisement};
+use metallb_api::L2Advertisement;
 use metallb_cluster::{Changes, Store, Watches};
 
 use crate::flags::MemberSettings;
-use crate::known::{KnownNode, KnownPod, KnownService, KnownSlice};
+use crate::known::{KnownNode, KnownPod, KnownPool, KnownService, KnownSlice};
 
 /// Slices may have a thousand endpoints and nodes name all their images: a list comes in pages of so many, because a page
 /// is held whole while it is read.
@@ -22,7 +22,7 @@ pub(crate) struct Stores {
     pub(crate) services: Store<KnownService>,
     pub(crate) slices: Store<KnownSlice>,
     pub(crate) nodes: Store<KnownNode>,
-    pub(crate) pools: Store<IPAddressPool>,
+    pub(crate) pools: Store<KnownPool>,
     pub(crate) advertisements: Store<L2Advertisement>,
     /// The speakers' pods, to find the other members; none when every node counts as one.
     pub(crate) pods: Option<Store<KnownPod>>,
@@ -39,7 +39,7 @@ impl Stores {
             watches.add_held(Api::all(client.clone()), paged.clone(), "endpointslices.discovery.k8s.io");
         let nodes = watches.add_held(Api::all(client.clone()), paged, "nodes");
         let api = Api::namespaced(client.clone(), namespace);
-        let pools = watches.add(api, everything(), "ipaddresspools.metallb.io");
+        let pools = watches.add_held(api, everything(), "ipaddresspools.metallb.io");
         let api = Api::namespaced(client.clone(), namespace);
         let advertisements = watches.add(api, everything(), "l2advertisements.metallb.io");
         let pods = members.map(|members| {

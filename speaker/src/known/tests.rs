@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{node, pod, service, slice};
+use crate::testing::{node, pod, pool, service, slice};
 use serde::Serialize;
 use serde_json::{from_value, json, to_value};
 
@@ -43,6 +43,25 @@ fn a_node_that_only_reports_is_no_news() {
     assert!(reports.is_same(&known));
     let relabelled = with(|node| drop(node.metadata.labels.take()));
     assert!(!relabelled.is_same(&known));
+}
+
+#[test]
+fn a_pool_that_only_counts_is_no_news() {
+    let object = pool("pool", &["192.0.2.0/24"]);
+    let known = read::<KnownPool>(object.clone());
+    let mut counted = to_value(&object).unwrap();
+    let counts = json!({ "assignedIPv4": 7, "assignedIPv6": 0, "availableIPv4": 249, "availableIPv6": 0 });
+    counted["status"] = counts;
+    counted["metadata"]["resourceVersion"] = json!("8");
+    assert!(read::<KnownPool>(&counted).is_same(&known));
+    for (field, value) in [
+        ("spec", json!({ "addresses": ["192.0.2.7/32"] })),
+        ("metadata", json!({ "name": "pool", "namespace": "metallb-system", "labels": { "a": "b" } })),
+    ] {
+        let mut changed = counted.clone();
+        changed[field] = value;
+        assert!(!read::<KnownPool>(&changed).is_same(&known), "{field}");
+    }
 }
 
 #[test]

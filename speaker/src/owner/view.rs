@@ -174,7 +174,7 @@ fn log_changes(before: Option<&Inputs>, now: &Inputs) {
 
 fn raw_config(stores: &Stores) -> RawConfig {
     RawConfig {
-        pools: stores.pools.all(),
+        pools: stores.pools.all().iter().map(|pool| pool.object.clone()).collect(),
         l2_advertisements: stores.advertisements.all(),
         nodes: stores.nodes.all().iter().map(|node| config_node(&node.view)).collect(),
         ..RawConfig::default()

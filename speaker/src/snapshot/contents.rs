@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use metallb_announce::{Saved, SavedPod, SavedService, SavedSlice};
-use metallb_api::{IPAddressPool, L2Advertisement};
+use metallb_api::L2Advertisement;
 use metallb_cluster::{ObjectKey, Store};
 use metallb_config::ServiceKey;
 
-use crate::known::{KnownNode, KnownPod, KnownService, KnownSlice};
+use crate::known::{KnownNode, KnownPod, KnownPool, KnownService, KnownSlice};
 use crate::owner::{service_key, slice_key};
 use crate::stores::Stores;
 
@@ -17,7 +17,7 @@ pub(crate) struct Contents {
     services: Store<KnownService>,
     slices: Store<KnownSlice>,
     nodes: Store<KnownNode>,
-    pools: Store<IPAddressPool>,
+    pools: Store<KnownPool>,
     advertisements: Store<L2Advertisement>,
     pods: Option<Store<KnownPod>>,
     node: String,
@@ -67,7 +67,7 @@ impl Contents {
                 .map(|(key, known)| SavedSlice::new(slice_key(key), known.view.clone()))
                 .collect(),
             nodes: sorted(nodes).into_iter().map(|(_, known)| known.view.clone()).collect(),
-            pools: sorted(pools).into_iter().map(|(_, pool)| pool).collect(),
+            pools: sorted(pools).into_iter().map(|(_, pool)| pool.object.clone()).collect(),
             advertisements: sorted(advertisements).into_iter().map(|(_, ad)| ad).collect(),
             pods: pods
                 .map(|(key, pod)| SavedPod { name: key.name.to_string(), address: pod.address.clone() })
@@ -94,7 +94,7 @@ impl Contents {
             .map(|view| (ObjectKey { namespace: None, name: view.name.as_str().into() }, KnownNode { view }));
         self.nodes.resume(nodes);
         let own = |name: Option<String>| self.in_namespace(&name.unwrap_or_default());
-        let pools = pools.into_iter().map(|pool| (own(pool.metadata.name.clone()), (*pool).clone()));
+        let pools = pools.into_iter().map(|object| (own(object.metadata.name.clone()), KnownPool { object }));
         self.pools.resume(pools);
         let advertisements =
             advertisements.into_iter().map(|ad| (own(ad.metadata.name.clone()), (*ad).clone()));
