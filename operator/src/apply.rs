@@ -4,7 +4,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use kube::Client;
 use metallb_api::names::OPERATOR_FIELD_MANAGER;
 use metallb_cluster::{Keeper, Kept, Outcome, Predecessor, apply, create_once};
-use metallb_render::{Desired, Mode, Readiness, readiness};
+use metallb_render::{Desired, Mode, Readiness, controller_shortcoming, readiness, speaker_shortcoming};
 
 use crate::build::Prepared;
 use crate::disposition::{Disposition, explain};
@@ -37,7 +37,7 @@ pub struct Applied {
     /// What was asked for.
     pub objects: Vec<Desired>,
     /// What the user should know even if all went well.
-    pub remark: &'static str,
+    pub remarks: Vec<String>,
     /// What keeps the pods away, if they are and it is known.
     pub obstacle: Option<String>,
 }
@@ -47,6 +47,14 @@ impl Applied {
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         readiness(self.speaker.as_ref(), self.controller.as_ref())
+    }
+
+    /// Each workload by name, and whether it runs.
+    #[must_use]
+    pub fn running(&self) -> [(&'static str, bool); 2] {
+        let speaker = speaker_shortcoming(self.speaker.as_ref());
+        let controller = controller_shortcoming(self.controller.as_ref());
+        [("speaker", speaker.is_none()), ("controller", controller.is_none())]
     }
 }
 
@@ -102,7 +110,7 @@ impl Prepared {
     /// # Errors
     /// The objects that are not as prepared.
     pub async fn apply(self, client: &Client) -> Result<Applied, ApplyError> {
-        let mut applied = Applied { remark: self.remark, ..Applied::default() };
+        let mut applied = Applied { remarks: self.remarks, ..Applied::default() };
         let mut failures = Vec::new();
         for desired in &self.objects {
             match keep(client, desired).await {

@@ -9,7 +9,7 @@ use crate::dereference::Found;
 pub struct Prepared {
     pub(crate) objects: Vec<Desired>,
     /// What the user should know even if all goes well.
-    pub(crate) remark: &'static str,
+    pub(crate) remarks: Vec<String>,
 }
 
 /// Builds every object a resource asks for.
@@ -21,5 +21,7 @@ pub fn build(found: &Found, settings: &Settings, environment: &Environment) -> R
     // Used only if the speakers have no key yet.
     let key = MemberlistKey::new(rand::random());
     let objects = metallb_render::build(settings, environment, &owner, &key)?;
-    Ok(Prepared { objects, remark: settings.backend.remark() })
+    let remark = settings.backend.remark();
+    let remarks = (!remark.is_empty()).then(|| remark.to_owned());
+    Ok(Prepared { objects, remarks: remarks.into_iter().collect() })
 }

@@ -4,6 +4,8 @@ use metallb_cluster::{Event, EventType};
 
 use crate::dereference::Found;
 
+/// Reason of the event about what somebody else had changed or deleted.
+pub const REPAIRED: &str = "Repaired";
 /// How many objects a message names; the log has all of them.
 const NAMED: usize = 5;
 
@@ -20,7 +22,7 @@ pub fn deed(found: &Found, changes: &[String], is_first: bool) -> Option<Event> 
         None => "Installed",
         Some(seen) if seen != found.generation => "Updated",
         Some(_) if is_first => "Upgraded",
-        Some(_) => "Repaired",
+        Some(_) => REPAIRED,
     };
     Some(Event {
         about: found.reference(),

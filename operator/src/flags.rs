@@ -8,7 +8,7 @@ use clap::{ArgAction, Parser};
 #[derive(Clone, Debug, Eq, Parser, PartialEq)]
 #[command(name = "operator", version, disable_help_subcommand = true)]
 pub struct Flags {
-    /// Address the metrics are served on; 0 serves none. Accepted: the operator has no metrics yet.
+    /// Address the metrics are served on, over HTTPS and to those who may get /metrics; 0 serves none.
     #[arg(long, default_value = "0")]
     pub metrics_addr: String,
     /// Work only while holding the Lease metallb.io.metallboperator, so that several replicas don't get in each other's way.

@@ -8,6 +8,7 @@
 
 pub mod apply;
 pub mod build;
+pub mod cluster_tls;
 pub mod deeds;
 pub mod dereference;
 pub mod disposition;

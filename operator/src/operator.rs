@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kube::Client;
 use metallb_api::names::METALLB_NAME;
-use metallb_cluster::EventSink;
+use metallb_cluster::{Event, EventSink};
 use metallb_render::{BuildError, Environment, Platform, Readiness, State, Unanswered};
 use metallb_telemetry::logs::chain;
+use metallb_telemetry::metrics::OperatorMetrics;
 
 use crate::apply::{Applied, ApplyError};
 use crate::build::build;
-use crate::deeds::deed;
+use crate::cluster_tls::{ClusterTlsError, follow_cluster};
+use crate::deeds::{REPAIRED, deed};
 use crate::dereference::{Found, dereference};
 use crate::disposition::Disposition;
 use crate::inventory::{Inventory, PruneError, Wanted};
@@ -31,6 +33,8 @@ pub struct Operator {
     pub platform: Platform,
     /// Takes events about the resources.
     pub events: EventSink,
+    /// What is counted.
+    pub metrics: OperatorMetrics,
     /// Whether nothing was looked at yet.
     pub fresh: Fresh,
     /// Whether its own webhook is served, so that API servers are to ask it.
@@ -53,6 +57,9 @@ pub enum ReconcileError {
     /// Step 2.
     #[error(transparent)]
     Validate(#[from] ValidateError),
+    /// On the way to it: the cluster's own settings.
+    #[error(transparent)]
+    ClusterTls(#[from] ClusterTlsError),
     /// Step 3.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -70,6 +77,7 @@ impl ReconcileError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Validate(error) => error.disposition(),
+            Self::ClusterTls(error) => error.disposition(),
             Self::Build(_) => Disposition::Bug,
             Self::Apply(error) => error.disposition(),
             Self::Prune(error) => error.disposition(),
@@ -140,9 +148,11 @@ impl Operator {
                 report.changes.extend(applied.changes.iter().cloned());
                 report.settling = applied.readiness() != Readiness::Ready;
                 let is_first = self.fresh.0.swap(false, Ordering::Relaxed);
-                deed(found, &applied.changes, is_first)
-                    .into_iter()
-                    .for_each(|deed| self.events.publish(deed));
+                self.show(applied);
+                if let Some(deed) = deed(found, &applied.changes, is_first) {
+                    self.count(&deed, applied.changes.len());
+                    self.events.publish(deed);
+                }
             }
             Err(error) => {
                 report.problem(format!("MetalLB {}: {}", found.name, chain(error)), error.disposition());
@@ -151,9 +161,24 @@ impl Operator {
         self.tell(found, &status::judge(found, &result), report).await;
     }
 
+    /// Whether each workload runs, for dashboards and alerts.
+    fn show(&self, applied: &Applied) {
+        for (workload, runs) in applied.running() {
+            self.metrics.ready.with_label_values(&[workload]).set(i64::from(runs));
+        }
+    }
+
+    fn count(&self, deed: &Event, changes: usize) {
+        if deed.reason == REPAIRED {
+            self.metrics.repairs.inc_by(u64::try_from(changes).unwrap_or(u64::MAX));
+        }
+    }
+
     async fn reconcile(&self, found: &Found) -> Result<Applied, ReconcileError> {
         let settings = validate(found, &self.environment, self.platform)?;
-        let prepared = build(found, &settings, &self.environment)?;
+        let (environment, remark) = follow_cluster(&self.client, &self.environment, self.platform).await?;
+        let mut prepared = build(found, &settings, &environment)?;
+        prepared.remarks.extend((!remark.is_empty()).then_some(remark));
         let mut applied = prepared.apply(&self.client).await?;
         let runs = applied.readiness() == Readiness::Ready;
         let wanted = Wanted { uid: &found.uid, objects: &applied.objects, runs };

@@ -54,6 +54,7 @@ impl Owner {
                 _ = turn.tick() => false,
             };
             self.alive.beat();
+            self.operator.metrics.leads.set(i64::from(*self.leader.borrow()));
             if !self.resources.is_synced() {
                 self.ready.close(why_not(&self.watches.unsynced()));
                 again = None;
@@ -61,11 +62,14 @@ impl Owner {
                 self.ready.open();
                 again = None;
             } else if is_due {
+                let started = Instant::now();
                 let report = tokio::select! {
                     report = bounded(self.operator.pass()) => report,
                     // What is half done is finished by who leads now.
                     () = lost(&mut self.leader) => continue,
                 };
+                let passes = self.operator.metrics.passes.with_label_values(&[outcome(&report)]);
+                passes.observe(started.elapsed().as_secs_f64());
                 log(&report, &mut told);
                 show(&report, &self.ready);
                 again = rhythm.next(&report).map(|pause| Instant::now() + pause);
@@ -97,6 +101,15 @@ async fn bounded(pass: impl Future<Output = Report>) -> Report {
         let problem = format!("the API server answers too slowly: a pass was not through after {seconds} s");
         Report { problems: vec![problem], disposition: Some(Disposition::CutOff), ..Report::default() }
     })
+}
+
+/// What came of a pass, in a word.
+fn outcome(report: &Report) -> &'static str {
+    match (report.disposition, report.settling) {
+        (Some(_), _) => "failed",
+        (None, true) => "settling",
+        (None, false) => "ok",
+    }
 }
 
 /// Ready is who can work. That a resource asks for what can't be is told in its status, not here.

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use kube::Client;
-use metallb_cluster::{Campaign, EventSink, Leadership, Office};
+use metallb_cluster::{Access, Campaign, EventSink, Leadership, Office, may_get};
 use metallb_process::Shutdown;
 use metallb_render::{Environment, Platform, Tls};
-use metallb_serve::{Probe, TlsSettings};
+use metallb_serve::{Probe, TlsSettings, Verdict, everywhere};
 use metallb_telemetry::health::{Gate, Health};
 use metallb_telemetry::logs::{self, Level};
+use metallb_telemetry::metrics::{Metrics, OperatorMetrics};
 use tokio::sync::watch;
 
 use crate::flags::Flags;
@@ -41,7 +42,6 @@ pub fn blocking(flags: &Flags, variables: impl Iterator<Item = (OsString, OsStri
     let pod = variables.get("HOSTNAME").cloned().unwrap_or_default();
     let tls = parse_tls(&environment.tls)?;
     tracing::info!(?environment, ?flags, "starting");
-    warn_of_what_comes_later(flags);
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(serve(flags, Start { environment, tls, pod }))
 }
@@ -73,16 +73,41 @@ fn parse_tls(tls: &Tls) -> anyhow::Result<TlsSettings> {
     Ok(settings)
 }
 
-fn warn_of_what_comes_later(flags: &Flags) {
-    if flags.metrics_addr != "0" {
-        tracing::warn!(address = flags.metrics_addr, "the operator serves no metrics yet");
+/// Serves metrics to whoever may read them, until this is dropped; nothing with the address 0.
+async fn serve_metrics(address: String, tls: TlsSettings, metrics: Metrics, client: Client) {
+    let Some(port) = metrics_port(&address) else {
+        return std::future::pending().await;
+    };
+    let authorize = move |bearer| {
+        let client = client.clone();
+        async move {
+            match may_get(&client, bearer, "/metrics").await {
+                Access::Allowed => Verdict::Allowed,
+                Access::Unauthenticated => Verdict::Unauthenticated,
+                Access::Forbidden => Verdict::Forbidden,
+                Access::Unknown => Verdict::Unknown,
+            }
+        }
+    };
+    let encode = move || metrics.encode();
+    if let Err(error) = metallb_serve::metrics(&everywhere(port), tls, encode, authorize).await {
+        tracing::error!(error = logs::chain(&error), "metrics are not served");
     }
+    std::future::pending().await
+}
+
+/// The port of an address in Go's form, `:8443`; none for `0` and the empty one.
+fn metrics_port(address: &str) -> Option<u16> {
+    let port = address.rsplit_once(':').map_or(address, |(_, port)| port);
+    port.parse().ok().filter(|&port| port > 0)
 }
 
 async fn serve(flags: &Flags, start: Start) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("listening for signals")?;
     let client = metallb_cluster::connect(flags.kubeconfig.as_deref()).await?;
-    let health = Health::default();
+    let (health, metrics) = (Health::default(), Metrics::default());
+    let counts = metrics.operator(env!("CARGO_PKG_VERSION"))?;
+    let metrics = serve_metrics(flags.metrics_addr.clone(), start.tls.clone(), metrics, client.clone());
     let ready = health.ready_when("MetalLB resources");
     let campaign = flags.enable_leader_election.then(|| campaign(&client, &start, &health));
     let leadership = campaign.as_ref().map_or_else(Leadership::always, Campaign::leadership);
@@ -95,9 +120,13 @@ async fn serve(flags: &Flags, start: Start) -> anyhow::Result<()> {
         platform,
         shutdown: shutdown.clone(),
     }));
-    let work =
-        work(client, start.environment, ready, Surroundings { health: health.clone(), leadership, found });
-    let addresses = metallb_serve::everywhere(flags.port);
+    let work = work(
+        client,
+        start.environment,
+        ready,
+        Surroundings { health: health.clone(), leadership, found, counts },
+    );
+    let addresses = everywhere(flags.port);
     let probes = metallb_serve::probes(&addresses, move |probe| {
         let report = match probe {
             Probe::Health => health.healthz(),
@@ -109,6 +138,7 @@ async fn serve(flags: &Flags, start: Start) -> anyhow::Result<()> {
     tokio::select! {
         () = work => {}
         () = probes => {}
+        () = metrics => {}
         () = shutdown.requested() => tracing::info!("stopping"),
     }
     if let Some(campaign) = campaign {
@@ -169,19 +199,46 @@ struct Surroundings {
     health: Health,
     leadership: Leadership,
     found: watch::Sender<Option<Platform>>,
+    counts: OperatorMetrics,
 }
 
 /// Looks after the resources; never returns.
 async fn work(client: Client, environment: Environment, ready: Gate, around: Surroundings) {
     let platform = detect(&client, &ready).await;
     tracing::info!(?platform, "cluster found");
-    let Surroundings { health, leadership, found } = around;
+    let Surroundings { health, leadership, found, counts } = around;
     found.send_replace(Some(platform));
     let scope = Scope { namespace: &environment.namespace, platform, monitors: environment.monitors };
     let (watches, resources) = follow(&client, &scope);
     let events = EventSink::new(client.clone(), EVENT_SOURCE, "");
-    let operator =
-        Operator { client, environment, platform, events, fresh: Fresh::default(), registers: true };
+    let operator = Operator {
+        client,
+        environment,
+        platform,
+        events,
+        metrics: counts,
+        fresh: Fresh::default(),
+        registers: true,
+    };
     let alive = health.alive_within("operator loop", STUCK);
     Owner { operator, watches, resources, ready, alive, leader: leadership.leader() }.run().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_served_only_where_an_address_says_so() {
+        for (address, port) in [
+            ("0", None),
+            ("", None),
+            (":8443", Some(8443)),
+            ("0.0.0.0:9090", Some(9090)),
+            ("[::]:1", Some(1)),
+            ("x", None),
+        ] {
+            assert_eq!(metrics_port(address), port, "{address}");
+        }
+    }
 }

@@ -31,7 +31,7 @@ pub fn judge(found: &Found, result: &Result<Applied, ReconcileError>) -> State {
     let error = match result {
         Ok(applied) => {
             return match applied.readiness() {
-                Readiness::Ready => State::Available { message: applied.remark.to_owned() },
+                Readiness::Ready => State::Available { message: applied.remarks.join("; ") },
                 Readiness::NotReady(shortcoming) => {
                     let parts = [Some(shortcoming), applied.obstacle.clone()];
                     let message = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");

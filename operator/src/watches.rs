@@ -8,6 +8,7 @@ use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
 use kube::core::PartialObjectMeta;
@@ -15,7 +16,9 @@ use kube::runtime::watcher::Config;
 use kube::{Api, Client, Resource};
 use metallb_api::MetalLB;
 use metallb_cluster::{Store, Watches};
-use metallb_render::{Monitors, OWNED_BY, Platform, PodMonitor, SecurityContextConstraints, ServiceMonitor};
+use metallb_render::{
+    ApiServer, Monitors, OWNED_BY, Platform, PodMonitor, SecurityContextConstraints, ServiceMonitor,
+};
 
 /// Label of everything the operator keeps in its namespace but NetworkPolicies.
 const OPERANDS: &str = "app=metallb";
@@ -51,6 +54,7 @@ pub fn follow(client: &Client, scope: &Scope<'_>) -> (Watches, Store<PartialObje
     inside.add::<Service>(&all, "services");
     inside.add::<Role>(&operands, "roles");
     inside.add::<RoleBinding>(&operands, "rolebindings");
+    inside.add::<PodDisruptionBudget>(&operands, "poddisruptionbudgets");
     inside.add::<NetworkPolicy>(&all, "networkpolicies");
     add_outside::<ClusterRole>(&mut watches, client, &ours, "clusterroles");
     add_outside::<ClusterRoleBinding>(&mut watches, client, &ours, "clusterrolebindings");
@@ -79,6 +83,7 @@ fn follow_untyped(client: &Client, watches: &mut Watches, scope: &Scope<'_>) {
         let ours = Config::default().labels(&format!("{OWNED_BY}={}", scope.namespace));
         let what = "securitycontextconstraints.security.openshift.io";
         add_outside::<SecurityContextConstraints>(watches, client, &ours, what);
+        add_outside::<ApiServer>(watches, client, &Config::default(), "apiservers.config.openshift.io");
     }
 }
 

@@ -95,6 +95,17 @@ impl ApiServer {
         self.must(&request);
     }
 
+    /// Puts an object of the whole cluster there whose content has no Rust type; `K` names its kind.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub fn put_raw<K>(&self, name: &str, object: &Value)
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        self.must(&Request::named::<K>(Verb::Put, None, name).with(object));
+    }
+
     /// Changes an object as somebody else would: a merge patch by the field manager `kubectl-edit`.
     ///
     /// # Panics

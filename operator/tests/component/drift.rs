@@ -86,3 +86,19 @@ async fn a_field_somebody_took_over_with_our_value_is_taken_back_once() {
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await, Report::default());
 }
+
+#[tokio::test]
+async fn what_is_repaired_and_what_runs_is_counted() {
+    let scenario = Scenario::settled().await;
+    let metrics = &scenario.operator.metrics;
+    let ready = |workload: &str| metrics.ready.with_label_values(&[workload]).get();
+    assert_eq!(
+        (metrics.repairs.get(), ready("speaker"), ready("controller")),
+        (0, 1, 1),
+        "an installation is none"
+    );
+    scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
+    scenario.server.remove::<RoleBinding>(Some(NAMESPACE), "pod-lister");
+    scenario.pass().await;
+    assert_eq!((metrics.repairs.get(), ready("speaker"), ready("controller")), (2, 0, 1));
+}

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Event;
 use kube::Api;
@@ -8,10 +10,15 @@ use metallb_testkit::{Failure, Request};
 use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
 
 /// One of each kind: refused for now, and the two ways of a broken connection; a write may be outrun as well. For a
-/// read it makes no difference how the connection breaks.
-fn failures_of(request: &Request) -> &'static [Failure] {
-    let all = &[Failure::Status(503), Failure::Unreachable, Failure::AnswerLost, Failure::Status(409)];
-    if request.verb.writes() { all } else { &all[..2] }
+/// read it makes no difference how the connection breaks. After the first request of a verb they take turns.
+fn failures_of(request: &Request, nth: usize, is_first: bool) -> Vec<Failure> {
+    let all = [Failure::Status(503), Failure::Unreachable, Failure::AnswerLost, Failure::Status(409)];
+    let count = if request.verb.writes() { 4 } else { 2 };
+    match is_first {
+        true => all[..count].to_vec(),
+        // Reads and writes alternate.
+        false => vec![all[(nth / 2) % count]],
+    }
 }
 
 #[tokio::test]
@@ -20,8 +27,10 @@ async fn a_failure_of_any_request_is_overcome() {
     reference.pass().await;
     let requests = reference.server.take_requests();
     reference.passes_until_settled().await;
+    let mut seen = BTreeSet::new();
     for (nth, request) in requests.iter().enumerate() {
-        for &failure in failures_of(request) {
+        let is_first = seen.insert(format!("{:?}", request.verb));
+        for failure in failures_of(request, nth, is_first) {
             let scenario = Scenario::with_resource();
             scenario.server.fail_nth(nth, failure);
             let report = scenario.pass().await;

@@ -1,6 +1,6 @@
 use metallb_operator::operator::Report;
 use metallb_operator::platform::detect;
-use metallb_render::Platform;
+use metallb_render::{ApiServer, Platform};
 use metallb_telemetry::health::Health;
 use serde_json::json;
 
@@ -72,4 +72,39 @@ async fn section_2_1_routes_tell_openshift_and_a_failure_to_ask_is_waited_out() 
         assert_eq!(detect(&serving(groups), &ready).await, platform);
         assert!(health.readyz().text.contains("could not ask what kind of cluster this is"));
     }
+}
+
+fn put_profile(scenario: &Scenario, profile: &serde_json::Value) {
+    let object = json!({"apiVersion": "config.openshift.io/v1", "kind": "APIServer",
+        "metadata": {"name": "cluster"}, "spec": {"tlsSecurityProfile": profile}});
+    scenario.server.put_raw::<ApiServer>("cluster", &object);
+}
+
+fn args_of_speaker(scenario: &Scenario) -> String {
+    let speaker = serde_json::to_value(scenario.speaker()).unwrap();
+    speaker["spec"]["template"]["spec"]["containers"][0]["args"].to_string()
+}
+
+#[tokio::test]
+async fn section_3_4_the_tls_profile_of_the_cluster_is_followed_and_what_is_not_spoken_is_told() {
+    let scenario = openshift();
+    scenario.settle().await;
+    assert!(!args_of_speaker(&scenario).contains("--tls-min-version"), "no profile is served");
+    put_profile(&scenario, &json!({"type": "Modern"}));
+    scenario.settle().await;
+    assert!(args_of_speaker(&scenario).contains("--tls-min-version=VersionTLS13"));
+    put_profile(&scenario, &json!({"type": "Old"}));
+    scenario.settle().await;
+    assert!(args_of_speaker(&scenario).contains("--tls-min-version=VersionTLS12"));
+    let told = scenario.told("metallb");
+    assert!(
+        told[0].ends_with("; TLS profile Old: TLS 1.0, TLS 1.1 and their suites are not spoken here"),
+        "{told:?}"
+    );
+    let before = scenario.speaker();
+    put_profile(&scenario, &json!({"type": "Custom"}));
+    scenario.pass().await;
+    let told = scenario.told("metallb");
+    assert!(told[0].contains("APIServer cluster: spec.tlsSecurityProfile is of type Custom"), "{told:?}");
+    assert_eq!(scenario.speaker(), before, "what runs goes on running");
 }

@@ -5,6 +5,7 @@ use metallb_api::MetalLB;
 use metallb_cluster::EventSink;
 use metallb_operator::operator::{Fresh, Operator, Report};
 use metallb_render::{Environment, Platform};
+use metallb_telemetry::metrics::Metrics;
 use metallb_testkit::{ApiServer, Request};
 use serde_json::{Value, json};
 
@@ -32,6 +33,7 @@ impl Scenario {
             client: server.client(NAMESPACE),
             environment: environment(&[]),
             platform: Platform::Kubernetes,
+            metrics: Metrics::default().operator("test").unwrap(),
             fresh: Fresh::default(),
             registers: false,
             events: EventSink::new(events.client(NAMESPACE), "metallb-operator", ""),

@@ -32,6 +32,9 @@ pub use ip_address_pool::{IPAddressPool, IPAddressPoolSpec, IPAddressPoolStatus,
 pub use l2_advertisement::{
     L2Advertisement, L2AdvertisementSpec, L2AdvertisementStatus, PreferredNodeSelector,
 };
-pub use metallb::{FrrK8sConfig, LogLevel, MetalLB, MetalLBSpec, MetalLBStatus, WorkloadConfig};
+pub use metallb::{
+    FrrK8sConfig, LogLevel, MetalLB, MetalLBSpec, MetalLBStatus, NetworkPolicyConfig, PullSecret,
+    UnknownPool, WorkloadConfig,
+};
 pub use service_bgp_status::{ServiceBGPStatus, ServiceBGPStatusSpec, ServiceBGPStatusStatus};
 pub use service_l2_status::{InterfaceInfo, ServiceL2Status, ServiceL2StatusSpec, ServiceL2StatusStatus};

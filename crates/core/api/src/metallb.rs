@@ -66,6 +66,82 @@ pub struct MetalLBSpec {
     /// Settings of the frr-k8s back-ends.
     #[serde(default, rename = "frrk8sConfig", skip_serializing_if = "Option::is_none")]
     pub frrk8s_config: Option<FrrK8sConfig>,
+    /// Replicas of the controller: one works, the others stand by. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10))]
+    pub controller_replicas: Option<i32>,
+    /// Speakers that may be replaced at once. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub speaker_max_unavailable: Option<i32>,
+    /// Regular expressions of interfaces the speakers never announce on, in place of the built-in ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excluded_interfaces: Option<Vec<String>>,
+    /// Secrets the images are pulled with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_pull_secrets: Option<Vec<PullSecret>>,
+    /// The NetworkPolicy of the controller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_policy: Option<NetworkPolicyConfig>,
+    /// Whether speakers know of each other by memberlist and heartbeats. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memberlist_enabled: Option<bool>,
+    /// What a Service gets that asks for a pool that does not exist. Default: Pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_pool: Option<UnknownPool>,
+    /// UDP port of the heartbeats between speakers; 0 sends none. Default: memberlist's plus one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 65535))]
+    pub liveness_port: Option<i32>,
+    /// Milliseconds between two heartbeats. Default: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 20, max = 10000))]
+    pub liveness_period: Option<i32>,
+    /// Seconds after which a speaker no longer goes on from what it knew before it was restarted. Default: 86400.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub snapshot_max_age: Option<i32>,
+}
+
+/// A Secret the images are pulled with.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct PullSecret {
+    /// Its name, in the namespace of the resource.
+    pub name: String,
+}
+
+/// The NetworkPolicy of the controller.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkPolicyConfig {
+    /// Whether there is one. Default: unless the operator's DISABLE_NETWORK_POLICIES is true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Port of the API server behind its Service. Default: 6443.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub api_port: Option<i32>,
+}
+
+/// What a Service gets that asks for a pool that does not exist.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum UnknownPool {
+    /// It waits, and is told why.
+    #[default]
+    Pending,
+    /// An address of any pool that assigns automatically.
+    AnyAutoAssign,
+}
+
+impl UnknownPool {
+    /// The value as the controller's `--unknown-pool` flag takes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::AnyAutoAssign => "AnyAutoAssign",
+        }
+    }
 }
 
 /// Pod settings of one workload.

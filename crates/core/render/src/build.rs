@@ -13,7 +13,10 @@ use crate::environment::{Environment, Monitors};
 use crate::kinds::{PodMonitor, SecurityContextConstraints, ServiceMonitor};
 use crate::labels::Component;
 use crate::settings::Settings;
-use crate::{config_map, controller, monitors, network_policy, openshift, rbac, secrets, speaker, webhooks};
+use crate::{
+    config_map, controller, disruption_budget, monitors, network_policy, openshift, rbac, secrets, speaker,
+    webhooks,
+};
 
 pub use crate::secrets::MemberlistKey;
 
@@ -66,9 +69,12 @@ pub fn build(
 ) -> Result<Vec<Desired>, BuildError> {
     let mut objects =
         Objects { owner: owner.reference(), namespace: &environment.namespace, list: Vec::new() };
-    objects.add_foundations(settings, environment, key)?;
+    objects.add_foundations(settings, key)?;
     objects.add_rights(settings.platform, environment.monitors)?;
     objects.add_services(settings.platform, environment)?;
+    if let Some(budget) = disruption_budget::controller(&settings.options, &environment.namespace) {
+        objects.owned(budget)?;
+    }
     objects.owned(controller::deployment(settings, environment))?;
     objects.owned(speaker::daemon_set(settings, environment))?;
     objects.unowned(&webhooks::configuration(&environment.namespace))?;
@@ -80,22 +86,20 @@ const COMPONENTS: [Component; 2] = [Component::Controller, Component::Speaker];
 
 /// The groups of objects, each in its order.
 impl Objects<'_> {
-    fn add_foundations(
-        &mut self,
-        settings: &Settings,
-        environment: &Environment,
-        key: &MemberlistKey,
-    ) -> Result<(), BuildError> {
+    fn add_foundations(&mut self, settings: &Settings, key: &MemberlistKey) -> Result<(), BuildError> {
         let namespace = self.namespace;
-        if environment.network_policies {
-            self.owned(network_policy::controller(namespace))?;
+        if let Some(api_port) = settings.options.network_policy {
+            self.owned(network_policy::controller(namespace, api_port))?;
         }
         for component in COMPONENTS {
             self.owned(rbac::service_account(component, namespace))?;
         }
-        self.owned_once(secrets::memberlist(namespace, key))?;
+        if settings.options.memberlist {
+            self.owned_once(secrets::memberlist(namespace, key))?;
+        }
         self.owned(secrets::webhook_certificate(namespace))?;
-        self.owned(config_map::excluded_interfaces(namespace))?;
+        let patterns = settings.options.excluded_interfaces.as_deref();
+        self.owned(config_map::excluded_interfaces(namespace, patterns))?;
         if settings.platform == Platform::OpenShift {
             let constraints = openshift::speaker_constraints(namespace);
             self.untyped::<SecurityContextConstraints>(constraints)?;

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::json;
 
 use crate::labels;
 
@@ -28,8 +29,13 @@ const PATTERNS: [&str; 14] = [
     "^lxc.*",
 ];
 
-pub(crate) fn excluded_interfaces(namespace: &str) -> ConfigMap {
-    let lines: String = PATTERNS.iter().map(|pattern| format!("- {pattern}\n")).collect();
+pub(crate) fn excluded_interfaces(namespace: &str, patterns: Option<&[String]>) -> ConfigMap {
+    let lines: String = match patterns {
+        // Quoted as JSON, which is YAML, whatever stands in it.
+        Some(patterns) => patterns.iter().map(|pattern| format!("- {}\n", json!(pattern))).collect(),
+        None => PATTERNS.iter().map(|pattern| format!("- {pattern}\n")).collect(),
+    };
+    let lines = if lines.is_empty() { "  []\n".to_owned() } else { lines };
     let document = format!("announcedInterfacesToExclude:\n{lines}");
     ConfigMap {
         metadata: ObjectMeta {
@@ -40,5 +46,20 @@ pub(crate) fn excluded_interfaces(namespace: &str) -> ConfigMap {
         },
         data: Some([(FILE.to_owned(), document)].into()),
         ..ConfigMap::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_given_is_a_list_of_texts() {
+        for patterns in [&[][..], &["^eth9$", "a: \"b\"", "- x", "#"]] {
+            let given: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+            let data = excluded_interfaces("ns", Some(&given)).data.unwrap();
+            let read: serde_json::Value = serde_saphyr::from_str(&data["excludel2.yaml"]).unwrap();
+            assert_eq!(read, json!({"announcedInterfacesToExclude": given}));
+        }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) fn deployment(settings: &Settings, environment: &Environment) -> Depl
             ..ObjectMeta::default()
         },
         spec: Some(DeploymentSpec {
+            replicas: settings.options.controller_replicas,
             selector: component.selector(),
             strategy: Some(DeploymentStrategy {
                 type_: Some("RollingUpdate".to_owned()),
@@ -64,7 +65,7 @@ fn template(settings: &Settings, environment: &Environment) -> PodTemplateSpec {
         volumes.push(openshift::certificate_volume(Component::Controller));
     }
     let parts = pod::Parts { component: Component::Controller, container, volumes, base };
-    pod::template(parts, &settings.controller)
+    pod::template(parts, &settings.controller, &settings.options)
 }
 
 /// Nobody; on OpenShift somebody its restricted constraints choose, who is nobody in particular either.
@@ -79,12 +80,14 @@ fn identity(platform: Platform) -> PodSecurityContext {
 }
 
 fn container(settings: &Settings, environment: &Environment) -> Container {
+    let mut args = pod::args(settings, environment);
+    args.extend(settings.options.unknown_pool.map(|what| format!("--unknown-pool={}", what.as_str())));
     let on_openshift = settings.platform == Platform::OpenShift;
     let container = Container {
         name: Component::Controller.name().to_owned(),
         image: Some(environment.images.controller.clone()),
         command: on_openshift.then(|| vec!["/controller".to_owned()]),
-        args: Some(pod::args(settings, environment)),
+        args: Some(args),
         env: Some(variables(settings)),
         ports: Some(vec![
             pod::port("metricshttps", environment.ports.metrics.get(), "TCP"),
@@ -98,11 +101,11 @@ fn container(settings: &Settings, environment: &Environment) -> Container {
 }
 
 fn variables(settings: &Settings) -> Vec<EnvVar> {
-    let mut variables = vec![
-        pod::env_from_field("METALLB_POD_NAME", "metadata.name"),
-        pod::env("METALLB_ML_SECRET_NAME", pod::MEMBERLIST_SECRET),
-        pod::env("METALLB_DEPLOYMENT", Component::Controller.name()),
-    ];
+    let mut variables = vec![pod::env_from_field("METALLB_POD_NAME", "metadata.name")];
+    if settings.options.memberlist {
+        variables.push(pod::env("METALLB_ML_SECRET_NAME", pod::MEMBERLIST_SECRET));
+    }
+    variables.push(pod::env("METALLB_DEPLOYMENT", Component::Controller.name()));
     variables.extend(settings.backend.bgp_type().map(|name| pod::env("METALLB_BGP_TYPE", name)));
     variables
 }

@@ -12,7 +12,7 @@ use crate::backend::Platform;
 
 mod foreign;
 
-pub use foreign::{PodMonitor, SecurityContextConstraints, ServiceMonitor};
+pub use foreign::{ApiServer, PodMonitor, SecurityContextConstraints, ServiceMonitor};
 
 /// A kind, and what is known of it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -8,6 +8,7 @@ mod conditions;
 mod config_map;
 mod controller;
 mod desired;
+mod disruption_budget;
 mod environment;
 mod install;
 mod kinds;
@@ -23,6 +24,7 @@ mod readiness;
 mod secrets;
 mod settings;
 mod speaker;
+mod tls_profile;
 mod webhooks;
 
 pub use backend::{Backend, Platform};
@@ -31,12 +33,13 @@ pub use conditions::{Reason, State, conditions};
 pub use desired::{Desired, Mode};
 pub use environment::{Environment, EnvironmentError, Images, Monitors, Ports, Tls};
 pub use install::{Install, InstallImages, install};
-pub use kinds::{Kind, PodMonitor, SecurityContextConstraints, ServiceMonitor, kinds};
+pub use kinds::{ApiServer, Kind, PodMonitor, SecurityContextConstraints, ServiceMonitor, kinds};
 pub use labels::{FRR_K8S_WEBHOOKS, OWNED_BY};
 pub use operator_webhooks::{
     OPERATOR_WEBHOOK_CERT_SECRET, OPERATOR_WEBHOOK_CONFIGURATION, OPERATOR_WEBHOOK_PATH, Unanswered,
     operator_webhooks,
 };
 pub use pods::stuck_pod;
-pub use readiness::{Readiness, readiness};
-pub use settings::{Settings, SpecError, Workload, read_spec};
+pub use readiness::{Readiness, controller_shortcoming, readiness, speaker_shortcoming};
+pub use settings::{Options, Settings, SpecError, Workload, read_spec};
+pub use tls_profile::{TlsProfile, TlsProfileError};

@@ -9,11 +9,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::labels::Component;
 use crate::webhooks;
 
-/// Where API servers usually listen.
-const API_PORT: i32 = 6443;
-
 /// The controller talks to the API server, answers its webhooks, and lets its metrics be read.
-pub(crate) fn controller(namespace: &str) -> NetworkPolicy {
+pub(crate) fn controller(namespace: &str, api_port: i32) -> NetworkPolicy {
     let component = Component::Controller;
     let served = ["metricshttps", webhooks::PORT_NAME];
     let served = served.map(|name| tcp(IntOrString::String(name.to_owned())));
@@ -27,7 +24,7 @@ pub(crate) fn controller(namespace: &str) -> NetworkPolicy {
             pod_selector: Some(component.selector()),
             policy_types: Some(vec!["Egress".to_owned(), "Ingress".to_owned()]),
             egress: Some(vec![NetworkPolicyEgressRule {
-                ports: Some(vec![tcp(IntOrString::Int(API_PORT))]),
+                ports: Some(vec![tcp(IntOrString::Int(api_port))]),
                 to: None,
             }]),
             ingress: Some(vec![NetworkPolicyIngressRule { ports: Some(served.into()), from: None }]),

@@ -10,6 +10,8 @@ use crate::pod;
 
 /// Group of the constraints.
 pub(crate) const SECURITY_GROUP: &str = "security.openshift.io";
+/// Group of the cluster's configuration.
+pub(crate) const CONFIG_GROUP: &str = "config.openshift.io";
 /// Name of the speakers' constraints.
 pub(crate) const SPEAKER_CONSTRAINTS: &str = "metallb-speaker";
 /// Annotation by which a pod asks to be admitted by one set of constraints.

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector,
-    PodSpec, PodTemplateSpec, Probe, SecurityContext, Volume, VolumeMount,
+    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, LocalObjectReference,
+    ObjectFieldSelector, PodSpec, PodTemplateSpec, Probe, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::environment::{Environment, Tls};
 use crate::labels::{self, Component};
-use crate::settings::{Settings, Workload};
+use crate::settings::{Options, Settings, Workload};
 
 /// Name of the Secret that holds the key of the speakers' membership protocol.
 pub(crate) const MEMBERLIST_SECRET: &str = "metallb-memberlist";
@@ -137,7 +137,7 @@ pub(crate) struct Parts {
 }
 
 /// Puts a pod together: built-in parts first, then what the user chose.
-pub(crate) fn template(parts: Parts, workload: &Workload) -> PodTemplateSpec {
+pub(crate) fn template(parts: Parts, workload: &Workload, options: &Options) -> PodTemplateSpec {
     let Parts { component, mut container, volumes, base } = parts;
     container.resources = workload.resources.clone().or(container.resources);
     let mut tolerations = base.tolerations.clone().unwrap_or_default();
@@ -151,6 +151,7 @@ pub(crate) fn template(parts: Parts, workload: &Workload) -> PodTemplateSpec {
         affinity: workload.affinity.clone(),
         containers: vec![container],
         volumes: Some(volumes),
+        image_pull_secrets: (!options.pull_secrets.is_empty()).then(|| pull_secrets(options)),
         ..base
     };
     let metadata = ObjectMeta {
@@ -159,6 +160,10 @@ pub(crate) fn template(parts: Parts, workload: &Workload) -> PodTemplateSpec {
         ..ObjectMeta::default()
     };
     PodTemplateSpec { metadata: Some(metadata), spec: Some(spec) }
+}
+
+fn pull_secrets(options: &Options) -> Vec<LocalObjectReference> {
+    options.pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect()
 }
 
 /// Linux nodes, and what the user asks for; the user wins.

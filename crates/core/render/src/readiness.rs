@@ -17,11 +17,13 @@ pub enum Readiness {
 /// Judges the DaemonSet `speaker`, then the Deployment `controller`.
 #[must_use]
 pub fn readiness(speaker: Option<&DaemonSet>, controller: Option<&Deployment>) -> Readiness {
-    let shortcoming = shortcoming_of_speaker(speaker).or_else(|| shortcoming_of_controller(controller));
+    let shortcoming = speaker_shortcoming(speaker).or_else(|| controller_shortcoming(controller));
     shortcoming.map_or(Readiness::Ready, Readiness::NotReady)
 }
 
-fn shortcoming_of_speaker(speaker: Option<&DaemonSet>) -> Option<String> {
+/// What is missing at the DaemonSet `speaker`.
+#[must_use]
+pub fn speaker_shortcoming(speaker: Option<&DaemonSet>) -> Option<String> {
     let Some(speaker) = speaker else { return Some("MetalLB speaker daemonset does not exist".to_owned()) };
     let status = speaker.status.clone().unwrap_or_default();
     if speaker.metadata.generation != status.observed_generation {
@@ -37,7 +39,9 @@ fn shortcoming_of_speaker(speaker: Option<&DaemonSet>) -> Option<String> {
     Some(format!("MetalLB speaker daemonset not ready: {count} of {wanted} speakers {what}"))
 }
 
-fn shortcoming_of_controller(controller: Option<&Deployment>) -> Option<String> {
+/// What is missing at the Deployment `controller`.
+#[must_use]
+pub fn controller_shortcoming(controller: Option<&Deployment>) -> Option<String> {
     let Some(controller) = controller else {
         return Some("MetalLB controller deployment does not exist".to_owned());
     };

@@ -14,8 +14,11 @@ use serde_json::{Map, Value};
 use crate::backend::{Backend, Platform};
 use crate::environment::Environment;
 
+mod options;
 #[cfg(test)]
 mod tests;
+
+pub use options::Options;
 
 /// A spec that makes sense, with its defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +35,8 @@ pub struct Settings {
     pub controller: Workload,
     /// Pod settings of the speakers.
     pub speaker: Workload,
+    /// What the original has no field for.
+    pub options: Options,
 }
 
 /// Pod settings of one workload.
@@ -151,6 +156,7 @@ impl Settings {
                 tolerations: speaker_tolerations,
                 ..Workload::parse(spec.speaker_config.as_ref())
             },
+            options: Options::parse(spec, environment),
         })
     }
 }

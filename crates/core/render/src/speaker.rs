@@ -3,13 +3,14 @@
 //! One container, whatever the back-end: no FRR runs beside it, so nothing of FRR's files, sockets or shared
 //! process namespace is rendered.
 
-use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy};
+use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, RollingUpdateDaemonSet};
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, PodSpec, PodTemplateSpec,
+    ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, PodSpec, PodTemplateSpec,
     ResourceRequirements, SecretVolumeSource, Toleration, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::backend::Platform;
 use crate::config_map::EXCLUDED_INTERFACES;
@@ -17,7 +18,7 @@ use crate::environment::Environment;
 use crate::labels::Component;
 use crate::openshift;
 use crate::pod;
-use crate::settings::Settings;
+use crate::settings::{Options, Settings};
 
 const SECRET_KEY_PATH: &str = "/etc/ml_secret_key";
 /// What a speaker knows of the cluster outlives its container here, not its pod.
@@ -37,12 +38,19 @@ pub(crate) fn daemon_set(settings: &Settings, environment: &Environment) -> Daem
             selector: component.selector(),
             update_strategy: Some(DaemonSetUpdateStrategy {
                 type_: Some("RollingUpdate".to_owned()),
-                rolling_update: None,
+                rolling_update: settings.options.speaker_max_unavailable.map(at_once),
             }),
             template: template(settings, environment),
             ..DaemonSetSpec::default()
         }),
         status: None,
+    }
+}
+
+fn at_once(speakers: i32) -> RollingUpdateDaemonSet {
+    RollingUpdateDaemonSet {
+        max_unavailable: Some(IntOrString::Int(speakers)),
+        ..RollingUpdateDaemonSet::default()
     }
 }
 
@@ -53,13 +61,13 @@ fn template(settings: &Settings, environment: &Environment) -> PodTemplateSpec {
         tolerations: Some(["master", "control-plane"].map(tolerates_role).into()),
         ..PodSpec::default()
     };
-    let (mut container, mut volumes) = (container(settings, environment), volumes());
+    let (mut container, mut volumes) = (container(settings, environment), volumes(&settings.options));
     if openshift::has_certificates(settings.platform, environment) {
         container = openshift::with_certificate(container);
         volumes.insert(0, openshift::certificate_volume(Component::Speaker));
     }
     let parts = pod::Parts { component: Component::Speaker, container, volumes, base };
-    let mut template = pod::template(parts, &settings.speaker);
+    let mut template = pod::template(parts, &settings.speaker, &settings.options);
     if let (Platform::OpenShift, Some(metadata)) = (settings.platform, &mut template.metadata) {
         let constraints = openshift::SPEAKER_CONSTRAINTS.to_owned();
         metadata.annotations.get_or_insert_default().insert(openshift::REQUIRED.to_owned(), constraints);
@@ -85,14 +93,9 @@ fn container(settings: &Settings, environment: &Environment) -> Container {
         command: Some(vec!["/speaker".to_owned()]),
         args: Some(pod::args(settings, environment)),
         env: Some(variables(settings, environment)),
-        ports: Some(vec![
-            pod::port("metricshttps", ports.metrics.get(), "TCP"),
-            pod::port("memberlist-tcp", ports.memberlist.get(), "TCP"),
-            pod::port("memberlist-udp", ports.memberlist.get(), "UDP"),
-            pod::port("liveness-udp", ports.liveness().get(), "UDP"),
-        ]),
+        ports: Some(container_ports(settings, environment)),
         security_context: Some(pod::locked_down(&["NET_RAW"])),
-        volume_mounts: Some(mounts()),
+        volume_mounts: Some(mounts(&settings.options)),
         resources: Some(share()),
         ..Container::default()
     };
@@ -106,52 +109,86 @@ fn share() -> ResourceRequirements {
     ResourceRequirements { requests: Some([cpu].into()), ..ResourceRequirements::default() }
 }
 
+fn container_ports(settings: &Settings, environment: &Environment) -> Vec<ContainerPort> {
+    let (ports, liveness) = (environment.ports, settings.options.liveness_port);
+    let mut named = vec![pod::port("metricshttps", ports.metrics.get(), "TCP")];
+    if settings.options.memberlist {
+        named.push(pod::port("memberlist-tcp", ports.memberlist.get(), "TCP"));
+        named.push(pod::port("memberlist-udp", ports.memberlist.get(), "UDP"));
+    }
+    if let (true, Some(port)) =
+        (settings.options.memberlist, u16::try_from(liveness).ok().filter(|&port| port > 0))
+    {
+        named.push(pod::port("liveness-udp", port, "UDP"));
+    }
+    named
+}
+
 fn variables(settings: &Settings, environment: &Environment) -> Vec<EnvVar> {
     let mut variables = vec![
         pod::env_from_field("METALLB_NODE_NAME", "spec.nodeName"),
         pod::env_from_field("METALLB_HOST", "status.hostIP"),
-        pod::env_from_field("METALLB_ML_BIND_ADDR", "status.podIP"),
-        pod::env("METALLB_ML_LABELS", "app=metallb,component=speaker"),
-        pod::env("METALLB_ML_BIND_PORT", environment.ports.memberlist.to_string()),
-        pod::env("METALLB_ML_SECRET_KEY_PATH", SECRET_KEY_PATH),
-        pod::env("METALLB_LIVENESS_PORT", environment.ports.liveness().to_string()),
-        pod::env("METALLB_SNAPSHOT_PATH", format!("{STATE_PATH}/snapshot")),
     ];
+    if settings.options.memberlist {
+        variables.extend(membership(&settings.options, environment));
+    }
+    variables.push(pod::env("METALLB_SNAPSHOT_PATH", format!("{STATE_PATH}/snapshot")));
+    let age = settings.options.snapshot_max_age;
+    variables.extend(age.map(|seconds| pod::env("METALLB_SNAPSHOT_MAX_AGE", seconds.to_string())));
     variables.extend(settings.backend.bgp_type().map(|name| pod::env("METALLB_BGP_TYPE", name)));
     variables.push(pod::env_from_field("METALLB_POD_NAME", "metadata.name"));
     variables
 }
 
-fn mounts() -> Vec<VolumeMount> {
-    vec![
-        pod::mount("memberlist-config", "/etc/metallb/memberlist", true),
-        pod::mount("memberlist", SECRET_KEY_PATH, false),
-        pod::mount(EXCLUDED_INTERFACES, "/etc/metallb", false),
-        pod::mount("state", STATE_PATH, false),
-    ]
+/// How speakers find each other. Without these they don't look for any other.
+fn membership(options: &Options, environment: &Environment) -> Vec<EnvVar> {
+    let mut variables = vec![
+        pod::env_from_field("METALLB_ML_BIND_ADDR", "status.podIP"),
+        pod::env("METALLB_ML_LABELS", "app=metallb,component=speaker"),
+        pod::env("METALLB_ML_BIND_PORT", environment.ports.memberlist.to_string()),
+        pod::env("METALLB_ML_SECRET_KEY_PATH", SECRET_KEY_PATH),
+        pod::env("METALLB_LIVENESS_PORT", options.liveness_port.to_string()),
+    ];
+    let period = options.liveness_period;
+    variables.extend(period.map(|millis| pod::env("METALLB_LIVENESS_PERIOD", millis.to_string())));
+    variables
 }
 
-fn volumes() -> Vec<Volume> {
-    vec![
-        Volume {
-            name: "memberlist".to_owned(),
-            secret: Some(SecretVolumeSource {
-                secret_name: Some(pod::MEMBERLIST_SECRET.to_owned()),
-                default_mode: Some(pod::MODE_READABLE),
-                ..SecretVolumeSource::default()
-            }),
-            ..Volume::default()
-        },
-        config_map_volume(EXCLUDED_INTERFACES, EXCLUDED_INTERFACES, |source| {
-            source.default_mode = Some(pod::MODE_OWNER_ONLY);
+fn mounts(options: &Options) -> Vec<VolumeMount> {
+    let membership = [
+        pod::mount("memberlist-config", "/etc/metallb/memberlist", true),
+        pod::mount("memberlist", SECRET_KEY_PATH, false),
+    ];
+    let mut mounts = if options.memberlist { Vec::from(membership) } else { Vec::new() };
+    mounts.push(pod::mount(EXCLUDED_INTERFACES, "/etc/metallb", false));
+    mounts.push(pod::mount("state", STATE_PATH, false));
+    mounts
+}
+
+fn volumes(options: &Options) -> Vec<Volume> {
+    let key = Volume {
+        name: "memberlist".to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(pod::MEMBERLIST_SECRET.to_owned()),
+            default_mode: Some(pod::MODE_READABLE),
+            ..SecretVolumeSource::default()
         }),
-        config_map_volume("memberlist-config", MEMBERLIST_CONFIG, |source| source.optional = Some(true)),
-        Volume {
-            name: "state".to_owned(),
-            empty_dir: Some(EmptyDirVolumeSource::default()),
-            ..Volume::default()
-        },
-    ]
+        ..Volume::default()
+    };
+    let excluded = config_map_volume(EXCLUDED_INTERFACES, EXCLUDED_INTERFACES, |source| {
+        source.default_mode = Some(pod::MODE_OWNER_ONLY);
+    });
+    let settings =
+        config_map_volume("memberlist-config", MEMBERLIST_CONFIG, |source| source.optional = Some(true));
+    let state = Volume {
+        name: "state".to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource::default()),
+        ..Volume::default()
+    };
+    match options.memberlist {
+        true => vec![key, excluded, settings, state],
+        false => vec![excluded, state],
+    }
 }
 
 fn config_map_volume(

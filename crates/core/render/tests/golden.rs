@@ -135,6 +135,39 @@ fn every_field_of_the_spec_renders_as_recorded() {
 }
 
 #[test]
+fn section_8_17_every_option_renders_as_recorded() {
+    let spec = json!({
+        "controllerReplicas": 2,
+        "speakerMaxUnavailable": 3,
+        "excludedInterfaces": ["^eth9$", "a: \"b\""],
+        "imagePullSecrets": [{"name": "registry"}],
+        "networkPolicy": {"apiPort": 443},
+        "unknownPool": "AnyAutoAssign",
+        "livenessPort": 7000,
+        "livenessPeriod": 200,
+        "snapshotMaxAge": 60,
+    });
+    assert_golden("options", &beyond_default(render(spec, &[])));
+}
+
+#[test]
+fn without_memberlist_nothing_of_it_is_rendered() {
+    let objects = render(json!({"memberlistEnabled": false}), &[]);
+    assert!(objects.iter().all(|object| object["metadata"]["name"] != "metallb-memberlist"));
+    let pods: String = workloads(objects).iter().map(ToString::to_string).collect();
+    assert!(!pods.to_lowercase().contains("memberlist") && !pods.contains("METALLB_ML_"), "{pods}");
+}
+
+#[test]
+fn the_resource_decides_over_network_policies_before_the_environment() {
+    let has = |spec, extra: &[(&str, &str)]| render(spec, extra).iter().any(|o| o["kind"] == "NetworkPolicy");
+    let off = [("DISABLE_NETWORK_POLICIES", "true")];
+    assert!(has(json!({"networkPolicy": {"enabled": true}}), &off));
+    assert!(!has(json!({"networkPolicy": {"enabled": false}}), &[]));
+    assert!(!has(json!({"networkPolicy": {}}), &off));
+}
+
+#[test]
 fn every_variable_of_the_environment_renders_as_recorded() {
     let extra = [
         ("MEMBER_LIST_BIND_PORT", "7947"),

@@ -7,6 +7,7 @@ mod client;
 #[cfg(test)]
 mod document;
 mod membership;
+mod operator;
 mod series;
 mod snapshot;
 mod speaker;
@@ -14,6 +15,7 @@ mod speaker;
 pub use allocator::{AllocatorMetrics, PoolCounts};
 pub use client::ClientMetrics;
 pub use membership::{HeartbeatCounts, MemberMetrics};
+pub use operator::OperatorMetrics;
 pub use series::{One, Series};
 pub use snapshot::SnapshotMetrics;
 pub use speaker::SpeakerMetrics;
@@ -77,6 +79,16 @@ impl Metrics {
     /// When called twice on one registry.
     pub fn snapshot(&self) -> Result<SnapshotMetrics, RegisterError> {
         SnapshotMetrics::register(&self.registry)
+    }
+
+    /// What the operator counts; `version` is its own.
+    ///
+    /// # Errors
+    /// When called twice on one registry.
+    pub fn operator(&self, version: &str) -> Result<OperatorMetrics, RegisterError> {
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        self.registry.register(Box::new(process))?;
+        OperatorMetrics::register(&self.registry, version)
     }
 
     /// All metrics in Prometheus' text format 0.0.4.

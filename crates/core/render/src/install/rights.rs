@@ -12,10 +12,11 @@ use crate::backend::Platform;
 use crate::environment::Monitors;
 use crate::labels::FRR_K8S_WEBHOOKS;
 use crate::monitors;
-use crate::openshift::{SECURITY_GROUP, SPEAKER_CONSTRAINTS};
+use crate::openshift::{CONFIG_GROUP, SECURITY_GROUP, SPEAKER_CONSTRAINTS};
 use crate::operator_webhooks::OPERATOR_WEBHOOK_CONFIGURATION;
 use crate::rbac::{Grant, cluster_grants, named_rule, namespace_grants, role_ref, rule, subject};
 
+const READ: &[&str] = &["get", "list", "watch"];
 const ROLE: &str = "metallb-manager-role";
 const BINDING: &str = "metallb-manager-rolebinding";
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -63,6 +64,7 @@ pub(super) fn cluster_rules() -> Vec<PolicyRule> {
         named_rule(ADMISSION, WEBHOOKS, &[FRR_K8S_WEBHOOKS], &["get", "delete"]),
         // The owner of its own webhook's configuration.
         named_rule("apiextensions.k8s.io", "customresourcedefinitions", &["metallbs.metallb.io"], &["get"]),
+        rule(CONFIG_GROUP, &["apiservers"], READ),
         rule(SECURITY_GROUP, &[CONSTRAINTS], &["create", "list", "watch"]),
         named_rule(SECURITY_GROUP, CONSTRAINTS, &[SPEAKER_CONSTRAINTS], &by_name),
     ];

@@ -9,7 +9,7 @@ use kube_core::Resource;
 use crate::{monitors, openshift};
 
 macro_rules! foreign {
-    ($doc:literal, $kind:ident, $plural:literal, $group:expr, $scope:ty) => {
+    ($doc:literal, $kind:ident, $name:literal, $plural:literal, $group:expr, $scope:ty) => {
         #[doc = $doc]
         #[derive(Clone, Debug, Default)]
         pub struct $kind {
@@ -21,7 +21,7 @@ macro_rules! foreign {
             type Scope = $scope;
 
             fn kind((): &()) -> Cow<'_, str> {
-                stringify!($kind).into()
+                $name.into()
             }
 
             fn group((): &()) -> Cow<'_, str> {
@@ -50,15 +50,25 @@ macro_rules! foreign {
 foreign!(
     "prometheus-operator's.",
     ServiceMonitor,
+    "ServiceMonitor",
     "servicemonitors",
     monitors::GROUP,
     NamespaceResourceScope
 );
-foreign!("prometheus-operator's.", PodMonitor, "podmonitors", monitors::GROUP, NamespaceResourceScope);
+foreign!(
+    "prometheus-operator's.",
+    PodMonitor,
+    "PodMonitor",
+    "podmonitors",
+    monitors::GROUP,
+    NamespaceResourceScope
+);
 foreign!(
     "OpenShift's.",
     SecurityContextConstraints,
+    "SecurityContextConstraints",
     "securitycontextconstraints",
     openshift::SECURITY_GROUP,
     ClusterResourceScope
 );
+foreign!("OpenShift's.", ApiServer, "APIServer", "apiservers", openshift::CONFIG_GROUP, ClusterResourceScope);

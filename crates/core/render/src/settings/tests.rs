@@ -35,6 +35,18 @@ fn an_empty_spec_has_defaults() {
         load_balancer_class: None,
         controller: Workload::default(),
         speaker: Workload::default(),
+        options: Options {
+            controller_replicas: None,
+            speaker_max_unavailable: None,
+            excluded_interfaces: None,
+            pull_secrets: Vec::new(),
+            network_policy: Some(6443),
+            memberlist: true,
+            unknown_pool: None,
+            liveness_port: 7947,
+            liveness_period: None,
+            snapshot_max_age: None,
+        },
     };
     assert_eq!(settings, expected);
 }

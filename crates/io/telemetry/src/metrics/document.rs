@@ -32,6 +32,14 @@ fn speaker() -> Metrics {
     metrics
 }
 
+fn operator() -> Metrics {
+    let metrics = Metrics::default();
+    let operator = metrics.operator("v").unwrap();
+    operator.passes.with_label_values(&["ok"]).observe(0.0);
+    operator.ready.with_label_values(&["speaker"]).set(1);
+    metrics
+}
+
 fn table(metrics: &Metrics) -> String {
     let mut lines = BTreeMap::new();
     for family in metrics.registry.gather() {
@@ -59,8 +67,9 @@ fn table(metrics: &Metrics) -> String {
 
 #[test]
 fn the_document_lists_what_is_registered() {
-    let text =
-        format!("{HEAD}\n## Controller\n\n{}\n## Speaker\n\n{}", table(&controller()), table(&speaker()));
+    let daemons = [("Controller", controller()), ("Speaker", speaker()), ("Operator", operator())];
+    let tables = daemons.iter().map(|(name, metrics)| format!("\n## {name}\n\n{}", table(metrics)));
+    let text: String = std::iter::once(HEAD.to_owned()).chain(tables).collect();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/metrics.md");
     if std::env::var_os("RECORD_DOCS").is_some() {
         std::fs::write(&file, &text).unwrap();

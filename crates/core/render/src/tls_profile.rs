@@ -1,0 +1,116 @@
+//! OpenShift's TLS profile, which its admins choose for the whole cluster: `spec.tlsSecurityProfile` of `APIServer` `cluster`.
+//!
+//! It takes the place of the operator's own TLS variables. What the daemons don't speak is left out and named: the
+//! original ends at the first such suite.
+
+use serde_json::Value;
+
+use crate::environment::Tls;
+
+#[cfg(test)]
+mod tests;
+
+/// OpenSSL's names, and IANA's, of what the daemons speak.
+const SPOKEN: [(&str, &str); 9] = [
+    ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+    ("TLS_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"),
+    ("TLS_CHACHA20_POLY1305_SHA256", "TLS_CHACHA20_POLY1305_SHA256"),
+    ("ECDHE-ECDSA-AES128-GCM-SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+    ("ECDHE-RSA-AES128-GCM-SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+    ("ECDHE-ECDSA-AES256-GCM-SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
+    ("ECDHE-RSA-AES256-GCM-SHA384", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
+    ("ECDHE-ECDSA-CHACHA20-POLY1305", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"),
+    ("ECDHE-RSA-CHACHA20-POLY1305", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
+];
+
+/// What a profile means for the daemons.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TlsProfile {
+    /// Handed on to them.
+    pub tls: Tls,
+    /// What of it they don't speak; empty if nothing.
+    pub remark: String,
+}
+
+/// A profile that says nothing usable.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TlsProfileError {
+    /// `type: Custom` without `custom`.
+    #[error("APIServer cluster: spec.tlsSecurityProfile is of type Custom and has no field custom")]
+    NoCustom,
+    /// A custom profile with suites of which none is spoken here.
+    #[error("APIServer cluster: spec.tlsSecurityProfile.custom.ciphers names no suite that is spoken here")]
+    NoSuite,
+    /// A minimum version nobody knows.
+    #[error("APIServer cluster: spec.tlsSecurityProfile.custom.minTLSVersion {0:?} is unknown")]
+    Version(String),
+}
+
+impl TlsProfile {
+    /// Reads the profile out of `APIServer` `cluster`. Without one, or with a type nobody knows, `Intermediate` holds.
+    ///
+    /// # Errors
+    /// When a custom profile can't be used.
+    pub fn parse(api_server: &Value) -> Result<Self, TlsProfileError> {
+        let profile = api_server.pointer("/spec/tlsSecurityProfile").unwrap_or(&Value::Null);
+        match profile.get("type").and_then(Value::as_str).unwrap_or_default() {
+            // Its oldest versions are not spoken here, and its suites beyond the intermediate ones aren't either.
+            "Old" => Ok(Self {
+                remark: "TLS profile Old: TLS 1.0, TLS 1.1 and their suites are not spoken here".to_owned(),
+                ..Self::intermediate()
+            }),
+            "Modern" => Ok(Self { tls: since("VersionTLS13"), remark: String::new() }),
+            "Custom" => custom(profile.get("custom").filter(|custom| custom.is_object())),
+            _ => Ok(Self::intermediate()),
+        }
+    }
+
+    fn intermediate() -> Self {
+        let suites = SPOKEN.map(|(_, iana)| iana).join(",");
+        Self { tls: Tls { cipher_suites: Some(suites), ..since("VersionTLS12") }, remark: String::new() }
+    }
+}
+
+fn since(version: &str) -> Tls {
+    Tls { min_version: Some(version.to_owned()), ..Tls::default() }
+}
+
+fn custom(custom: Option<&Value>) -> Result<TlsProfile, TlsProfileError> {
+    let custom = custom.ok_or(TlsProfileError::NoCustom)?;
+    let asked = custom.get("minTLSVersion").and_then(Value::as_str).unwrap_or("VersionTLS12");
+    let (version, mut remarks) = match asked {
+        "VersionTLS12" | "VersionTLS13" => (asked, Vec::new()),
+        "VersionTLS10" | "VersionTLS11" => {
+            ("VersionTLS12", vec![format!("{asked} is not spoken here, VersionTLS12 is the oldest")])
+        }
+        other => return Err(TlsProfileError::Version(other.to_owned())),
+    };
+    let named: Vec<&str> = custom
+        .get("ciphers")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let (spoken, missing): (Vec<&str>, Vec<&str>) = named.iter().partition(|name| iana(name).is_some());
+    if spoken.is_empty() && !named.is_empty() && version == "VersionTLS12" {
+        return Err(TlsProfileError::NoSuite);
+    }
+    if !missing.is_empty() {
+        remarks.push(format!("suites not spoken here: {}", missing.join(", ")));
+    }
+    let suites: Vec<&str> = spoken.into_iter().filter_map(iana).collect();
+    // Those of TLS 1.3 can't be chosen.
+    let chosen = version == "VersionTLS12" && !suites.is_empty();
+    let tls = Tls { cipher_suites: chosen.then(|| suites.join(",")), ..since(version) };
+    let remark = if remarks.is_empty() {
+        String::new()
+    } else {
+        format!("TLS profile Custom: {}", remarks.join("; "))
+    };
+    Ok(TlsProfile { tls, remark })
+}
+
+fn iana(openssl: &str) -> Option<&'static str> {
+    SPOKEN.iter().find(|(name, _)| *name == openssl).map(|(_, iana)| *iana)
+}
