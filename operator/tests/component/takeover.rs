@@ -1,6 +1,8 @@
 //! A cluster as others leave it: the original's operator, or plain manifests.
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::Secret;
 use metallb_testkit::{Failure, Request, Verb};
 use serde_json::{Value, json};
 
@@ -101,6 +103,21 @@ async fn what_a_user_added_meanwhile_stays() {
     scenario.pass().await;
     assert_taken_over(&scenario, "edited");
     assert_eq!(scenario.speaker().unwrap().metadata.annotations.unwrap()["theirs"], "x");
+}
+
+#[tokio::test]
+async fn a_certificate_that_somebody_applies_stays() {
+    for manager in ["kubectl-client-side-apply", "helm", "manager"] {
+        let scenario = Scenario::settled().await;
+        let name = "metallb-webhook-cert";
+        let mut secret: Secret = scenario.server.get(Some(NAMESPACE), name).unwrap();
+        let theirs = Some([("tls.crt".to_owned(), ByteString(b"theirs".to_vec()))].into());
+        secret.data.clone_from(&theirs);
+        scenario.server.put_as(manager, &secret);
+        scenario.passes_until_settled().await;
+        let after: Secret = scenario.server.get(Some(NAMESPACE), name).unwrap();
+        assert_eq!(after.data, theirs, "{manager}");
+    }
 }
 
 #[tokio::test]
