@@ -36,6 +36,19 @@ pub(super) fn tellable(bundle: &[u8]) -> Option<Cow<'_, [u8]>> {
     (!readable.is_empty()).then(told)
 }
 
+/// The bundle and those of `more` that are not in it.
+pub(super) fn with(bundle: &[u8], more: &[CertificateDer<'static>]) -> Vec<u8> {
+    let there = certificates(bundle);
+    let mut all = bundle.to_vec();
+    for missing in more.iter().filter(|certificate| !there.contains(certificate)) {
+        if !all.ends_with(b"\n") {
+            all.push(b'\n');
+        }
+        all.extend(pem(missing).into_bytes());
+    }
+    all
+}
+
 /// A certificate as it stands in a bundle.
 pub(super) fn pem(certificate: &CertificateDer<'static>) -> String {
     let text = STANDARD.encode(certificate);

@@ -16,6 +16,7 @@ use kube::api::DynamicObject;
 use kube::{Api, Client};
 use metallb_certificates::{AuthorityId, Held, Policy, Step, UnixSeconds, plan, takes_over};
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -155,7 +156,7 @@ impl Rotation {
         let step = plan(&self.settings.policy, &held, signer, now);
         let pending = !up_to_date || step == Step::Wait;
         let done = match leads {
-            true => self.lead(secret.as_deref(), data, &step).await,
+            true => self.lead(secret.as_deref(), data, &step, &self.vouching(&told, now)).await,
             false => Ok(()),
         };
         let trouble = done.as_ref().err().map(chain);
@@ -246,16 +247,31 @@ impl Rotation {
         secret: Option<&Secret>,
         data: BTreeMap<String, ByteString>,
         step: &Step,
+        vouching: &[CertificateDer<'static>],
     ) -> Result<(), StepError> {
         let pem = secret.and_then(|secret| secret.data.as_ref()?.get(AUTHORITIES));
         let told = match pem.and_then(|pem| bundle::tellable(&pem.0)) {
-            Some(pem) => self.tell(&pem).await,
+            Some(pem) => self.tell(&bundle::with(&pem, vouching)).await,
             None => Ok(()),
         };
         if let Some(written) = self.carry_out(secret, data, step).await? {
             self.secret.send_replace(Seen::There(Arc::new(written)));
         }
         told
+    }
+
+    /// The authorities API servers are told of that vouch for what is presented. They stay told as long as it is, though
+    /// somebody replaced the Secret: API servers do not learn of a new one in the same instant.
+    fn vouching(&self, told: &[Told], now: UnixSeconds) -> Vec<CertificateDer<'static>> {
+        let Some(presented) = self.presenter.presented() else { return Vec::new() };
+        let slots = told.iter().filter_map(|told| told.state.as_ref().ok()).flatten();
+        let mut authorities: Vec<_> = slots.flat_map(|slot| bundle::certificates(&slot.pem)).collect();
+        authorities.sort_by(|one, other| one.as_ref().cmp(other.as_ref()));
+        authorities.dedup();
+        authorities.retain(|authority| {
+            bundle::vouches(std::slice::from_ref(authority), &presented.cert, now, &self.provider)
+        });
+        authorities
     }
 
     /// All targets are tried, whatever happens to one.
@@ -284,12 +300,7 @@ impl Rotation {
     }
 
     /// Who does not trust a certificate now, and why.
-    fn distrust(
-        &self,
-        chain: &[rustls::pki_types::CertificateDer<'static>],
-        told: &[Told],
-        now: UnixSeconds,
-    ) -> Option<String> {
+    fn distrust(&self, chain: &[CertificateDer<'static>], told: &[Told], now: UnixSeconds) -> Option<String> {
         told.iter().find_map(|Told { target, state }| {
             let target = self.targets.get(*target).map(|(target, _)| target.to_string()).unwrap_or_default();
             match state {

@@ -284,7 +284,7 @@ fn keep_asking(server: &ApiServer, address: SocketAddr, answered: Arc<AtomicUsiz
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_key_refuses_no_request_of_clients_that_know_only_the_ca_bundle() {
-    rotate_under_load(|server| {
+    rotate_under_load("", |server| {
         server.edit::<Secret>(Some(NAMESPACE), SECRET, &json!({"data": {"ca.key": null}}));
     })
     .await;
@@ -292,11 +292,28 @@ async fn a_lost_key_refuses_no_request_of_clients_that_know_only_the_ca_bundle()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_secret_refuses_no_request_either() {
-    rotate_under_load(|server| server.remove::<Secret>(Some(NAMESPACE), SECRET)).await;
+    rotate_under_load("", |server| server.remove::<Secret>(Some(NAMESPACE), SECRET)).await;
 }
 
-/// Two replicas answer all the time while the Secret is damaged and a new authority takes over.
-async fn rotate_under_load(damage: impl FnOnce(&ApiServer)) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_somebody_replaces_refuses_no_request_either() {
+    let elsewhere = ApiServer::default();
+    put_targets(&elsewhere);
+    put_secret(&elsewhere, &[]);
+    replica(&elsewhere, true).ready().await;
+    let foreign = data(&elsewhere);
+    rotate_under_load(&foreign["tls.crt"], |server| {
+        let theirs = |name: &str| ByteString(foreign[name].as_bytes().to_vec());
+        let (leaf, key, authority) = (theirs("tls.crt"), theirs("tls.key"), theirs("ca.crt"));
+        let data = json!({"tls.crt": leaf, "tls.key": key, "ca.crt": authority, "ca.key": null});
+        server.edit::<Secret>(Some(NAMESPACE), SECRET, &json!({"data": data}));
+    })
+    .await;
+}
+
+/// Two replicas answer all the time while the Secret is damaged and a new authority takes over from it, and from the one
+/// that made the leaf `foreign`.
+async fn rotate_under_load(foreign: &str, damage: impl FnOnce(&ApiServer)) {
     let server = ApiServer::default();
     put_targets(&server);
     put_secret(&server, &[]);
@@ -319,7 +336,7 @@ async fn rotate_under_load(damage: impl FnOnce(&ApiServer)) {
         let Some(now) = server.get::<Secret>(Some(NAMESPACE), SECRET).map(|_| data(&server)) else {
             return false;
         };
-        now["tls.crt"] != before["tls.crt"] && count(&now["ca.crt"]) == 2
+        ![&before["tls.crt"], foreign].contains(&now["tls.crt"].as_str()) && count(&now["ca.crt"]) == 2
     })
     .await;
     let leaf = data(&server)["tls.crt"].clone();
