@@ -15,6 +15,9 @@ use serde_json::Value;
 
 #[cfg(test)]
 mod tests;
+mod texts;
+
+use texts::{Revision, Uid};
 
 /// A Service: what decides about it, and what an event says it is about.
 #[derive(Debug)]
@@ -22,27 +25,27 @@ pub(crate) struct KnownService {
     pub(crate) facts: Arc<ServiceFacts>,
     /// What its condition `metallb.io/Announced` says, and since when its status is that.
     pub(crate) said: Option<(Said, Time)>,
-    pub(crate) uid: Box<str>,
+    pub(crate) uid: Uid,
     /// Empty when it is known from a snapshot.
-    pub(crate) resource_version: Box<str>,
+    pub(crate) resource_version: Revision,
 }
 
 impl KnownService {
     /// One that an earlier speaker knew.
-    pub(crate) fn resumed(facts: Arc<ServiceFacts>, uid: Box<str>) -> Self {
-        Self { facts, said: None, uid, resource_version: Box::default() }
+    pub(crate) fn resumed(facts: Arc<ServiceFacts>, uid: &str) -> Self {
+        Self { facts, said: None, uid: Uid::of(uid), resource_version: Revision::of("") }
     }
 
     /// A Service as events refer to it.
     pub(crate) fn reference(&self, key: &ServiceKey) -> ObjectReference {
-        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let text = |text: String| (!text.is_empty()).then_some(text);
         ObjectReference {
             api_version: Some("v1".to_owned()),
             kind: Some("Service".to_owned()),
             namespace: Some(key.namespace.to_string()),
             name: Some(key.name.to_string()),
-            uid: text(&self.uid),
-            resource_version: text(&self.resource_version),
+            uid: text(self.uid.to_string()),
+            resource_version: text(self.resource_version.to_string()),
             ..ObjectReference::default()
         }
     }
@@ -53,12 +56,11 @@ impl Held for KnownService {
 
     fn read(object: &Value) -> Result<Self, serde_json::Error> {
         let object = Service::deserialize(object)?;
-        let text = |text: Option<String>| text.unwrap_or_default().into_boxed_str();
         Ok(Self {
             facts: Arc::new(ServiceFacts::of(&service::parse(&object))),
             said: said(&object),
-            uid: text(object.metadata.uid),
-            resource_version: text(object.metadata.resource_version),
+            uid: Uid::of(object.metadata.uid.as_deref().unwrap_or_default()),
+            resource_version: Revision::of(object.metadata.resource_version.as_deref().unwrap_or_default()),
         })
     }
 }

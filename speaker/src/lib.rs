@@ -5,6 +5,7 @@
 
 mod condition;
 mod conflicts;
+mod digest;
 mod exclusion;
 mod executor;
 pub mod flags;

@@ -26,7 +26,7 @@ use crate::executor::Executor;
 use crate::history::{self, History};
 use crate::interfaces::Interfaces;
 use crate::stores::Stores;
-use crate::tidy::Tidy;
+use crate::tidy::{self, Tidy};
 pub(crate) use holders::Answering;
 pub(crate) use resume::Resume;
 pub(crate) use ring::Ring;
@@ -91,7 +91,7 @@ impl Owner {
                 changed = self.interfaces.changed() => if changed.is_err() { break Err(Lost::Interfaces) },
                 changed = ring_changed(self.ring.as_mut()) => if let Err(lost) = changed { break Err(lost) },
                 () = self.resume.due() => {}
-                () = self.tidy.due() => self.tidy.give_back(),
+                () = self.tidy.due() => self.give_back(),
                 () = holders_due => {}
                 _ = beat.tick() => {}
             }
@@ -119,6 +119,14 @@ impl Owner {
         }
         self.executor.stop();
         outcome
+    }
+
+    fn give_back(&mut self) {
+        self.stores.services.tighten();
+        self.stores.slices.tighten();
+        self.view.tighten();
+        self.installed.tighten();
+        self.tidy.give_back();
     }
 
     /// Whether it is known which speakers count.
@@ -174,6 +182,8 @@ impl Owner {
         }
         if !self.is_complete {
             self.is_complete = true;
+            // So is a start.
+            self.tidy.note(tidy::MUCH);
             self.executor.statuses.complete();
         }
         // An update of all speakers waits for this before it goes on to the next node.

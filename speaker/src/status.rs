@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
 use kube::{Api, Client};
+use metallb_announce::tighten;
 use metallb_api::ServiceL2Status;
 use metallb_api::names::{LABEL_ANNOUNCING_NODE, LABEL_SERVICE_NAME, LABEL_SERVICE_NAMESPACE};
 use metallb_cluster::{Pace, Store, Watches};
@@ -21,9 +22,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::digest::Digest;
 use crate::tidy::Tidy;
 use index::{Index, KnownStatus};
-use steps::{Step, steps};
+use steps::{Step, Wanted, steps};
 
 /// Services written about at the same time: enough to hide the API server's latency, too few to burden it.
 const AT_ONCE: usize = 8;
@@ -124,14 +126,14 @@ struct Task {
     watches: Watches,
     store: Store<KnownStatus>,
     index: Index,
-    wishes: BTreeMap<ServiceKey, Vec<String>>,
+    wishes: BTreeMap<Digest, Wanted>,
     is_complete: bool,
     /// Services to look at.
-    dirty: BTreeSet<ServiceKey>,
+    dirty: BTreeSet<Digest>,
     /// Services that are being written about.
-    busy: BTreeSet<ServiceKey>,
+    busy: BTreeSet<Digest>,
     /// Services not to be written about before.
-    resting: BTreeMap<ServiceKey, Instant>,
+    resting: BTreeMap<Digest, Instant>,
     writing: FuturesUnordered<BoxFuture<'static, Written>>,
     pace: Pace,
     /// Nothing is begun before: the API server serves nobody.
@@ -141,7 +143,9 @@ struct Task {
 
 /// The outcome of a Service's steps.
 struct Written {
-    service: ServiceKey,
+    service: Digest,
+    /// For people: its name, or that of an object about it.
+    about: String,
     created: bool,
     result: Result<(), kube::Error>,
 }
@@ -184,24 +188,33 @@ impl Task {
                 }
                 Some(written) = self.writing.next(), if !self.writing.is_empty() => self.finish(written),
                 () = until(wake) => {}
-                () = self.tidy.due() => self.tidy.give_back(),
+                () = self.tidy.due() => self.give_back(),
             }
         }
+    }
+
+    fn give_back(&mut self) {
+        self.store.tighten();
+        self.index.tighten();
+        tighten(&mut self.wishes);
+        self.tidy.give_back();
     }
 
     fn take(&mut self, wish: Wish) {
         match wish {
             Wish::Announced(service, interfaces) => {
-                self.wishes.insert(service.clone(), interfaces);
-                self.dirty.insert(service);
+                let digest = Digest::of(&service);
+                self.wishes.insert(digest, Wanted { service, interfaces: interfaces.into_boxed_slice() });
+                self.dirty.insert(digest);
             }
             Wish::Withdrawn(service) => {
-                self.wishes.remove(&service);
-                self.dirty.insert(service);
+                let digest = Digest::of(&service);
+                self.wishes.remove(&digest);
+                self.dirty.insert(digest);
             }
             Wish::Complete => {
                 self.is_complete = true;
-                self.dirty.extend(self.index.services().cloned());
+                self.dirty.extend(self.index.services());
             }
         }
     }
@@ -219,17 +232,16 @@ impl Task {
         let idle =
             self.dirty.iter().filter(|key| !self.busy.contains(*key) && !self.resting.contains_key(*key));
         // A few more than can be begun at once, since some turn out to need nothing: thousands may be waiting.
-        let idle: Vec<ServiceKey> = idle.take(LOOKED_AT).cloned().collect();
+        let idle: Vec<Digest> = idle.take(LOOKED_AT).copied().collect();
         let has_more = idle.len() == LOOKED_AT;
         for service in idle {
             if self.writing.len() >= AT_ONCE {
                 return None;
             }
             self.dirty.remove(&service);
-            let wish = self.wishes.get(&service).map(Vec::as_slice);
-            let steps = steps(&self.settings.node, &service, wish, &self.index.of(&service));
+            let steps = steps(&self.settings.node, self.wishes.get(&service), &self.index.of(service));
             if !steps.is_empty() {
-                self.busy.insert(service.clone());
+                self.busy.insert(service);
                 self.writing.push(Box::pin(self.write(service, steps)));
             }
         }
@@ -240,7 +252,7 @@ impl Task {
     }
 
     fn finish(&mut self, written: Written) {
-        let Written { service, created, result } = written;
+        let Written { service, about, created, result } = written;
         self.busy.remove(&service);
         self.tidy.note(1);
         let now = Instant::now();
@@ -257,8 +269,8 @@ impl Task {
                     self.pause(&error, now);
                 } else {
                     let pause = self.pace.next().unwrap_or(REST);
-                    tracing::warn!(%service, %error, "ServiceL2Status not written, trying again");
-                    self.resting.insert(service.clone(), now + pause);
+                    tracing::warn!(service = about, %error, "ServiceL2Status not written, trying again");
+                    self.resting.insert(service, now + pause);
                 }
                 self.dirty.insert(service);
             }
@@ -276,13 +288,17 @@ impl Task {
         self.paused_until = Some(now + self.pace.next().unwrap_or(REST));
     }
 
-    fn write(&self, service: ServiceKey, steps: Vec<Step>) -> impl Future<Output = Written> + Send + 'static {
+    fn write(&self, service: Digest, steps: Vec<Step>) -> impl Future<Output = Written> + Send + 'static {
         let writer =
             Writer { api: self.api.clone(), node: self.settings.node.clone(), owner: self.owner.clone() };
+        let wanted = self.wishes.get(&service).map(|wanted| wanted.service.clone());
         async move {
             let created = steps.iter().any(|step| matches!(step, Step::Create(_)));
-            let result = writer.write(&service, steps).await;
-            Written { service, created, result }
+            let named = steps.first().map(|step| step.object().to_owned()).unwrap_or_default();
+            let about = wanted.as_ref().map_or(named, ToString::to_string);
+            // Who wants nothing said only has objects to delete.
+            let result = writer.write(&wanted.unwrap_or_default(), steps).await;
+            Written { service, about, created, result }
         }
     }
 }

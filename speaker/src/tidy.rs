@@ -1,15 +1,15 @@
-//! Gives memory back to the kernel when much was done and it is calm again.
+//! Gives memory back to the kernel when much was done and it is calm again: holes in the heap, and code nobody needs now.
 //!
 //! Ten thousand Services that are listed, announced and written about leave tens of megabytes of holes in the heap. Giving
 //! them back takes some milliseconds in which nobody can allocate, so it is done neither for little nor in between.
 
 use std::time::Duration;
 
-use metallb_linux::heap;
+use metallb_linux::{code, heap};
 use tokio::time::{Instant, sleep_until};
 
 /// So much work is much: objects looked at, or written.
-const MUCH: usize = 256;
+pub(crate) const MUCH: usize = 256;
 /// Nothing done for so long is calm.
 const CALM: Duration = Duration::from_secs(1);
 /// Where it is not calm for so long, a pause is enough. Without one, what is done next uses the holes.
@@ -17,12 +17,18 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// As soon after something was done more may follow: addresses are made known, status is written.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// Connections are kept for 90 s after their last use, and who was written is remembered for up to four minutes: then it is
+/// done again.
+const AGAIN: Duration = Duration::from_mins(5);
+
 /// The work done since memory was given back.
 #[derive(Debug, Default)]
 pub(crate) struct Tidy {
     work: usize,
     /// When the first and the last of it was done.
     span: Option<(Instant, Instant)>,
+    /// When to give back what was not free yet the last time.
+    again: Option<Instant>,
 }
 
 impl Tidy {
@@ -45,13 +51,17 @@ impl Tidy {
 
     /// Gives memory back.
     pub(crate) fn give_back(&mut self) {
-        *self = Self::default();
+        // The second time is the last.
+        let again = (self.work >= MUCH).then(|| Instant::now() + AGAIN);
+        *self = Self { again: again.or(self.again.filter(|at| *at > Instant::now())), ..Self::default() };
         heap::give_back();
+        code::let_go();
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let (first, last) = self.span.filter(|_| self.work >= MUCH)?;
-        Some((last + CALM).min((first + LONGEST).max(last + PAUSE)))
+        let much = self.span.filter(|_| self.work >= MUCH);
+        let calm = much.map(|(first, last)| (last + CALM).min((first + LONGEST).max(last + PAUSE)));
+        calm.into_iter().chain(self.again).min()
     }
 }
 
@@ -85,14 +95,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_done_counts_once() {
+    async fn what_was_done_counts_once_and_once_more_when_connections_are_closed() {
         let mut tidy = Tidy::default();
         tidy.note(0);
         assert_eq!(tidy.deadline(), None);
         tidy.note(MUCH);
         tidy.due().await;
         tidy.give_back();
+        let again = Some(Instant::now() + AGAIN);
+        assert_eq!(tidy.deadline(), again);
         tidy.note(1);
+        assert_eq!(tidy.deadline(), again);
+        tidy.due().await;
+        tidy.give_back();
         assert_eq!(tidy.deadline(), None);
     }
 }

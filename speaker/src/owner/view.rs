@@ -63,6 +63,13 @@ impl View {
         self.snapshot.as_ref()
     }
 
+    /// Gives room back.
+    pub(crate) fn tighten(&mut self) {
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.tighten();
+        }
+    }
+
     /// What speakers say of their subnets, for the next refresh; none if it does not count.
     pub(crate) fn set_subnets(&mut self, subnets: Option<Subnets>) {
         self.subnets = subnets;
@@ -231,7 +238,9 @@ fn refresh_endpoints(snapshot: &mut Snapshot, stores: &Stores, touched: &mut BTr
         let now = stores.slices.get(&key.namespace, &key.name).map(|slice| slice.view.clone());
         let services = snapshot.endpoints.set(key, now);
         // Slices of Services that are not there (yet) touch nothing: the Service will when it comes.
-        touched.extend(services.into_iter().filter(|service| snapshot.services.contains_key(service)));
+        // The key that is there already, so that all who keep it share its texts.
+        let known = services.iter().filter_map(|service| snapshot.services.get_key_value(service));
+        touched.extend(known.map(|(key, _)| key.clone()));
     }
 }
 

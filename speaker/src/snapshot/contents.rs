@@ -56,7 +56,7 @@ impl Contents {
         let service = |(key, known): (ObjectKey, Arc<KnownService>)| {
             let ServiceKey { namespace, name } = service_key(key);
             let (namespace, name) = (namespace.to_string(), name.to_string());
-            SavedService { namespace, name, uid: known.uid.clone(), facts: known.facts.clone() }
+            SavedService { namespace, name, uid: known.uid.to_string().into(), facts: known.facts.clone() }
         };
         let pods = pods.as_ref().map(sorted).unwrap_or_default().into_iter();
         Saved {
@@ -81,7 +81,7 @@ impl Contents {
         let known = |service: SavedService| {
             let SavedService { namespace, name, uid, facts } = service;
             let key = ObjectKey { namespace: Some(namespace.into()), name: name.into() };
-            (key, KnownService::resumed(facts, uid))
+            (key, KnownService::resumed(facts, &uid))
         };
         self.services.resume(services.into_iter().map(known));
         let known = |slice: SavedSlice| {

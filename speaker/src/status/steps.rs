@@ -5,31 +5,43 @@ use std::collections::BTreeMap;
 use metallb_api::ServiceL2Status;
 use metallb_api::names::{LABEL_ANNOUNCING_NODE, LABEL_SERVICE_NAME, LABEL_SERVICE_NAMESPACE};
 use metallb_config::ServiceKey;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
+
+use crate::digest::Digest;
 
 /// Prefix of every name, as the original's.
 pub(super) const PREFIX: &str = "l2-";
 /// Bytes of the hash in a name: enough that no two of a cluster's Services collide.
 const HASH_BYTES: usize = 8;
 
-/// An object that exists.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// An object that exists. There is one for each Service of the cluster: as texts it took ten times the room.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Live {
     /// The Service it is about, by its labels.
-    pub(super) service: ServiceKey,
+    pub(super) service: Digest,
     /// The node it is labelled with.
-    node: Box<str>,
-    /// What its status says, once it is written.
-    said: Option<Said>,
+    node: Digest,
+    said: Said,
 }
 
 /// What a status says.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Said {
-    /// Whether node and Service are those of the labels.
-    is_of_labels: bool,
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Said {
+    /// It is not written yet.
+    Nothing,
+    /// Another node or Service than those of the labels.
+    Wrong,
     /// The interfaces in their order.
-    interfaces: Box<[String]>,
+    On(Digest),
+}
+
+/// What is to be said.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Wanted {
+    /// The Service this node announces.
+    pub(super) service: ServiceKey,
+    /// On which interfaces, in their order; none means all.
+    pub(super) interfaces: Box<[String]>,
 }
 
 /// What to do.
@@ -48,6 +60,15 @@ pub(super) enum Step {
     Delete(String),
 }
 
+impl Step {
+    /// The object it is about.
+    pub(super) fn object(&self) -> &str {
+        match self {
+            Self::Create(name) | Self::WriteStatus { name, .. } | Self::Delete(name) => name,
+        }
+    }
+}
+
 impl Live {
     /// Reads an object; none without the labels of a speaker.
     pub(super) fn parse(object: &ServiceL2Status) -> Option<Self> {
@@ -57,7 +78,7 @@ impl Live {
             name: labels.get(LABEL_SERVICE_NAME)?.as_str().into(),
         };
         let node = labels.get(LABEL_ANNOUNCING_NODE)?.as_str();
-        let said = object.status.as_ref().map(|status| {
+        let said = object.status.as_ref().map_or(Said::Nothing, |status| {
             let is_said = |value: &Option<String>, label: &str| value.as_deref().unwrap_or_default() == label;
             let is_of_labels = is_said(&status.node, node)
                 && is_said(&status.service_namespace, &service.namespace)
@@ -65,9 +86,9 @@ impl Live {
             let mut interfaces: Vec<String> =
                 status.interfaces.iter().flatten().filter_map(|interface| interface.name.clone()).collect();
             interfaces.sort();
-            Said { is_of_labels, interfaces: interfaces.into_boxed_slice() }
+            if is_of_labels { Said::On(Digest::of(interfaces.as_slice())) } else { Said::Wrong }
         });
-        Some(Self { node: node.into(), said, service })
+        Some(Self { service: Digest::of(&service), node: Digest::of(node), said })
     }
 }
 
@@ -78,21 +99,16 @@ pub(super) fn object_name(node: &str, service: &ServiceKey) -> String {
     format!("{PREFIX}{hex}")
 }
 
-/// The steps for one Service. Who announces it (`wish` holds the interfaces) keeps one object and removes all others;
-/// who does not removes its own.
-pub(super) fn steps(
-    me: &str,
-    service: &ServiceKey,
-    wish: Option<&[String]>,
-    live: &BTreeMap<String, Live>,
-) -> Vec<Step> {
-    let is_mine = |live: &Live| &*live.node == me;
-    let Some(interfaces) = wish else {
+/// The steps for one Service. Who announces it keeps one object and removes all others; who does not removes its own.
+pub(super) fn steps(me: &str, wish: Option<&Wanted>, live: &BTreeMap<String, Live>) -> Vec<Step> {
+    let node = Digest::of(me);
+    let is_mine = |live: &Live| live.node == node;
+    let Some(Wanted { service, interfaces }) = wish else {
         let mine = live.iter().filter(|(_, live)| is_mine(live));
         return mine.map(|(name, _)| Step::Delete(name.clone())).collect();
     };
     // The node and the Service in a status can't be changed any more: an object that got them wrong must go.
-    let is_usable = |live: &Live| is_mine(live) && live.said.as_ref().is_none_or(|said| said.is_of_labels);
+    let is_usable = |live: &Live| is_mine(live) && live.said != Said::Wrong;
     let kept = live.iter().find(|(_, live)| is_usable(live));
     let others = live.keys().filter(|name| kept.is_none_or(|(kept, _)| kept != *name));
     let mut steps: Vec<Step> = others.map(|name| Step::Delete(name.clone())).collect();
@@ -100,8 +116,7 @@ pub(super) fn steps(
     if kept.is_none() {
         steps.push(Step::Create(name.clone()));
     }
-    let said = kept.and_then(|(_, live)| live.said.as_ref()).map(|said| &*said.interfaces);
-    if said != Some(interfaces) {
+    if kept.is_none_or(|(_, live)| live.said != Said::On(Digest::of(interfaces))) {
         steps.push(Step::WriteStatus { name, interfaces: interfaces.to_vec() });
     }
     steps
@@ -136,10 +151,12 @@ mod tests {
     }
 
     fn planned(wish: Option<&[&str]>, live: &[(&str, Live)]) -> Vec<Step> {
-        let wish: Option<Vec<String>> =
-            wish.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
-        let live = live.iter().map(|(name, live)| ((*name).to_owned(), live.clone())).collect();
-        steps(ME, &key(), wish.as_deref(), &live)
+        let wish = wish.map(|names| Wanted {
+            service: key(),
+            interfaces: names.iter().map(|name| (*name).to_owned()).collect(),
+        });
+        let live = live.iter().map(|(name, live)| ((*name).to_owned(), *live)).collect();
+        steps(ME, wish.as_ref(), &live)
     }
 
     fn delete(name: &str) -> Step {

@@ -127,8 +127,10 @@ async fn begun_after(error: kube::Error) -> [usize; 2] {
     crate::testing::until("a list", || task.store.is_synced(), |seen| *seen).await;
     task.take(Wish::Announced(key("failed"), vec![]));
     task.take(Wish::Announced(key("next"), vec![]));
-    task.dirty.remove(&key("failed"));
-    let written = |result| Written { service: key("failed"), created: true, result: Err(result) };
+    let failed = Digest::of(&key("failed"));
+    task.dirty.remove(&failed);
+    let written =
+        |result| Written { service: failed, about: String::new(), created: true, result: Err(result) };
     task.finish(written(error));
     task.begin_writing();
     let at_once = task.writing.len();

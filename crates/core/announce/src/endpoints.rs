@@ -1,11 +1,14 @@
 //! Where a Service's traffic can be served.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use metallb_api::names::LABEL_SLICE_SERVICE;
 use metallb_config::ServiceKey;
+
+use crate::tight::tighten;
 
 /// Where something can serve: all slices of a Service together, or one of them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -19,8 +22,8 @@ pub struct Endpoints {
 /// One EndpointSlice.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SliceView {
-    /// The Service it belongs to; none without the label.
-    pub service: Option<ServiceKey>,
+    /// The name of the Service it belongs to, which is in the same namespace; none without the label.
+    pub service: Option<Box<str>>,
     /// Whether any endpoint can serve, wherever it is.
     pub any: bool,
     /// The nodes with an endpoint that can serve.
@@ -50,7 +53,7 @@ impl<'a> FromIterator<&'a str> for NodeNames {
 }
 
 /// Namespace and name of an EndpointSlice. Copies share their texts.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SliceKey {
     /// The namespace.
     pub namespace: Arc<str>,
@@ -63,13 +66,17 @@ impl SliceView {
     #[must_use]
     pub fn parse(slice: &EndpointSlice) -> Self {
         let labels = slice.metadata.labels.as_ref();
-        let service = labels.and_then(|labels| labels.get(LABEL_SLICE_SERVICE)).map(|name| ServiceKey {
-            namespace: slice.metadata.namespace.as_deref().unwrap_or_default().into(),
-            name: name.as_str().into(),
-        });
+        let service =
+            labels.and_then(|labels| labels.get(LABEL_SLICE_SERVICE)).map(|name| name.as_str().into());
         let serving: Vec<&Endpoint> = slice.endpoints.iter().filter(|e| can_serve(e)).collect();
         let nodes = serving.iter().filter_map(|endpoint| endpoint.node_name.as_deref()).collect();
         Self { service, any: !serving.is_empty(), nodes }
+    }
+
+    /// The Service it belongs to, if this is its key.
+    fn service(&self, key: &SliceKey) -> Option<ServiceKey> {
+        let name = self.service.as_deref()?;
+        Some(ServiceKey { namespace: key.namespace.clone(), name: name.into() })
     }
 }
 
@@ -79,12 +86,18 @@ fn can_serve(endpoint: &Endpoint) -> bool {
     conditions.ready.unwrap_or(true) || conditions.serving == Some(true)
 }
 
+fn digest(service: &ServiceKey) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    service.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// All slices, by the Service they belong to.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointIndex {
     slices: BTreeMap<SliceKey, Arc<SliceView>>,
-    /// One or two each, seldom more: a set would take several times the room.
-    by_service: BTreeMap<ServiceKey, Vec<SliceKey>>,
+    /// Behind a digest of the Service each belongs to.
+    by_service: BTreeSet<(u64, SliceKey)>,
 }
 
 impl EndpointIndex {
@@ -94,18 +107,13 @@ impl EndpointIndex {
             return Vec::new();
         }
         let mut touched = Vec::new();
-        if let Some(service) = self.slices.remove(&key).and_then(|old| old.service.clone()) {
-            if let Some(keys) = self.by_service.get_mut(&service) {
-                keys.retain(|known| *known != key);
-                if keys.is_empty() {
-                    self.by_service.remove(&service);
-                }
-            }
+        if let Some(service) = self.slices.remove(&key).and_then(|old| old.service(&key)) {
+            self.by_service.remove(&(digest(&service), key.clone()));
             touched.push(service);
         }
         let Some(slice) = slice else { return touched };
-        if let Some(service) = slice.service.clone() {
-            self.by_service.entry(service.clone()).or_insert_with(|| Vec::with_capacity(1)).push(key.clone());
+        if let Some(service) = slice.service(&key) {
+            self.by_service.insert((digest(&service), key.clone()));
             touched.push(service);
         }
         self.slices.insert(key, slice);
@@ -116,12 +124,23 @@ impl EndpointIndex {
     #[must_use]
     pub fn of(&self, service: &ServiceKey) -> Endpoints {
         let mut all = Endpoints::default();
-        let keys = self.by_service.get(service).into_iter().flatten();
-        for slice in keys.filter_map(|key| self.slices.get(key)) {
+        let digest = digest(service);
+        let keys = self.by_service.range((digest, SliceKey::default())..);
+        let keys = keys.take_while(|(of, _)| *of == digest).map(|(_, key)| key);
+        // Another Service may have the same digest.
+        let of_service = keys.filter(|key| key.namespace == service.namespace);
+        let slices = of_service.filter_map(|key| self.slices.get(key));
+        for slice in slices.filter(|slice| slice.service.as_deref() == Some(&*service.name)) {
             all.any |= slice.any;
             all.nodes.extend(slice.nodes.iter().map(str::to_owned));
         }
         all
+    }
+
+    /// Gives room back.
+    pub fn tighten(&mut self) {
+        tighten(&mut self.slices);
+        tighten(&mut self.by_service);
     }
 
     /// The slices known.
@@ -172,7 +191,7 @@ mod tests {
     #[test]
     fn an_endpoint_without_node_serves_but_is_on_no_node() {
         let view = slice(json!([{ "addresses": ["10.0.0.1"] }]));
-        assert_eq!(view, SliceView { service: Some(web()), any: true, nodes: NodeNames::default() });
+        assert_eq!(view, SliceView { service: Some("web".into()), any: true, nodes: NodeNames::default() });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is carried out already, and the steps from there to a plan.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -10,29 +10,26 @@ use crate::decision::{Announcement, Verdict};
 use crate::effect::{Effect, Notice};
 use crate::plan::{Plan, Services};
 use crate::reason::SkipReason;
+use crate::tight::tighten;
 
+mod kept;
 #[cfg(test)]
 mod tests;
+
+use kept::{AllTerms, Kept};
 
 /// What this node announces, by Service and by address.
 #[derive(Clone, Debug, Default)]
 pub struct Installed {
     services: BTreeMap<ServiceKey, State>,
-    /// Who holds each announced address: Services may share one. Seldom many do, and a map for one takes ten times the room.
-    holders: HashMap<IpAddr, Vec<Holder>>,
-}
-
-/// What a Service wants of an address.
-#[derive(Clone, Debug)]
-struct Holder {
-    service: ServiceKey,
-    interfaces: Interfaces,
-    refresh: Option<Duration>,
+    /// Each announced address with who holds it: Services may share one.
+    holders: BTreeSet<(IpAddr, ServiceKey)>,
+    terms: AllTerms,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum State {
-    Announced { announcement: Announcement, is_orphan: bool },
+    Announced { kept: Kept, is_orphan: bool },
     Skipped(SkipReason),
 }
 
@@ -62,7 +59,7 @@ impl Installed {
     fn moving(&self, verdicts: &[(&ServiceKey, &Verdict)], services: &Services) -> BTreeSet<IpAddr> {
         let moving = verdicts.iter().filter(|(_, verdict)| verdict.heir().is_some());
         let now = moving.filter_map(|(key, _)| services.get(*key)?.addresses.as_deref());
-        now.flatten().copied().filter(|address| self.holders.contains_key(address)).collect()
+        now.flatten().copied().filter(|address| self.holders(*address).next().is_some()).collect()
     }
 
     /// The steps for one Service, in any order.
@@ -74,10 +71,16 @@ impl Installed {
         }
     }
 
+    /// Gives room back.
+    pub fn tighten(&mut self) {
+        tighten(&mut self.services);
+        tighten(&mut self.holders);
+    }
+
     /// The Services announced, with how.
-    pub fn announced(&self) -> impl Iterator<Item = (&ServiceKey, &Announcement)> {
+    pub fn announced(&self) -> impl Iterator<Item = (&ServiceKey, Announcement)> {
         self.services.iter().filter_map(|(key, state)| match state {
-            State::Announced { announcement, .. } => Some((key, announcement)),
+            State::Announced { kept, .. } => Some((key, kept.announcement())),
             State::Skipped(_) => None,
         })
     }
@@ -91,17 +94,15 @@ impl Installed {
     #[must_use]
     pub fn verdict(&self, key: &ServiceKey) -> Option<Verdict> {
         self.services.get(key).map(|state| match state {
-            State::Announced { announcement, is_orphan: false } => Verdict::Announce(announcement.clone()),
-            State::Announced { announcement, is_orphan: true } => {
-                Verdict::Orphan(announcement.addresses.clone())
-            }
+            State::Announced { kept, is_orphan: false } => Verdict::Announce(kept.announcement()),
+            State::Announced { kept, is_orphan: true } => Verdict::Orphan(kept.addresses.to_vec()),
             State::Skipped(reason) => Verdict::Skip(reason.clone()),
         })
     }
 
     /// The addresses of a Service that are announced from here.
     pub(crate) fn announced_addresses(&self, key: &ServiceKey) -> Option<&[IpAddr]> {
-        self.announcement(key).map(|announcement| announcement.addresses.as_slice())
+        self.kept(key).map(|kept| &*kept.addresses)
     }
 
     /// The other node that was elected for a Service when it was looked at last.
@@ -112,23 +113,26 @@ impl Installed {
         }
     }
 
-    fn announcement(&self, key: &ServiceKey) -> Option<&Announcement> {
+    fn kept(&self, key: &ServiceKey) -> Option<&Kept> {
         match self.services.get(key) {
-            Some(State::Announced { announcement, .. }) => Some(announcement),
+            Some(State::Announced { kept, .. }) => Some(kept),
             Some(State::Skipped(_)) | None => None,
         }
     }
 
     fn announce(&mut self, key: &ServiceKey, new: &Announcement) -> Vec<Effect> {
-        let state = State::Announced { announcement: new.clone(), is_orphan: false };
+        let state = State::Announced { kept: self.terms.keep(new), is_orphan: false };
         if self.services.get(key) == Some(&state) {
             return Vec::new();
         }
-        let old = self.announcement(key).cloned();
+        let old = self.kept(key).map(Kept::announcement);
         let dropped: Vec<IpAddr> = old.iter().flat_map(|old| old.addresses.iter().copied()).collect();
         let dropped: Vec<IpAddr> = dropped.into_iter().filter(|ip| !new.addresses.contains(ip)).collect();
-        let mut effects: Vec<Effect> = new.addresses.iter().flat_map(|ip| self.hold(*ip, key, new)).collect();
-        effects.extend(dropped.iter().flat_map(|ip| self.release(*ip, key)));
+        let before = self.all_wanted(new.addresses.iter().chain(&dropped));
+        self.services.insert(key.clone(), state);
+        self.holders.extend(new.addresses.iter().map(|ip| (*ip, key.clone())));
+        dropped.iter().for_each(|ip| self.release(*ip, key));
+        let mut effects = self.steps(before);
         if old.as_ref().is_some_and(|old| old.contest != new.contest) {
             effects.extend(new.addresses.iter().map(|ip| Effect::Remind { address: *ip }));
         }
@@ -142,12 +146,12 @@ impl Installed {
         {
             effects.push(tell(key, Notice::Announced { announcement: new.clone(), is_new }));
         }
-        self.services.insert(key.clone(), state);
         effects
     }
 
     fn skip(&mut self, key: &ServiceKey, reason: &SkipReason) -> Vec<Effect> {
-        let old = self.announcement(key).cloned();
+        let old = self.kept(key).map(|kept| kept.addresses.to_vec());
+        let before_wanted = self.all_wanted(old.iter().flatten());
         let state = State::Skipped(reason.clone());
         let before = match reason {
             SkipReason::ServiceDeleted => self.services.remove(key),
@@ -160,14 +164,15 @@ impl Installed {
                 .into_iter()
                 .collect();
         };
-        let mut effects: Vec<Effect> = old.addresses.iter().flat_map(|ip| self.release(*ip, key)).collect();
-        effects.push(tell(key, Notice::Withdrawn { addresses: old.addresses, reason: reason.clone() }));
+        old.iter().for_each(|ip| self.release(*ip, key));
+        let mut effects = self.steps(before_wanted);
+        effects.push(tell(key, Notice::Withdrawn { addresses: old, reason: reason.clone() }));
         effects
     }
 
     fn orphan(&mut self, key: &ServiceKey, addresses: &[IpAddr]) -> Vec<Effect> {
         match self.services.get_mut(key) {
-            Some(State::Announced { announcement, is_orphan }) if announcement.addresses == addresses => {
+            Some(State::Announced { kept, is_orphan }) if *kept.addresses == *addresses => {
                 let is_news = !std::mem::replace(is_orphan, true);
                 let notice = Notice::Orphaned { addresses: addresses.to_vec() };
                 is_news.then(|| tell(key, notice)).into_iter().collect()
@@ -176,37 +181,38 @@ impl Installed {
         }
     }
 
-    /// Adds a holder of an address; the steps that follow.
-    fn hold(&mut self, address: IpAddr, key: &ServiceKey, announcement: &Announcement) -> Vec<Effect> {
-        let holders = self.holders.entry(address).or_insert_with(|| Vec::with_capacity(1));
-        let before = wanted(holders);
-        holders.retain(|holder| holder.service != *key);
-        let (interfaces, refresh) = (announcement.interfaces.clone(), announcement.refresh);
-        holders.push(Holder { service: key.clone(), interfaces, refresh });
-        steps(address, before, wanted(holders))
+    /// What is announced of the Services that hold an address.
+    fn holders(&self, address: IpAddr) -> impl Iterator<Item = &Kept> {
+        let holders = self.holders.range((address, ServiceKey::default())..);
+        let holders = holders.take_while(move |(held, _)| *held == address);
+        holders.filter_map(|(_, service)| self.kept(service))
     }
 
-    /// Removes a holder of an address; the steps that follow.
-    fn release(&mut self, address: IpAddr, key: &ServiceKey) -> Vec<Effect> {
-        let Some(holders) = self.holders.get_mut(&address) else { return Vec::new() };
-        let before = wanted(holders);
-        holders.retain(|holder| holder.service != *key);
-        let after = wanted(holders);
-        if after.is_none() {
-            self.holders.remove(&address);
-        }
-        steps(address, before, after)
+    fn release(&mut self, address: IpAddr, key: &ServiceKey) {
+        self.holders.remove(&(address, key.clone()));
+    }
+
+    /// Wherever one of its holders wants it, and as often as the one that wants it most.
+    fn wanted(&self, address: IpAddr) -> Wanted {
+        let interfaces = union(self.holders(address).map(|kept| &kept.terms.interfaces))?;
+        Some((interfaces, self.holders(address).filter_map(|kept| kept.terms.refresh).min()))
+    }
+
+    fn all_wanted<'a>(&self, addresses: impl Iterator<Item = &'a IpAddr>) -> Vec<(IpAddr, Wanted)> {
+        addresses.map(|address| (*address, self.wanted(*address))).collect()
+    }
+
+    /// The steps from what was wanted of addresses to what is.
+    fn steps(&self, before: Vec<(IpAddr, Wanted)>) -> Vec<Effect> {
+        before
+            .into_iter()
+            .flat_map(|(address, before)| steps(address, before, self.wanted(address)))
+            .collect()
     }
 }
 
 /// Where an address is answered for, and how often it is made known. None without holders.
 type Wanted = Option<(Interfaces, Option<Duration>)>;
-
-/// Wherever one of its holders wants it, and as often as the one that wants it most.
-fn wanted(holders: &[Holder]) -> Wanted {
-    let interfaces = union(holders.iter().map(|holder| &holder.interfaces))?;
-    Some((interfaces, holders.iter().filter_map(|holder| holder.refresh).min()))
-}
 
 /// From what was wanted of an address to what is.
 fn steps(address: IpAddr, before: Wanted, after: Wanted) -> Vec<Effect> {

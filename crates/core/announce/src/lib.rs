@@ -21,6 +21,7 @@ mod service;
 mod shares;
 mod shift;
 mod tenure;
+mod tight;
 mod world;
 
 #[cfg(test)]
@@ -45,4 +46,5 @@ pub use service::ServiceFacts;
 pub use shares::{Candidates, Shares};
 pub use shift::{Cause, Change, Shift, shifts};
 pub use tenure::{Outgoing, Tenure};
+pub use tight::tighten;
 pub use world::{Inputs, OwnInterfaces, Speakers, World};

@@ -13,6 +13,7 @@ use crate::precedence::{Known, Precedence};
 use crate::reason::SkipReason;
 use crate::service::ServiceFacts;
 use crate::tenure::Tenure;
+use crate::tight::tighten;
 use crate::world::World;
 
 /// The Services there are.
@@ -32,6 +33,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Gives room back.
+    pub fn tighten(&mut self) {
+        tighten(&mut self.services);
+        self.endpoints.tighten();
+    }
+
     /// The verdict on one Service; one that is not there is deleted.
     #[must_use]
     pub fn verdict(&self, key: &ServiceKey) -> Verdict {

@@ -24,8 +24,43 @@ pub struct ServiceFacts {
     pub class: Option<Box<str>>,
     /// The addresses of its status in their order; None if one of its entries is no address.
     pub addresses: Option<Box<[IpAddr]>>,
-    /// Labels in the order of their keys. A map would take ten times the room.
-    labels: Box<[(Box<str>, Box<str>)]>,
+    labels: LabelText,
+}
+
+/// Labels in the order of their keys: keys and values in turn. One text: a map would take ten times the room.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(from = "Vec<(String, String)>", into = "Vec<(String, String)>")]
+struct LabelText(Box<str>);
+
+/// No key and no value holds it.
+const BETWEEN: &str = "\0";
+
+impl LabelText {
+    fn iter(&self) -> impl Iterator<Item = (String, String)> {
+        let mut texts = self.0.split(BETWEEN).map(str::to_owned);
+        std::iter::from_fn(move || Some((texts.next()?, texts.next()?)))
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for LabelText {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(labels: I) -> Self {
+        let labels = labels.into_iter();
+        let labels = labels.filter(|(key, value)| !key.contains(BETWEEN) && !value.contains(BETWEEN));
+        let texts: Vec<&str> = labels.flat_map(<[&str; 2]>::from).collect();
+        Self(texts.join(BETWEEN).into_boxed_str())
+    }
+}
+
+impl From<Vec<(String, String)>> for LabelText {
+    fn from(labels: Vec<(String, String)>) -> Self {
+        labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+    }
+}
+
+impl From<LabelText> for Vec<(String, String)> {
+    fn from(labels: LabelText) -> Self {
+        labels.iter().collect()
+    }
 }
 
 impl ServiceFacts {
@@ -35,7 +70,7 @@ impl ServiceFacts {
         if !view.is_load_balancer {
             return Self::default();
         }
-        let labels = view.labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into()));
+        let labels = view.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         Self {
             is_load_balancer: true,
             is_local: view.is_local,
@@ -67,7 +102,7 @@ impl ServiceFacts {
     }
 
     fn labels(&self) -> Labels {
-        self.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+        self.labels.iter().collect()
     }
 }
 

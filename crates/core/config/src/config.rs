@@ -221,7 +221,7 @@ impl L2Advertisement {
 }
 
 /// Interfaces of a node.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Interfaces {
     /// Every interface.
     All,

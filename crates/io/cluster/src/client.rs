@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::Request;
+use hyper_util::client::legacy::Builder;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -71,9 +72,17 @@ fn build(config: Config) -> Result<Client, kube::Error> {
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
-        .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https));
+        .service(hyper_client().build(https));
     let limited = service_fn(move |request: Request<Body>| answer(stack.clone(), request));
     Ok(Client::new(limited, config.default_namespace))
+}
+
+/// Closes connections nobody has used for 90 s: after thousands of writes at once there are dozens, each with its buffers.
+/// Without a timer they stay until the next request.
+fn hyper_client() -> Builder {
+    let mut builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new());
+    builder
 }
 
 async fn answer<S>(stack: S, request: Request<Body>) -> Result<S::Response, BoxError>

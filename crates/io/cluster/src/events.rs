@@ -62,7 +62,8 @@ pub struct Event {
 /// end when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct EventSink {
-    lanes: Arc<[mpsc::Sender<Event>]>,
+    /// A lane keeps room for dozens of what waits, also when nothing does.
+    lanes: Arc<[mpsc::Sender<Box<Event>>]>,
 }
 
 impl EventSink {
@@ -92,7 +93,7 @@ impl EventSink {
     pub fn publish(&self, mut event: Event) {
         shorten(&mut event.message);
         let Some(lane) = self.lanes.get(lane_of(&event.about, self.lanes.len())) else { return };
-        if let Err(lost) = lane.try_send(event) {
+        if let Err(lost) = lane.try_send(Box::new(event)) {
             let (mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) = lost;
             tracing::warn!(
                 reason = event.reason,
@@ -133,7 +134,7 @@ struct Sender {
 }
 
 impl Sender {
-    async fn run(mut self, mut waiting: mpsc::Receiver<Event>) {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Box<Event>>) {
         while let Some(event) = waiting.recv().await {
             if let Err(error) = self.insist(&event).await {
                 tracing::warn!(%error, reason = event.reason, message = event.message, "event not sent");

@@ -1,6 +1,6 @@
 //! Stores that follow a kind of object: all of them, as the API server last told.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,9 +39,10 @@ impl<T> Default for Store<T> {
 
 #[derive(Debug)]
 struct Cache<T> {
-    objects: HashMap<ObjectKey, Slot<T>>,
+    /// A hash table would mostly be half empty, and can't be made to fit.
+    objects: BTreeMap<ObjectKey, Slot<T>>,
     /// What a list that is not complete yet holds so far.
-    listed: HashMap<ObjectKey, Slot<T>>,
+    listed: BTreeMap<ObjectKey, Slot<T>>,
     /// Each namespace once.
     namespaces: HashSet<Arc<str>>,
     changes: Changes,
@@ -51,8 +52,8 @@ struct Cache<T> {
 impl<T> Default for Cache<T> {
     fn default() -> Self {
         Self {
-            objects: HashMap::new(),
-            listed: HashMap::new(),
+            objects: BTreeMap::new(),
+            listed: BTreeMap::new(),
             namespaces: HashSet::new(),
             changes: Changes::default(),
             progress: Progress::default(),
@@ -197,13 +198,13 @@ impl Changes {
 }
 
 impl<T> Store<T> {
-    /// Every object, in no particular order. Of one that can't be read it is the last version that could, if any.
+    /// Every object, in the order of the keys. Of one that can't be read it is the last version that could, if any.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<T>> {
         self.lock().objects.values().filter_map(|slot| slot.held.clone()).collect()
     }
 
-    /// Every object by its key, in no particular order.
+    /// Every object by its key, in their order.
     #[must_use]
     pub fn entries(&self) -> Vec<(ObjectKey, Arc<T>)> {
         let cache = self.lock();
@@ -239,6 +240,12 @@ impl<T> Store<T> {
     #[must_use]
     pub fn take_changes(&self) -> Changes {
         std::mem::take(&mut self.lock().changes)
+    }
+
+    /// Gives room back that trees filled little by little leave free.
+    pub fn tighten(&self) {
+        let mut cache = self.lock();
+        cache.objects = std::mem::take(&mut cache.objects).into_iter().collect();
     }
 
     /// Whether the first complete list has arrived. Stays true through later outages.
@@ -283,7 +290,7 @@ impl<T> Store<T> {
 /// What the follower of a store writes.
 impl<T: Held> Store<T> {
     pub(crate) fn begin_list(&self) {
-        self.lock().listed = HashMap::new();
+        self.lock().listed = BTreeMap::new();
     }
 
     pub(crate) fn list(&self, wire: &Wire<T>) {
@@ -296,7 +303,7 @@ impl<T: Held> Store<T> {
     /// Whether this is the first complete list.
     pub(crate) fn end_list(&self, round: u64) -> bool {
         let mut cache = self.lock();
-        cache.objects = std::mem::take(&mut cache.listed);
+        cache.objects = std::mem::take(&mut cache.listed).into_iter().collect();
         // Only this list and keys hold them.
         cache.namespaces.retain(|namespace| Arc::strong_count(namespace) > 1);
         cache.changes = Changes::All;

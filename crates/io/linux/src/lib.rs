@@ -5,6 +5,7 @@
 
 mod address;
 mod clock;
+pub mod code;
 mod filter;
 pub mod heap;
 mod interface;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use metallb_config::ServiceKey;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::endpoints::{SliceKey, SliceView};
@@ -54,17 +53,16 @@ impl Serialize for SavedSlice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let SliceKey { namespace, name } = &self.key;
         let SliceView { service, any, nodes } = self.view.as_ref();
-        let service = service.as_ref().map(|service| &*service.name);
-        Written { namespace, name, service, any: *any, nodes: nodes.iter().collect() }.serialize(serializer)
+        Written { namespace, name, service: service.as_deref(), any: *any, nodes: nodes.iter().collect() }
+            .serialize(serializer)
     }
 }
 
 impl From<Read> for SavedSlice {
     fn from(read: Read) -> Self {
         let Read { namespace, name, service, any, nodes } = read;
-        let namespace: Arc<str> = namespace.into();
-        let service = service.map(|name| ServiceKey { namespace: namespace.clone(), name: name.into() });
-        let view = SliceView { service, any, nodes: nodes.iter().map(String::as_str).collect() };
-        Self::new(SliceKey { namespace, name: name.into() }, Arc::new(view))
+        let nodes = nodes.iter().map(String::as_str).collect();
+        let view = SliceView { service: service.map(Into::into), any, nodes };
+        Self::new(SliceKey { namespace: namespace.into(), name: name.into() }, Arc::new(view))
     }
 }

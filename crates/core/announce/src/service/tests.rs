@@ -15,7 +15,7 @@ fn only_what_decides_is_kept() {
         has_sharing_annotation: true,
         class: Some("x/y".into()),
         addresses: Some([ip("192.0.2.1"), ip("2001:db8::1")].into()),
-        labels: [("a".into(), "1".into()), ("b".into(), "2".into())].into(),
+        labels: [("a", "1"), ("b", "2")].into_iter().collect(),
     };
     assert_eq!(facts, expected);
     assert_eq!(facts.labels(), [("a", "1"), ("b", "2")].map(|(k, v)| (k.to_owned(), v.to_owned())).into());
@@ -56,8 +56,24 @@ fn what_is_written_is_read_again() {
         ServiceFacts::default(),
         service(&["192.0.2.1"], json!({ "externalTrafficPolicy": "Local" })),
         named_service("web", &["2001:db8::1"], json!({}), json!({ "labels": { "a": "1" } })),
+        named_service("web", &[], json!({}), json!({ "labels": { "a": "", "b/c": "2", "d": "" } })),
     ] {
         let text = serde_json::to_string(&facts).unwrap();
         assert_eq!(serde_json::from_str::<ServiceFacts>(&text).unwrap(), facts, "{text}");
+    }
+}
+
+#[test]
+fn labels_are_the_same_afterwards() {
+    for (labels, expected) in [
+        (&[][..], &[][..]),
+        (&[("a", "")], &[("a", "")]),
+        (&[("a", "1"), ("b", ""), ("c", "3")], &[("a", "1"), ("b", ""), ("c", "3")]),
+        // The API server lets no such label pass.
+        (&[("a\0", "1"), ("b", "\0"), ("c", "3")], &[("c", "3")]),
+    ] {
+        let text: LabelText = labels.iter().copied().collect();
+        let read: Vec<(String, String)> = text.iter().collect();
+        assert_eq!(read.iter().map(|(key, value)| (&**key, &**value)).collect::<Vec<_>>(), expected);
     }
 }

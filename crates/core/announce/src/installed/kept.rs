@@ -1,0 +1,111 @@
+//! What is announced of a Service, as it is kept: there are ten thousand of them, and mostly all but the addresses is the same.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metallb_config::Interfaces;
+
+use crate::decision::Announcement;
+
+/// An [`Announcement`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Kept {
+    pub(super) addresses: Box<[IpAddr]>,
+    off_subnet: Box<[IpAddr]>,
+    pub(super) terms: Arc<Terms>,
+}
+
+/// What many have in common.
+#[derive(Debug, Eq, Hash, PartialEq)]
+pub(super) struct Terms {
+    pool: String,
+    pub(super) interfaces: Interfaces,
+    pub(super) refresh: Option<Duration>,
+    contest: u64,
+}
+
+impl Kept {
+    pub(super) fn announcement(&self) -> Announcement {
+        let Self { addresses, off_subnet, terms } = self;
+        let Terms { pool, interfaces, refresh, contest } = terms.as_ref();
+        Announcement {
+            pool: pool.clone(),
+            addresses: addresses.to_vec(),
+            interfaces: interfaces.clone(),
+            refresh: *refresh,
+            off_subnet: off_subnet.to_vec(),
+            contest: *contest,
+        }
+    }
+}
+
+/// All terms in use, each once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AllTerms {
+    known: HashSet<Arc<Terms>>,
+    /// Those nobody uses any more are looked for when there are more than this.
+    bound: usize,
+}
+
+/// Fewer are not worth looking for.
+const FEW: usize = 16;
+
+impl AllTerms {
+    pub(super) fn keep(&mut self, announcement: &Announcement) -> Kept {
+        let Announcement { pool, addresses, interfaces, refresh, off_subnet, contest } = announcement;
+        let (pool, interfaces) = (pool.clone(), interfaces.clone());
+        let terms = self.share(Terms { pool, interfaces, refresh: *refresh, contest: *contest });
+        Kept { addresses: addresses.as_slice().into(), off_subnet: off_subnet.as_slice().into(), terms }
+    }
+
+    fn share(&mut self, terms: Terms) -> Arc<Terms> {
+        if let Some(known) = self.known.get(&terms) {
+            return known.clone();
+        }
+        if self.known.len() >= self.bound {
+            self.known.retain(|terms| Arc::strong_count(terms) > 1);
+            self.bound = self.known.len().saturating_mul(2).max(FEW);
+        }
+        let terms = Arc::new(terms);
+        self.known.insert(terms.clone());
+        terms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn announcement(contest: u64) -> Announcement {
+        Announcement {
+            pool: "pool".to_owned(),
+            addresses: vec![[192, 0, 2, 1].into(), [192, 0, 2, 2].into()],
+            interfaces: Interfaces::Only(["eth0".to_owned()].into()),
+            refresh: Some(Duration::from_secs(7)),
+            off_subnet: vec![[192, 0, 2, 2].into()],
+            contest,
+        }
+    }
+
+    #[test]
+    fn an_announcement_is_the_same_afterwards_and_shares_what_others_have() {
+        let mut all = AllTerms::default();
+        let [one, two, other] = [1, 1, 2].map(|contest| all.keep(&announcement(contest)));
+        assert_eq!([&one, &other].map(Kept::announcement), [1, 2].map(announcement));
+        assert!(Arc::ptr_eq(&one.terms, &two.terms) && !Arc::ptr_eq(&one.terms, &other.terms));
+    }
+
+    #[test]
+    fn terms_nobody_uses_are_forgotten() {
+        let mut all = AllTerms::default();
+        let kept = all.keep(&announcement(0));
+        for contest in 1..1000 {
+            all.keep(&announcement(contest));
+        }
+        assert!(all.known.len() <= 2 * FEW && all.known.contains(&kept.terms), "{}", all.known.len());
+        let used: Vec<Kept> = (0..1000).map(|contest| all.keep(&announcement(contest))).collect();
+        assert_eq!(all.known.iter().filter(|terms| Arc::strong_count(terms) > 1).count(), used.len());
+    }
+}
