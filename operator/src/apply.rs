@@ -12,8 +12,9 @@ use crate::disposition::{Disposition, explain};
 /// How everything is applied.
 pub(crate) const KEEPER: Keeper = Keeper { manager: OPERATOR_FIELD_MANAGER, predecessors: &PREDECESSORS };
 
-/// How Secrets are applied: what others put into them is theirs, certificates above all.
-const SECRET_KEEPER: Keeper = Keeper { manager: OPERATOR_FIELD_MANAGER, predecessors: &[] };
+/// How Secrets and ServiceAccounts are applied: what others put into them is theirs, certificates and the Secrets that images
+/// are pulled with above all.
+const SHARED_KEEPER: Keeper = Keeper { manager: OPERATOR_FIELD_MANAGER, predecessors: &[] };
 
 /// Who made the same objects before: the original's operator before it applied, plain manifests, and Helm, whose chart
 /// names few of them alike. The first goes by the name of many programs, but no other makes our resource the owner.
@@ -136,7 +137,9 @@ impl Prepared {
 async fn keep(client: &Client, desired: &Desired) -> Result<Kept, kube::Error> {
     let Desired { resource, object, mode } = desired;
     match mode {
-        Mode::Apply if resource.kind == "Secret" => apply(client, resource, object, &SECRET_KEEPER).await,
+        Mode::Apply if matches!(resource.kind.as_str(), "Secret" | "ServiceAccount") => {
+            apply(client, resource, object, &SHARED_KEEPER).await
+        }
         Mode::Apply => apply(client, resource, object, &KEEPER).await,
         Mode::CreateOnce => create_once(client, resource, object, OPERATOR_FIELD_MANAGER).await,
     }

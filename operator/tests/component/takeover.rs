@@ -2,7 +2,7 @@
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{LocalObjectReference, Secret, ServiceAccount};
 use metallb_testkit::{Failure, Request, Verb};
 use serde_json::{Value, json};
 
@@ -117,6 +117,20 @@ async fn a_certificate_that_somebody_applies_stays() {
         scenario.passes_until_settled().await;
         let after: Secret = scenario.server.get(Some(NAMESPACE), name).unwrap();
         assert_eq!(after.data, theirs, "{manager}");
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_adds_to_an_account_stays() {
+    for manager in ["kubectl-client-side-apply", "helm", "manager"] {
+        let scenario = Scenario::settled().await;
+        let mut account: ServiceAccount = scenario.server.get(Some(NAMESPACE), "speaker").unwrap();
+        let theirs = Some(vec![LocalObjectReference { name: "registry".to_owned() }]);
+        account.image_pull_secrets.clone_from(&theirs);
+        scenario.server.put_as(manager, &account);
+        scenario.passes_until_settled().await;
+        let after: ServiceAccount = scenario.server.get(Some(NAMESPACE), "speaker").unwrap();
+        assert_eq!(after.image_pull_secrets, theirs, "{manager}");
     }
 }
 

@@ -141,10 +141,11 @@ impl Beats {
         self.act()
     }
 
-    /// A ring with another secret is there: [`Liveness::kept_out`]. True the first time, while this node waits for one.
+    /// Until when a ring with another secret is waited for: [`Liveness::kept_out`]. True the first time this node does.
     pub(super) fn kept_out(&mut self, until: Duration) -> bool {
         self.liveness.kept_out(until);
-        !self.has_opened && !std::mem::replace(&mut self.is_kept_out, true)
+        let waits = until > Duration::ZERO && !self.has_opened;
+        waits && !std::mem::replace(&mut self.is_kept_out, true)
     }
 
     /// Another process has this node's name: [`Liveness::has_namesake`]. True while this node has not answered yet.

@@ -20,6 +20,8 @@ const SETTLING: Duration = Duration::from_secs(3);
 pub(super) struct Joins {
     attempts: BTreeMap<IpAddr, Attempt>,
     under_way: BTreeSet<IpAddr>,
+    /// Those whose last answer was no understanding: they have another secret.
+    strangers: BTreeSet<IpAddr>,
     /// When candidates were first known.
     began: Option<Duration>,
     /// When it was last asked who is due: deadlines before it are done with.
@@ -55,6 +57,7 @@ impl Joins {
         self.began.get_or_insert(now);
         self.looked = now;
         self.attempts.retain(|address, _| candidates.contains(address) && !members.contains(address));
+        self.strangers.retain(|address| candidates.contains(address) && !members.contains(address));
         let wanted = candidates.difference(members).filter(|address| !self.under_way.contains(*address));
         let is_due =
             |address: &&IpAddr| self.attempts.get(*address).is_none_or(|attempt| attempt.next <= now);
@@ -69,6 +72,7 @@ impl Joins {
     pub(super) fn begin_anew(&mut self) {
         self.attempts.clear();
         self.under_way.clear();
+        self.strangers.clear();
         self.has_joined = false;
     }
 
@@ -86,6 +90,20 @@ impl Joins {
         }
         let (joined, expected) = std::mem::take(&mut self.round);
         Some(Round { joined, expected })
+    }
+
+    /// What the one that was tried is, as far as is known now: one that is gone is no stranger any more.
+    pub(super) fn answered(&mut self, address: IpAddr, is_stranger: bool) {
+        if is_stranger {
+            self.strangers.insert(address);
+        } else {
+            self.strangers.remove(&address);
+        }
+    }
+
+    /// Whether somebody is there who has another secret.
+    pub(super) fn meets_strangers(&self) -> bool {
+        !self.strangers.is_empty()
     }
 
     /// When somebody is due again, or the list is settled. While as many attempts as may be are under way, the end of
@@ -227,6 +245,33 @@ mod tests {
         assert!(joins.has_joined(&all, &me));
         joins.begin_anew();
         assert!(joins.has_joined(&all, &all), "nobody is missing");
+    }
+
+    #[test]
+    fn one_with_another_secret_is_met_until_it_is_joined_gone_or_no_candidate_any_more() {
+        let (me, all) = (set(&[1]), set(&[1, 2, 3]));
+        let stranger = IpAddr::from([192, 0, 2, 2]);
+        let meeting = || {
+            let mut joins = Joins::default();
+            joins.due(&all, &me, at(0));
+            assert!(!joins.meets_strangers());
+            joins.answered(stranger, true);
+            joins.answered([192, 0, 2, 3].into(), false);
+            assert!(joins.meets_strangers(), "another one's silence is not its own");
+            joins
+        };
+        let mut joins = meeting();
+        joins.answered(stranger, false);
+        assert!(!joins.meets_strangers(), "it is gone, or knows the secret now");
+        let mut joins = meeting();
+        joins.due(&all, &set(&[1, 2]), at(10));
+        assert!(!joins.meets_strangers(), "it has joined us");
+        let mut joins = meeting();
+        joins.due(&set(&[1, 3]), &me, at(10));
+        assert!(!joins.meets_strangers(), "its pod is gone");
+        let mut joins = meeting();
+        joins.begin_anew();
+        assert!(!joins.meets_strangers(), "that was before");
     }
 
     #[test]

@@ -75,8 +75,10 @@ impl Driver {
     fn send_answer(&mut self, index: u32, protocol: Protocol, answer: &Answer) {
         let ip = answer.address.to_string();
         let is_permitted = self.limiter.permits(self.now(), answer.asker, answer.address);
-        let port = self.ports.get(&index);
-        let sent = port.filter(|_| is_permitted).map(|port| (port, port.send(protocol, &answer.frame)));
+        let port = self.ports.get(&index).filter(|_| is_permitted);
+        // Looked at again: between the question and here the process may have stood still.
+        let sent =
+            port.filter(|_| self.gate.permits()).map(|port| (port, port.send(protocol, &answer.frame)));
         // Afterwards: the first of an address waits while metrics are read out.
         self.metrics.requests_received.with_label_values(&[ip.as_str()]).inc();
         let Some((port, outcome)) = sent else {

@@ -112,11 +112,11 @@ impl Driver {
         match outcome {
             Outcome::Joined { address, answer } => {
                 let is_joined = answer.is_ok();
+                self.joins.answered(address, answer.as_ref().is_err_and(ExchangeError::is_from_a_stranger));
                 match answer {
                     Ok(theirs) => self.machine.merge(theirs, now),
                     Err(error) => {
                         tracing::warn!(%address, error = logs::chain(&error), "memberlist: joining failed");
-                        self.kept_out(&error);
                     }
                 }
                 self.is_stale = true;
@@ -139,19 +139,6 @@ impl Driver {
                 }
             }
             Outcome::Nothing => {}
-        }
-    }
-
-    /// Who answers what cannot be understood has another secret, and may answer for this node's addresses: there is time
-    /// for the secret's file to arrive here or there.
-    fn kept_out(&mut self, error: &ExchangeError) {
-        let Some(beats) = self.beats.as_mut().filter(|_| error.is_from_a_stranger()) else { return };
-        if beats.kept_out(self.patient_until) {
-            let patience = self.settings.handover.as_secs();
-            tracing::warn!(
-                "the speakers that are there have another memberlist secret: answering nothing until they are joined, \
-                 for {patience} s at most; look at the Secret memberlist"
-            );
         }
     }
 

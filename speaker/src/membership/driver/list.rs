@@ -76,9 +76,17 @@ impl Driver {
     /// Tells the heartbeats whether others may still be found.
     pub(super) fn settle(&mut self, candidates: &BTreeSet<IpAddr>, now: Duration) {
         let has_joined = self.joins.has_joined(candidates, &self.addresses);
-        if let Some(beats) = self.beats.as_mut() {
-            self.is_stale |= beats.set_joined(has_joined, now);
+        // Who has another secret may answer for this node's addresses: there is time for its file to arrive here or there.
+        let until = if self.joins.meets_strangers() { self.patient_until } else { Duration::ZERO };
+        let Some(beats) = self.beats.as_mut() else { return };
+        if beats.kept_out(until) {
+            let patience = self.settings.handover.as_secs();
+            tracing::warn!(
+                "the speakers that are there have another memberlist secret: answering nothing until they are joined, \
+                 for {patience} s at most; look at the Secret memberlist"
+            );
         }
+        self.is_stale |= beats.set_joined(has_joined, now);
     }
 
     /// Tells the rest of the speaker who counts, if that has changed.

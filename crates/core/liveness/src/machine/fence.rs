@@ -183,7 +183,8 @@ impl Liveness {
     }
 
     /// Somebody answered, but could not be joined: a ring is there that has another secret. While this node knows nobody
-    /// else and may not answer yet, it takes it for one that does, until then or until it joins.
+    /// else and may not answer yet, it takes it for one that does, until then or until it joins. Zero when
+    /// nobody is known to be there any more.
     pub fn kept_out(&mut self, until: Duration) {
         self.fence.kept_out = until;
     }
