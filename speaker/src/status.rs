@@ -362,6 +362,11 @@ impl Writer {
 fn may_concern_all(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => matches!(status.code, 401 | 403 | 429 | 500..),
+        // What was written or answered could not be understood.
+        kube::Error::SerdeError(_)
+        | kube::Error::BuildRequest(_)
+        | kube::Error::HttpError(_)
+        | kube::Error::FromUtf8(_) => false,
         _ => true,
     }
 }

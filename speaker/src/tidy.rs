@@ -71,13 +71,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn memory_is_given_back_when_much_was_done_and_it_is_calm() {
-        let start = Instant::now();
-        let after = |work: &[(u64, usize)]| {
-            let mut tidy = Tidy::default();
+        let after = async |work: &[(u64, usize)]| {
+            let (mut tidy, start) = (Tidy::default(), Instant::now());
             for (at, work) in work {
-                let now = start + Duration::from_millis(*at);
-                tidy.work += work;
-                tidy.span = Some((tidy.span.map_or(now, |(first, _)| first), now));
+                sleep_until(start + Duration::from_millis(*at)).await;
+                tidy.note(*work);
             }
             tidy.deadline().map(|at| at - start)
         };
@@ -90,7 +88,7 @@ mod tests {
             (&[(0, 1), (900, MUCH), (29_900, 1)], Some(30.15)),
             (&[(0, 1), (900, MUCH), (35_000, 1)], Some(35.25)),
         ] {
-            assert_eq!(after(work), expected.map(Duration::from_secs_f64), "{work:?}");
+            assert_eq!(after(work).await, expected.map(Duration::from_secs_f64), "{work:?}");
         }
     }
 

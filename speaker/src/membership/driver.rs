@@ -303,6 +303,7 @@ impl Driver {
         let closed = self.beats.as_ref().and_then(Beats::closed_since);
         if std::mem::replace(&mut self.closed, closed) != closed && closed.is_some() {
             self.joins.begin_anew();
+            self.exchanges.give_up();
             self.calls.begin_anew(now);
         }
     }

@@ -9,7 +9,7 @@ use metallb_membership::wire::stream::MOST_BYTES;
 use metallb_telemetry::logs;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::budget::Budget;
 use super::codec::Codec;
@@ -42,6 +42,8 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Exchanges {
     tasks: JoinSet<Outcome>,
+    /// Those in which we asked for state: as many as their callers have under way, since these end what they forget.
+    asking: Vec<AbortHandle>,
     served: Arc<()>,
     received: Budget,
     ask: mpsc::Sender<Question>,
@@ -51,7 +53,8 @@ pub(super) struct Exchanges {
 impl Exchanges {
     pub(super) fn new() -> Self {
         let (ask, asked) = mpsc::channel(MOST_QUESTIONS);
-        Self { tasks: JoinSet::new(), served: Arc::new(()), received: Budget::of(MOST_RECEIVED), ask, asked }
+        let (tasks, asking, served) = (JoinSet::new(), Vec::new(), Arc::new(()));
+        Self { tasks, asking, served, received: Budget::of(MOST_RECEIVED), ask, asked }
     }
 
     /// The next question or outcome. Safe to cancel.
@@ -78,13 +81,24 @@ impl Exchanges {
     }
 
     pub(super) fn join(&mut self, with: Partner, state: PushPull) {
-        self.tasks.spawn(async move {
+        self.begin(async move {
             Outcome::Joined { address: with.address.ip(), answer: push_pull(with, state).await }
         });
     }
 
     pub(super) fn sync(&mut self, with: Partner, node: String, state: PushPull) {
-        self.tasks.spawn(async move { Outcome::Synced { node, answer: push_pull(with, state).await } });
+        self.begin(async move { Outcome::Synced { node, answer: push_pull(with, state).await } });
+    }
+
+    fn begin(&mut self, exchange: impl Future<Output = Outcome> + Send + 'static) {
+        self.asking.retain(|task| !task.is_finished());
+        self.asking.push(self.tasks.spawn(exchange));
+    }
+
+    /// Ends all in which we asked for state, without an outcome that tells: what they wait for is lost. A cable that comes
+    /// and goes would have more and more of them under way.
+    pub(super) fn give_up(&mut self) {
+        self.asking.drain(..).for_each(|task| task.abort());
     }
 
     pub(super) fn ping(&mut self, whom: Partner, ping: Ping, within: Duration) {
@@ -116,5 +130,41 @@ async fn push_pull(with: Partner, state: PushPull) -> Result<PushPull, ExchangeE
     match streams::ask(&with, &StreamMessage::PushPull(state), within).await? {
         StreamMessage::PushPull(theirs) => Ok(theirs),
         _ => Err(ExchangeError::Unexpected),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use metallb_membership::Settings;
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::super::secret::Secret;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_given_up_ends_at_once_however_often_and_what_others_ask_goes_on() {
+        // It takes connections and never answers.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let secret = Secret::read(None, Duration::from_secs(1)).unwrap();
+        let codec = Arc::new(Codec::new(&secret, &Settings::lan()));
+        let mut exchanges = Exchanges::new();
+        let theirs = TcpStream::connect(address).await.unwrap();
+        assert!(exchanges.serve(theirs, address, codec.clone()));
+        for _ in 0..100 {
+            let state = || PushPull { is_join: true, peers: vec![], user_state: vec![] };
+            let with = || Partner { address, is_ahead: false, codec: codec.clone() };
+            exchanges.join(with(), state());
+            exchanges.sync(with(), "n2".to_owned(), state());
+            exchanges.give_up();
+            for _ in 0..2 {
+                let ended = timeout(Duration::from_secs(5), exchanges.next()).await.expect("still under way");
+                assert!(matches!(ended, Next::Outcome(Outcome::Nothing)), "{ended:?}");
+            }
+        }
+        assert_eq!((exchanges.tasks.len(), exchanges.asking.len()), (1, 0));
     }
 }

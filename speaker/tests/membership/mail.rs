@@ -1,5 +1,6 @@
 //! What speakers tell each other beside who is alive.
 
+use std::net::UdpSocket;
 use std::time::Duration;
 
 use metallb_announce::Outgoing;
@@ -20,13 +21,14 @@ async fn a_message_reaches_the_member_it_is_for_with_its_senders_name_and_nobody
     let all = [net.ip(1), net.ip(2), net.ip(3)];
     let [mut one, mut two, mut three] =
         [1, 2, 3].map(|host| Ours::start(settings(host, Some(secret.clone())), &all));
-    let mut stranger = Ours::start(settings(4, None), &all);
+    let stranger = UdpSocket::bind((net.ip(4), 0)).unwrap();
     for member in [&mut one, &mut two, &mut three] {
         member.until(&["rs-1", "rs-2", "rs-3"]).await;
     }
     let boots: Vec<String> = two.members.borrow().boots.keys().cloned().collect();
     assert_eq!(boots, ["rs-1", "rs-2", "rs-3"]);
-    stranger.membership.mail().send(outgoing("rs-2", "who are you"));
+    // A user message without the secret.
+    stranger.send_to(b"\x08who are you", net.socket(2)).unwrap();
     one.membership.mail().send(outgoing("rs-9", "nobody"));
     one.membership.mail().send(outgoing("rs-2", "hello"));
     one.membership.mail().send(outgoing("rs-2", "again"));

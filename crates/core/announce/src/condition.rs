@@ -167,7 +167,7 @@ impl Outlook {
     pub fn condition(&self, me: &str) -> Option<Condition> {
         Some(match self {
             Self::Nothing | Self::Unchanged | Self::NotHere => return None,
-            Self::Here { interfaces, off_subnet, stood_back, overruled } => {
+            Self::Here { interfaces, off_subnet, in_subnet, overruled } => {
                 let mut message = format!("node {me} announces on {}", named(interfaces));
                 for address in off_subnet {
                     // Writing to a string can't fail.
@@ -176,8 +176,12 @@ impl Outlook {
                         "\nnode {me} has no address in the subnet of {address}: its neighbours may not ask for it"
                     );
                 }
-                if let Some(stood_back) = stood_back {
-                    let _ = write!(message, "{stood_back}");
+                if let Some(address) = in_subnet {
+                    let _ = write!(
+                        message,
+                        "\nnode {me} has an interface in the subnet of {address}: those without are left out \
+                         (subnets: Prefer)"
+                    );
                 }
                 if let Some(overruled) = overruled {
                     let _ = write!(message, "\nnode {me} goes by the election of the original: {overruled}");

@@ -35,7 +35,7 @@ pub use endpoints::{EndpointIndex, Endpoints, NodeNames, SliceKey, SliceView};
 pub use installed::Installed;
 pub use nobody::{Barred, Nobody, Tally};
 pub use node::NodeView;
-pub use on_link::{StoodBack, Subnets};
+pub use on_link::Subnets;
 pub use outlook::{Outlook, outlook};
 pub use overruled::Overruled;
 pub use plan::{Plan, Services, Snapshot, plan};

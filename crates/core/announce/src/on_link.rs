@@ -4,7 +4,6 @@
 //! Only what speakers tell each other counts, also of this node: what only one of them knew would give two owners.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,7 +11,6 @@ use metallb_config::OnLink;
 use metallb_net::Prefix;
 
 use crate::decision::Case;
-use crate::nobody::Tally;
 use crate::world::World;
 
 #[cfg(test)]
@@ -64,29 +62,12 @@ impl Case<'_> {
         Some((address, near.collect()))
     }
 
-    /// Those that stand back for others; none if nobody does.
-    pub(crate) fn stood_back(&self) -> Option<StoodBack> {
-        let candidates = self.willing();
-        let (address, near) = self.on_link(&candidates)?;
-        let back = candidates.difference(&near).copied();
-        let nodes = if near.is_empty() { Tally::default() } else { back.collect() };
-        (nodes.count() > 0).then_some(StoodBack { address, nodes })
-    }
-}
-
-/// Candidates that leave an address to those in its subnet.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct StoodBack {
-    address: IpAddr,
-    nodes: Tally,
-}
-
-impl fmt::Display for StoodBack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, nodes } = self;
-        nodes.write(
-            f,
-            &format!("left out for having no interface in the subnet of {address} (subnets: Prefer)"),
-        )
+    /// The address whose subnet the winner, this node, is in by its own word, where that counts. Who else is in it, or is not and stood back, comes
+    /// and goes with other nodes: thousands of Services would have to be told of that.
+    pub(crate) fn in_subnet_of(&self) -> Option<IpAddr> {
+        let inputs = self.world.inputs();
+        let has_said = inputs.subnets.as_ref().is_some_and(|subnets| subnets.0.contains_key(&inputs.me));
+        let (address, near) = self.on_link(&self.willing()).filter(|_| has_said)?;
+        (!near.is_empty()).then_some(address)
     }
 }

@@ -9,7 +9,6 @@ use crate::condition::Said;
 use crate::decision::{Case, Verdict, relevant};
 use crate::endpoints::Endpoints;
 use crate::nobody::Nobody;
-use crate::on_link::StoodBack;
 use crate::overruled::Overruled;
 use crate::reason::SkipReason;
 use crate::service::ServiceFacts;
@@ -33,8 +32,8 @@ pub enum Outlook {
         interfaces: Interfaces,
         /// The addresses for which this node has none in the same subnet.
         off_subnet: Vec<IpAddr>,
-        /// Candidates that left it to those in the subnet of its address.
-        stood_back: Option<StoodBack>,
+        /// The address whose subnet this node is in and had to be in.
+        in_subnet: Option<IpAddr>,
         /// The fields of its advertisements that do not count, and why.
         overruled: Option<Overruled>,
     },
@@ -59,9 +58,9 @@ pub fn outlook(world: &World, service: &ServiceFacts, endpoints: &Endpoints, ver
         Verdict::Orphan(_) => return Outlook::Unchanged,
         Verdict::Announce(announcement) => {
             let (interfaces, off_subnet) = (announcement.interfaces.clone(), announcement.off_subnet.clone());
-            let stood_back = stood_back(world, service, endpoints);
+            let in_subnet = in_subnet(world, service, endpoints);
             let overruled = Overruled::of(world, service);
-            return Outlook::Here { interfaces, off_subnet, stood_back, overruled };
+            return Outlook::Here { interfaces, off_subnet, in_subnet, overruled };
         }
         Verdict::Skip(reason) => reason,
     };
@@ -84,9 +83,9 @@ pub fn outlook(world: &World, service: &ServiceFacts, endpoints: &Endpoints, ver
     }
 }
 
-fn stood_back(world: &World, service: &ServiceFacts, endpoints: &Endpoints) -> Option<StoodBack> {
+fn in_subnet(world: &World, service: &ServiceFacts, endpoints: &Endpoints) -> Option<IpAddr> {
     let pool = world.inputs().config.pool_of(service.addresses.as_deref()?)?;
-    Case { world, service, endpoints, advertisements: relevant(pool, service) }.stood_back()
+    Case { world, service, endpoints, advertisements: relevant(pool, service) }.in_subnet_of()
 }
 
 /// Of a Service for which no election is held.

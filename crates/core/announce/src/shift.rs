@@ -49,7 +49,8 @@ pub enum Cause {
     Configuration,
     /// The Service itself changed: its addresses, labels or policy.
     Service,
-    /// What the others hold, or how much a node may have, changed: `preempt` or `spread` of an advertisement.
+    /// What the others hold, or how much a node may have, changed: `preempt` or `spread` of an advertisement. Or whether
+    /// these and `subnets` count, since a speaker that knows nothing of them came or went.
     Terms,
     /// Where it can be served changed.
     Endpoints,
@@ -182,11 +183,14 @@ impl Change<'_> {
         if concerned.any(|node| before.standing(node) != self.now.standing(node)) {
             return Some(Cause::Node);
         }
-        let (before, now) = (before.inputs(), self.now.inputs());
-        if before.config != now.config {
+        if before.inputs().config != self.now.inputs().config {
             return Some(Cause::Configuration);
         }
-        let is_same = before.interfaces == now.interfaces && before.subnets == now.subnets;
+        if before.has_wishes() != self.now.has_wishes() {
+            return Some(Cause::Terms);
+        }
+        let has_others = self.now.asks_for_subnets() && before.inputs().subnets != self.now.inputs().subnets;
+        let is_same = before.inputs().interfaces == self.now.inputs().interfaces && !has_others;
         (!is_same).then_some(Cause::Interfaces)
     }
 }

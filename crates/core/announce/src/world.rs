@@ -91,6 +91,11 @@ impl World {
         self.has_terms
     }
 
+    /// Whether an advertisement asks for what only speakers of ours know, and that counts.
+    pub(crate) fn has_wishes(&self) -> bool {
+        self.has_terms || (!self.inputs.is_plain() && self.asks_for_subnets())
+    }
+
     /// Whether it matters who holds an address already.
     #[must_use]
     pub fn keeps_owners(&self) -> bool {

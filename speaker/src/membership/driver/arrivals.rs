@@ -142,14 +142,26 @@ impl Driver {
         }
     }
 
-    /// Where another process lives that has this node's name, the others count that one.
+    /// Where another process lives that has this node's name, the others count that one, until they count this one.
     pub(super) fn take_note(&mut self, note: &Note) {
-        let Note::Conflict { name, claimed, .. } = note else { return };
-        let beats = self.beats.as_mut().filter(|_| *name == self.settings.name);
-        if beats.is_some_and(|beats| beats.has_namesake(self.patient_until)) {
-            let patience = self.settings.handover.as_secs();
+        match note {
+            Note::Conflict { name, claimed, .. } if *name == self.settings.name => {
+                self.leave_name_to(*claimed)
+            }
+            Note::Accepted => {
+                if let Some(beats) = self.beats.as_mut() {
+                    beats.has_namesake(Duration::ZERO);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn leave_name_to(&mut self, claimed: SocketAddr) {
+        if self.beats.as_mut().is_some_and(|beats| beats.has_namesake(self.patient_until)) {
+            let (patience, node) = (self.settings.handover.as_secs(), &self.settings.name);
             tracing::warn!(
-                node = name, address = %claimed,
+                node, address = %claimed,
                 "another speaker runs under the name of this node: answering nothing until the others count this one, \
                  for {patience} s at most; look at METALLB_NODE_NAME of both"
             );

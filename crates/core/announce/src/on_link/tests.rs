@@ -138,29 +138,34 @@ fn the_first_address_of_a_service_decides_for_all() {
 }
 
 #[test]
-fn the_owner_says_who_was_left_out() {
-    let [first, second, third] = by_rank();
-    let message = |says: Says<'_>| {
-        let (inputs, service) = (cluster(&[prefer()], says), service(&[V4], json!({})));
-        let said = seen_by_each(&inputs).into_iter().find_map(|(me, world)| {
+fn the_owner_says_that_it_was_chosen_so_whoever_else_is_there() {
+    let [_, second, third] = by_rank();
+    let line = |inputs: &Inputs| {
+        let service = service(&[V4], json!({}));
+        let said = seen_by_each(inputs).into_iter().find_map(|(me, world)| {
             let verdict = decide(&world, &service, &everywhere());
             let is_owner = matches!(verdict, Verdict::Announce(_));
             is_owner.then(|| outlook(&world, &service, &everywhere(), &verdict).condition(&me))
         });
-        said.flatten().unwrap().message
+        let message = said.flatten().unwrap().message;
+        message.split_once('\n').map(|(_, rest)| rest.to_owned())
     };
     let mut says = [OTHER; 3];
     says[second] = LAN;
-    let mut others = [name(first), name(third)];
-    others.sort();
     let expected = format!(
-        "\n2 left out for having no interface in the subnet of {V4} (subnets: Prefer): {}",
-        others.join(", ")
+        "node {} has an interface in the subnet of {V4}: those without are left out (subnets: Prefer)",
+        name(second)
     );
-    assert!(message(says).ends_with(&expected), "{}", message(says));
-    for says in [[LAN; 3], [OTHER; 3], [None; 3]] {
-        assert!(!message(says).contains("left out"), "{}", message(says));
-    }
+    let all = cluster(&[prefer()], says);
+    assert_eq!(line(&all), Some(expected.clone()));
+    let fewer = Inputs { speakers: Speakers::On(names(&[&name(second), &name(third)])), ..all.clone() };
+    assert_eq!(line(&fewer), Some(expected.clone()), "another node is down: no Service need be told");
+    let alone = Inputs { speakers: Speakers::On(names(&[&name(second)])), ..all };
+    assert_eq!(line(&alone), Some(expected));
+    let has_line = |says| line(&cluster(&[prefer()], says)).is_some_and(|line| line.contains("left out"));
+    assert!(!has_line([OTHER; 3]), "nobody is in it");
+    assert!(!has_line([None; 3]), "nobody has said so");
+    assert_eq!(line(&cluster(&[json!({})], says)), None, "it does not count");
 }
 
 #[test]

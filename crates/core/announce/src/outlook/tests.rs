@@ -248,7 +248,7 @@ fn a_node_no_advertisement_selects_knows_whose_word_it_is() {
         "n2" => Outlook::Here {
             interfaces: Interfaces::All,
             off_subnet: vec![],
-            stood_back: None,
+            in_subnet: None,
             overruled: None,
         },
         _ => Outlook::There { owner: "n2".to_owned() },
@@ -267,7 +267,7 @@ fn what_is_said_will_do_when_it_is_the_same_or_comes_from_the_elected_node() {
     };
     let mine = condition("node n1 announces on all interfaces");
     let here =
-        Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![], stood_back: None, overruled: None };
+        Outlook::Here { interfaces: Interfaces::All, off_subnet: vec![], in_subnet: None, overruled: None };
     let there = Outlook::There { owner: "n1".to_owned() };
     for (outlook, said, will_do) in [
         (&here, Some(&mine), true),
@@ -315,7 +315,7 @@ fn of_the_live_speakers_each_has_another_turn_and_the_first_differs_by_service()
         let here = Outlook::Here {
             interfaces: Interfaces::All,
             off_subnet: vec![],
-            stood_back: None,
+            in_subnet: None,
             overruled: None,
         };
         assert_eq!(here.turn(world, &service), 0);

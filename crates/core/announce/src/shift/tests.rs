@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::decision::decide;
 use crate::endpoints::Endpoints;
+use crate::on_link::Subnets;
 use crate::service::ServiceFacts;
 use crate::testing::*;
 use crate::world::{Inputs, Speakers};
@@ -151,6 +152,41 @@ fn every_cause_is_found_by_what_changed() {
     all_found(rows);
     let goodbye = Case::new("n3", |case| case.alive(&["n1", "n3"], &["n3"]));
     assert_eq!(goodbye.shift(&["n1"]).unwrap().2, Cause::MemberLeft);
+}
+
+#[test]
+fn a_speaker_of_the_original_is_a_cause_where_something_is_asked_for_that_it_does_not_know() {
+    let foreign = |case: &mut Case| {
+        let pools = [pool("pool", &["172.30.0.0/24"])];
+        let away = [("n1".to_owned(), vec!["10.0.0.0/8".parse().unwrap()])].into();
+        case.before.subnets = Some(Subnets::told(Arc::new(away)));
+        case.before =
+            configured(case.before.clone(), &pools, &[advertisement("a", json!({ "subnets": "Prefer" }))]);
+        case.now = Inputs { has_foreign: true, subnets: None, ..case.before.clone() };
+        case.alive(&["n1", "n3"], &["n1", "n3"]);
+    };
+    let foreign_beside = |case: &mut Case| {
+        case.before.subnets = Some(Subnets::default());
+        case.now.has_foreign = true;
+        case.endpoints.1 = endpoints_on(&["n3"]);
+    };
+    let (n1, n3) = (Some("n1"), Some("n3"));
+    all_found([
+        (
+            "a speaker of the original, where subnets are asked for",
+            Case::new("n1", foreign),
+            n3,
+            n1,
+            Cause::Terms,
+        ),
+        (
+            "an endpoint, while one comes that matters to nothing",
+            Case::new("n3", foreign_beside),
+            n1,
+            n3,
+            Cause::Endpoints,
+        ),
+    ]);
 }
 
 #[test]

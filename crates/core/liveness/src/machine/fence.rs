@@ -190,7 +190,8 @@ impl Liveness {
     }
 
     /// Another process is said to live that has this node's name, so the others count that one and not this. While this node
-    /// may not answer yet, it leaves its addresses to that one, until then or until the others count this one.
+    /// may not answer yet, it leaves its addresses to that one, until then or until the others count this one. Zero when
+    /// they are known to do so.
     pub fn has_namesake(&mut self, until: Duration) {
         if self.fence.is_closed() {
             self.fence.namesake = until;

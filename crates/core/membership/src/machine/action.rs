@@ -68,6 +68,8 @@ pub enum Note {
         /// Who wants it.
         claimed: SocketAddr,
     },
+    /// After a [`Note::Conflict`] over our name, somebody counts us under it.
+    Accepted,
     /// Somebody takes us for another one.
     MistakenFor {
         /// Whom it wanted.
@@ -112,6 +114,9 @@ impl fmt::Display for Note {
         match self {
             Self::Conflict { name, known, claimed } => {
                 write!(f, "{claimed} claims to be {name}, which is at {known}: ignored")
+            }
+            Self::Accepted => {
+                f.write_str("a member counts this one under its name, which another claims or had")
             }
             Self::MistakenFor { name, from } => {
                 write!(f, "{from} takes this member for {name}: not answered")

@@ -48,7 +48,13 @@ impl Machine {
         let me = &record.member;
         let is_echo =
             alive.incarnation == me.incarnation && alive.meta == me.meta && alive.versions == me.versions;
-        if alive.incarnation >= me.incarnation && !is_echo {
+        let is_later = alive.incarnation >= me.incarnation;
+        if is_echo {
+            // Only what is believed is passed on.
+            if record.rival.take().is_some() {
+                self.note(Note::Accepted);
+            }
+        } else if is_later {
             self.refute("", alive.incarnation, None);
         }
     }

@@ -117,7 +117,7 @@ fn a_new_process_that_a_ring_with_another_secret_keeps_out_waits_for_it_and_not_
 
 #[test]
 fn a_new_process_whose_name_another_one_has_waits_until_it_is_counted_and_not_for_ever() {
-    let opens = |peers: usize, is_told_late: bool| {
+    let opens = |peers: usize, is_told_late: bool, accepted: Option<u32>| {
         let begin = Duration::from_secs(7);
         let mut machine = Liveness::new("n0", 9, keys(), Settings::default(), begin);
         machine.peers((1..=peers).map(|other| member(&name(other), 9 + other as u64)), begin);
@@ -126,14 +126,18 @@ fn a_new_process_whose_name_another_one_has_waits_until_it_is_counted_and_not_fo
             if *step == if is_told_late { 50 } else { 1 } {
                 machine.has_namesake(begin + MS * 20_000);
             }
+            if Some(*step) == accepted {
+                machine.has_namesake(Duration::ZERO);
+            }
             machine.set_joined(true, now);
             machine.tick(now);
             !machine.is_fenced()
         })
     };
-    assert_eq!(opens(2, false), Some(200), "as long as it was told");
-    assert_eq!(opens(0, false), Some(200), "also where nobody else announces this layer");
-    assert_eq!(opens(2, true), Some(30), "it answers already");
+    assert_eq!(opens(2, false, None), Some(200), "as long as it was told");
+    assert_eq!(opens(0, false, None), Some(200), "also where nobody else announces this layer");
+    assert_eq!(opens(0, false, Some(60)), Some(60), "somebody of those counts it under its name");
+    assert_eq!(opens(2, true, None), Some(30), "it answers already");
 
     let mut network = Network::of(3);
     network.kill("n1");

@@ -205,6 +205,25 @@ fn a_namesake_neither_steals_our_name_nor_is_passed_on() {
 }
 
 #[test]
+fn who_passes_on_what_we_say_of_ourselves_counts_us_whoever_else_claims_our_name() {
+    let mut machine = member_of(3, Settings::lan());
+    let theirs = Message::Alive(Alive { address: address(66), ..alive(0, 1) });
+    let conflict = Note::Conflict { name: name(0), known: address(0), claimed: address(66) };
+    for (what, message, notes_of_it) in [
+        ("nobody claims it", is_alive(0, 1), vec![]),
+        ("somebody does", theirs.clone(), vec![conflict.clone()]),
+        ("said again", theirs.clone(), vec![]),
+        ("an earlier life here says nothing of this one", is_alive(0, 0), vec![]),
+        ("our own words", is_alive(0, 1), vec![Note::Accepted]),
+        ("said again", is_alive(0, 1), vec![]),
+        ("the other one, again", theirs, vec![conflict]),
+    ] {
+        hear(&mut machine, &[message]);
+        assert_eq!(notes(&drain(&mut machine)), notes_of_it, "{what}");
+    }
+}
+
+#[test]
 fn an_accusation_is_contradicted_with_a_later_life() {
     let peers = |state, life| push_pull(vec![(state, alive(0, life))]);
     type Happens = Box<dyn Fn(&mut Machine)>;
