@@ -140,10 +140,10 @@ impl Owner {
         let since = self.stores.watches.take_since();
         let started = since_boot();
         let interfaces = self.interfaces.borrow_and_update().clone();
-        let has_foreign = self.ring.as_ref().is_some_and(Ring::has_foreign);
+        let has_plain = self.ring.as_ref().is_some_and(Ring::has_plain);
         let speakers = self.ring.as_ref().map_or(Speakers::EveryNode, Ring::speakers);
         self.view.set_subnets(self.ring.as_ref().and_then(Ring::subnets));
-        let mut seen = self.view.refresh(&self.stores, &interfaces, (speakers, has_foreign));
+        let mut seen = self.view.refresh(&self.stores, &interfaces, (speakers, has_plain));
         if let (Some(ring), Some(snapshot)) = (self.ring.as_ref(), self.view.snapshot()) {
             ring.tell_subnets(&snapshot.world, &interfaces);
         }

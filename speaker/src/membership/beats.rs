@@ -84,7 +84,7 @@ impl Beats {
     /// What the member says of itself: nothing while heartbeats would not arrive.
     pub(super) fn meta(&self) -> Vec<u8> {
         let (port, boot, is_starting) = (self.address.port(), self.boot, !self.own.answers);
-        let announced = Announced { version: meta::VERSION, port, boot, is_starting };
+        let announced = Announced { version: meta::VERSION, port, boot, is_starting, knows_terms: true };
         self.socket.as_ref().map(|_| meta::encode(&announced)).unwrap_or_default()
     }
 

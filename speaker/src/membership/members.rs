@@ -17,6 +17,9 @@ pub struct Members {
     pub starting: BTreeSet<String>,
     /// Whether some member says nothing of heartbeats: a speaker of the original, most likely.
     pub has_foreign: bool,
+    /// Whether some member does not say that it knows the elections advertisements may ask for: one of those, or of an
+    /// earlier version.
+    pub has_plain: bool,
     /// The subnets that members say they have interfaces in, by node.
     pub subnets: Arc<BTreeMap<String, Vec<Prefix>>>,
     /// Where none of them is a candidate, one of these answers. Empty unless this node is one that comes and goes: it

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn it_stands_behind_what_else_is_said_and_nowhere_else() {
-        let ready = encode(&Announced { version: 1, port: 1, boot: 2, is_starting: false });
+        let ready =
+            encode(&Announced { version: 1, port: 1, boot: 2, is_starting: false, knows_terms: true });
         let mut own = OwnSubnets::default();
         assert_eq!(own.add_to(ready.clone()), ready);
         own.set(Some(&set(&["192.0.2.0/24"])));

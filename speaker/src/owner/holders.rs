@@ -73,7 +73,7 @@ impl Owner {
 
     /// Whether it matters who holds an address already. Before the first pass the objects say so as they are.
     fn keeps_owners(&self) -> bool {
-        if self.ring.as_ref().is_none_or(Ring::has_foreign) {
+        if self.ring.as_ref().is_none_or(Ring::has_plain) {
             return false;
         }
         match self.view.snapshot() {

@@ -109,9 +109,9 @@ impl Ring {
         }
     }
 
-    /// Whether speakers of the original may be there.
-    pub(super) fn has_foreign(&self) -> bool {
-        self.current.has_foreign
+    /// Whether there may be speakers that know no election but the contract's.
+    pub(super) fn has_plain(&self) -> bool {
+        self.current.has_plain
     }
 
     /// Whether the next pass opens the fence.

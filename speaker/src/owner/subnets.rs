@@ -11,7 +11,7 @@ use crate::interfaces::Interfaces;
 impl Ring {
     /// What speakers say of their subnets, if that counts.
     pub(super) fn subnets(&self) -> Option<Subnets> {
-        (!self.current.has_foreign).then(|| Subnets::told(self.current.subnets.clone()))
+        (!self.has_plain()).then(|| Subnets::told(self.current.subnets.clone()))
     }
 
     /// Tells the others which subnets this node has, if the configuration asks for it.

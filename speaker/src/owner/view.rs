@@ -84,7 +84,7 @@ impl View {
     }
 
     /// Takes in what changed. Everything must have been listed once. `speakers` are those that are alive, and whether
-    /// one of the original may be among them.
+    /// one of them may know no election but the contract's.
     pub(crate) fn refresh(
         &mut self,
         stores: &Stores,
@@ -120,7 +120,7 @@ impl View {
         &mut self,
         stores: &Stores,
         interfaces: OwnInterfaces,
-        (speakers, has_foreign): (Speakers, bool),
+        (speakers, has_plain): (Speakers, bool),
         seen: &mut Seen,
     ) -> Option<Inputs> {
         let current = self.snapshot.as_ref().map(|snapshot| snapshot.world.inputs());
@@ -128,10 +128,10 @@ impl View {
         let inputs = match current {
             Some(current) if !has_changes => {
                 let is_same = current.interfaces == interfaces && current.subnets == self.subnets;
-                if is_same && (&current.speakers, current.has_foreign) == (&speakers, has_foreign) {
+                if is_same && (&current.speakers, current.has_plain) == (&speakers, has_plain) {
                     return None;
                 }
-                Inputs { speakers, has_foreign, interfaces, subnets: self.subnets.clone(), ..current.clone() }
+                Inputs { speakers, has_plain, interfaces, subnets: self.subnets.clone(), ..current.clone() }
             }
             current => {
                 let previous = current.map(|inputs| inputs.config.clone()).unwrap_or_default();
@@ -143,7 +143,7 @@ impl View {
                 }
                 let nodes = stores.nodes.all();
                 let nodes = nodes.iter().map(|node| known_node(&node.view, &speakers)).collect();
-                Inputs { config: parsed.config, nodes, speakers, has_foreign, interfaces, ..self.unknown() }
+                Inputs { config: parsed.config, nodes, speakers, has_plain, interfaces, ..self.unknown() }
             }
         };
         let current = self.snapshot.as_ref().map(|snapshot| snapshot.world.inputs());
@@ -160,7 +160,7 @@ impl View {
             config: Config::default(),
             nodes: BTreeMap::new(),
             speakers: Speakers::On(BTreeSet::new()),
-            has_foreign: false,
+            has_plain: false,
             interfaces: OwnInterfaces::new(),
             subnets: self.subnets.clone(),
         }

@@ -12,7 +12,7 @@ use crate::world::{Speakers, World};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Overruled {
     fields: Vec<&'static str>,
-    /// Whether it is not known at all who takes part; else a speaker of the original does.
+    /// Whether it is not known at all who takes part; else one does that knows nothing of them.
     is_unknown: bool,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for Overruled {
         f.write_str(if self.is_unknown {
             "where speakers do not follow each other: set METALLB_ML_BIND_ADDR and METALLB_ML_LABELS"
         } else {
-            "beside a speaker that sends no heartbeats: replace it by one of this project, or see to its heartbeat port"
+            "beside a speaker that sends no heartbeats or is of an earlier version: replace it by one of this version, or see to its heartbeat port"
         })
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn inputs() -> Inputs {
         config: metallb_config::Config::default(),
         nodes: ["n1", "n2", "n3"].map(|name| (name.to_owned(), node(name, &[]))).into(),
         speakers: Speakers::On(names(&["n1", "n2", "n3"])),
-        has_foreign: false,
+        has_plain: false,
         interfaces: own,
         subnets: None,
     };

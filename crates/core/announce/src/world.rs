@@ -53,8 +53,9 @@ pub struct Inputs {
     pub nodes: BTreeMap<String, NodeView>,
     /// The nodes whose speaker is alive.
     pub speakers: Speakers,
-    /// Whether some of them are speakers of the original: then its election alone counts.
-    pub has_foreign: bool,
+    /// Whether some of them know no election but the contract's: speakers of the original, or of an earlier version. Then
+    /// that alone counts.
+    pub has_plain: bool,
     /// The interfaces of this node.
     pub interfaces: OwnInterfaces,
     /// The subnets that speakers say they have interfaces in; none where that does not count, since not all of them are
@@ -169,7 +170,7 @@ impl World {
 impl Inputs {
     /// Whether the contract's election alone counts: others take part who know no other, or it is not known who does.
     pub(crate) fn is_plain(&self) -> bool {
-        self.has_foreign || self.speakers == Speakers::EveryNode
+        self.has_plain || self.speakers == Speakers::EveryNode
     }
 }
 

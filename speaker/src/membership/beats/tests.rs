@@ -61,7 +61,7 @@ fn peer() -> (String, Vec<u8>) {
 }
 
 fn peer_that(is_starting: bool) -> (String, Vec<u8>) {
-    let announced = Announced { version: 1, port: 9, boot: 7, is_starting };
+    let announced = Announced { version: 1, port: 9, boot: 7, is_starting, knows_terms: true };
     ("n2".to_owned(), meta::encode(&announced))
 }
 

@@ -136,6 +136,7 @@ impl Driver {
         for member in self.machine.members() {
             let announced = meta::decode(&member.meta);
             members.has_foreign |= announced.is_none();
+            members.has_plain |= !announced.is_some_and(|announced| announced.knows_terms);
             let is_held = beats.is_some_and(Beats::is_held);
             let is_down = beats.is_some_and(|beats| beats.is_down(&member.name));
             if is_down || is_held && member.name == self.settings.name {

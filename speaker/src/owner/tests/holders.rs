@@ -115,7 +115,7 @@ async fn one_that_thaws_leaves_what_another_has_taken_over_meanwhile() {
 
 #[tokio::test]
 async fn nobody_is_asked_where_nothing_is_kept_or_a_speaker_of_the_original_is_there() {
-    let foreign = Members { has_foreign: true, ..both() };
+    let foreign = Members { has_plain: true, ..both() };
     for (spec, told_of) in [
         (json!({}), both()),
         (json!({ "spread": "Bounded" }), both()),

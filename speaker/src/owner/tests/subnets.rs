@@ -26,7 +26,7 @@ async fn an_address_goes_to_who_says_that_it_is_in_its_subnet_in_a_ring_of_ours(
         (both(&[("n1", other), ("n2", other)]), false, "nobody is in it"),
         (both(&[("n1", lan), ("n2", other)]), true, "one is"),
         (
-            Members { has_foreign: true, ..both(&[("n1", lan), ("n2", other)]) },
+            Members { has_plain: true, ..both(&[("n1", lan), ("n2", other)]) },
             false,
             "the original's speakers know nothing of it",
         ),

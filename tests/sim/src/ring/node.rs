@@ -154,7 +154,7 @@ fn machine(name: &str, boot: u64, now: Duration) -> Liveness {
 
 /// What memberlist says of a life.
 pub(super) fn meta(boot: u64, is_starting: bool) -> Vec<u8> {
-    meta::encode(&Announced { version: meta::VERSION, port: 7947, boot, is_starting })
+    meta::encode(&Announced { version: meta::VERSION, port: 7947, boot, is_starting, knows_terms: true })
 }
 
 pub(super) fn name(number: usize) -> String {

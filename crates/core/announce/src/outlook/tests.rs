@@ -177,7 +177,7 @@ fn what_advertisements_ask_for_and_do_not_get_is_said_with_what_to_do() {
     let everything = json!({ "preempt": "Never", "spread": "Bounded" });
     let foreign = "do not count beside a speaker that sends no heartbeats";
     let unknown = "does not count where speakers do not follow each other: set METALLB_ML_BIND_ADDR";
-    for (spec, has_foreign, speakers, expected) in [
+    for (spec, has_plain, speakers, expected) in [
         (everything.clone(), false, None, None),
         (json!({}), true, None, None),
         (everything, true, None, Some(format!("preempt and spread of its L2Advertisements {foreign}"))),
@@ -190,7 +190,7 @@ fn what_advertisements_ask_for_and_do_not_get_is_said_with_what_to_do() {
     ] {
         let inputs = advertised(spec.clone());
         let speakers = speakers.unwrap_or(inputs.speakers.clone());
-        let inputs = Inputs { has_foreign, speakers, ..inputs };
+        let inputs = Inputs { has_plain, speakers, ..inputs };
         let (status, reason, message) = said(&inputs, &service(&[V4], json!({})), &everywhere());
         assert_eq!((status.as_str(), reason.as_str()), ("True", "Announced"), "{spec}");
         match expected {

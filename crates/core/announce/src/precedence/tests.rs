@@ -281,7 +281,7 @@ fn a_holder_that_may_not_announce_any_more_lets_go_at_once() {
 #[test]
 fn what_is_asked_for_does_not_count_beside_a_speaker_of_the_original_or_one_that_knows_no_members() {
     let plain = |cluster: &mut Cluster, foreign: bool, speakers: Option<Speakers>| {
-        cluster.inputs.has_foreign = foreign;
+        cluster.inputs.has_plain = foreign;
         for (node, (snapshot, _)) in &mut cluster.speakers {
             let speakers = speakers.clone().unwrap_or(cluster.inputs.speakers.clone());
             let inputs = Inputs { me: node.clone(), speakers, ..cluster.inputs.clone() };

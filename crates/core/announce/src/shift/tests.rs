@@ -162,12 +162,12 @@ fn a_speaker_of_the_original_is_a_cause_where_something_is_asked_for_that_it_doe
         case.before.subnets = Some(Subnets::told(Arc::new(away)));
         case.before =
             configured(case.before.clone(), &pools, &[advertisement("a", json!({ "subnets": "Prefer" }))]);
-        case.now = Inputs { has_foreign: true, subnets: None, ..case.before.clone() };
+        case.now = Inputs { has_plain: true, subnets: None, ..case.before.clone() };
         case.alive(&["n1", "n3"], &["n1", "n3"]);
     };
     let foreign_beside = |case: &mut Case| {
         case.before.subnets = Some(Subnets::default());
-        case.now.has_foreign = true;
+        case.now.has_plain = true;
         case.endpoints.1 = endpoints_on(&["n3"]);
     };
     let (n1, n3) = (Some("n1"), Some("n3"));

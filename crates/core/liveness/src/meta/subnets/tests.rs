@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::super::{Announced, VERSION, encode};
 use super::*;
 
-const READY: Announced = Announced { version: VERSION, port: 7947, boot: 7, is_starting: false };
+const READY: Announced =
+    Announced { version: VERSION, port: 7947, boot: 7, is_starting: false, knows_terms: true };
 
 fn set(texts: &[&str]) -> BTreeSet<Prefix> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
