@@ -1,6 +1,7 @@
 //! An address moves to another node when the one that announced it can't any more.
 
 mod figures;
+mod in_subnet;
 mod outage;
 mod planned;
 mod quiet;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             ("the last endpoint of a node leaves no gap", planned::endpoint_left),
             ("a speaker that thaws answers for nothing it lost", quiet::thawed),
             ("an address stays with who took it over, where that is asked for", sticky::stays),
+            ("an address goes to the node in its subnet, where that is asked for", in_subnet::preferred),
             ("nothing moves because every processor is busy", quiet::loaded),
             ("deleting the announcing speaker's pod moves the address", speaker_pod_deleted),
             ("unplugging the announcing node moves the address", node_unplugged),
