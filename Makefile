@@ -49,7 +49,8 @@ bench: deps ready ## The controller at 10,000 Services, in ratios to a bare clie
 
 bench-layer2: deps ready ## Speakers on a LAN: announcing, answering, memory, CPU, floods (root); BENCH='--check' judges
 	@$(TESTBED) build
-	$(CARGO) build --release --package metallb-speaker --package metallb-controller --package metallb-bench
+	$(CARGO) xtask images
+	$(CARGO) build --release --package metallb-bench
 	@target/release/metallb-bench layer2 --json artifacts/bench/layer2.jsonl $(BENCH)
 
 fmt: ## Format the code

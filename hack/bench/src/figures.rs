@@ -17,6 +17,8 @@ pub(crate) enum Bound {
     Median(f64),
     /// Every single value.
     Each(f64),
+    /// Every single value must reach this: what is measured meanwhile would be easier otherwise.
+    AtLeast(f64),
     /// Nothing: it is told, not judged.
     None,
 }
@@ -51,21 +53,23 @@ impl Figure {
             Bound::Ratio(most) => Some(median(&self.ratios()) <= most),
             Bound::Median(most) => Some(median(&self.ours) <= most),
             Bound::Each(most) => Some(max(&self.ours) <= most),
+            Bound::AtLeast(least) => Some(quantile(&self.ours, 0, 1) >= least),
             Bound::None => None,
         }
     }
 
     fn to_json(&self) -> Value {
-        let (bound, most) = match self.bound {
+        let (bound, limit) = match self.bound {
             Bound::Ratio(most) => ("median ratio", Some(most)),
             Bound::Median(most) => ("median", Some(most)),
             Bound::Each(most) => ("each", Some(most)),
+            Bound::AtLeast(least) => ("each at least", Some(least)),
             Bound::None => ("none", None),
         };
         json!({
             "scenario": self.scenario, "figure": self.name, "unit": self.unit,
             "controller": self.ours, "bare": self.bare, "ratios": self.ratios(),
-            "bound": bound, "most": most, "holds": self.holds(),
+            "bound": bound, "limit": limit, "holds": self.holds(),
         })
     }
 }
@@ -131,6 +135,7 @@ impl fmt::Display for Bound {
         match self {
             Self::Ratio(most) => write!(f, "ratio <= {most}"),
             Self::Median(most) | Self::Each(most) => write!(f, "<= {most}"),
+            Self::AtLeast(least) => write!(f, ">= {least}"),
             Self::None => Ok(()),
         }
     }
@@ -189,6 +194,9 @@ mod tests {
             (Bound::Ratio(1.3), &[], &[], Some(false)),
             (Bound::Median(1.0), &[0.5, 0.5, 7.0], &[], Some(true)),
             (Bound::Each(0.0), &[0.0, 1.0, 0.0], &[], Some(false)),
+            (Bound::AtLeast(5.0), &[6.0, 5.0], &[], Some(true)),
+            (Bound::AtLeast(5.0), &[6.0, 4.0, 7.0], &[], Some(false)),
+            (Bound::AtLeast(5.0), &[], &[], Some(false)),
             (Bound::None, &[1.0], &[], None),
         ] {
             assert_eq!(figure(bound, ours, bare).holds(), wanted, "{bound:?} {ours:?}");

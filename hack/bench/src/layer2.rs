@@ -20,11 +20,11 @@ use crate::command;
 /// What is measured, and how often.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Layer2Plan {
-    /// The speaker, built for release.
-    #[arg(long, default_value = "target/release/speaker")]
+    /// The speaker, as it is in the image.
+    #[arg(long, default_value_os_t = shipped("speaker"))]
     pub(crate) speaker: PathBuf,
-    /// The controller, built for release.
-    #[arg(long, default_value = "target/release/controller")]
+    /// The controller, as it is in the image.
+    #[arg(long, default_value_os_t = shipped("controller"))]
     pub(crate) controller: PathBuf,
     /// How many addresses are held at most; half as many where new ones are added.
     #[arg(long, default_value_t = 10_000)]
@@ -44,6 +44,12 @@ pub(crate) struct Layer2Plan {
     /// Fails if a figure is out of its bound.
     #[arg(long)]
     check: bool,
+}
+
+/// Where `cargo xtask images` leaves what it puts into images.
+fn shipped(name: &str) -> PathBuf {
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    ["target", &platform, "release", name].iter().collect()
 }
 
 pub(crate) fn measure(plan: &Layer2Plan) -> Result<ExitCode> {

@@ -12,7 +12,7 @@ use metallb_testbed::Bed;
 use super::prober::Prober;
 
 /// Requests a second.
-pub(crate) const RATE: u64 = 100_000;
+pub(crate) const RATE: u32 = 100_000;
 const PAUSE: Duration = Duration::from_micros(500);
 
 /// A flood under way.
@@ -35,9 +35,12 @@ impl Flood {
         let thread = thread::spawn(move || {
             let mut next = frames.iter().cycle();
             while !stopped.load(Ordering::Relaxed) {
-                let due = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX) * RATE / 1_000_000;
-                while count.load(Ordering::Relaxed) < due {
-                    next.next().into_iter().for_each(|frame| prober.send(frame));
+                let elapsed = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+                let due = elapsed * u64::from(RATE) / 1_000_000;
+                // What a full queue has no room for was not asked, and is made up for after the pause.
+                while count.load(Ordering::Relaxed) < due
+                    && next.next().is_some_and(|frame| prober.send(frame))
+                {
                     count.fetch_add(1, Ordering::Relaxed);
                 }
                 thread::park_timeout(PAUSE);

@@ -27,6 +27,8 @@ pub(crate) struct Prober {
     mac: MacAddr,
     address: Ipv4Addr,
     buffer: Vec<u8>,
+    /// Questions asked so far, and waited for.
+    pub(crate) asked: u64,
 }
 
 /// When what was waited for was seen.
@@ -57,7 +59,14 @@ impl Prober {
             let mac = link.mac.context("the client's eth0 has no hardware address")?;
             let socket = PacketSocket::open(Protocol::Arp, link.index, &Targets::default())?;
             drop(entered);
-            Ok(Self { socket, runtime: Some(runtime), mac, address, buffer: vec![0; LONGEST_FRAME] })
+            Ok(Self {
+                socket,
+                runtime: Some(runtime),
+                mac,
+                address,
+                buffer: vec![0; LONGEST_FRAME],
+                asked: 0,
+            })
         })
     }
 
@@ -73,10 +82,9 @@ impl Prober {
         ArpFrame { destination: MacAddr::BROADCAST, source: self.mac, packet }.encode()
     }
 
-    /// Sends a frame as it is.
-    pub(crate) fn send(&self, frame: &[u8]) {
-        // A full queue loses it, as a wire would.
-        let _lost = self.socket.send(frame);
+    /// Sends a frame as it is; false when a full queue has lost it, as a wire would.
+    pub(crate) fn send(&self, frame: &[u8]) -> bool {
+        self.socket.send(frame).is_ok()
     }
 
     /// Asks until there is an answer, or not any more.
@@ -90,6 +98,7 @@ impl Prober {
         let (begin, mut gratuitous) = (Instant::now(), None);
         while begin.elapsed() < patience {
             self.send(&question);
+            self.asked += 1;
             let asked = Instant::now();
             while asked.elapsed() < STEP {
                 match self.next(STEP)? {
@@ -116,6 +125,7 @@ impl Prober {
         let question = self.question(target);
         let asked = Instant::now();
         self.send(&question);
+        self.asked += 1;
         while asked.elapsed() < LOST {
             let frame = self.next(LOST)?;
             if frame.is_some_and(|frame| frame.destination == self.mac && frame.packet.sender_ip == target) {

@@ -61,11 +61,12 @@ pub(super) async fn run(plan: &Layer2Plan, bed: &Bed) -> Result<Report> {
     let mut run =
         Run { plan, bed, cluster, asked, speaker, prober, created: 0, singles: 0, figures: Vec::new() };
     run.measure().await?;
+    let about = about(plan, run.prober()?.asked);
     controller.stop().await?;
     for speaker in others.into_iter().chain([run.speaker]) {
         speaker.stop().await?;
     }
-    Ok(Report { figures: run.figures, about: about(plan) })
+    Ok(Report { figures: run.figures, about })
 }
 
 impl Run<'_> {
@@ -79,8 +80,9 @@ impl Run<'_> {
         self.single("beside half", false).await?;
         self.single("after a deletion", true).await?;
         self.hold(half..self.plan.addresses).await?;
-        let resident = self.speaker.memory()?.resident;
-        self.add("full", "resident memory", "MB", (Bound::Each(30.0), vec![resident]));
+        let memory = self.speaker.memory()?;
+        self.add("full", "resident memory", "MB", (Bound::Each(30.0), vec![memory.resident]));
+        self.add("full", "the most it ever was", "MB", (Bound::None, vec![memory.peak]));
         // The prober waits by a runtime of its own.
         tokio::task::block_in_place(|| self.answers().and_then(|()| self.flood()))
     }
@@ -224,7 +226,7 @@ impl Run<'_> {
             medians.push(median(&times));
             longest.push(max(&times));
         }
-        self.add("flood", "foreign requests", "/s", (Bound::None, rates));
+        self.add("flood", "foreign requests", "/s", (Bound::AtLeast(0.98 * f64::from(RATE)), rates));
         self.add("flood", "CPU", "%", (Bound::Median(30.0), percents));
         self.add("flood", "own answered, median", "ms", (Bound::Median(5.0), medians));
         self.add("flood", "own answered, max", "ms", (Bound::None, longest));
@@ -259,10 +261,10 @@ fn percent(spent: Duration, of: Duration) -> f64 {
     spent.as_secs_f64() * 100.0 / of.as_secs_f64()
 }
 
-fn about(plan: &Layer2Plan) -> serde_json::Value {
+fn about(plan: &Layer2Plan, probes: u64) -> serde_json::Value {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load: Vec<&str> = load.split(' ').take(3).collect();
     let cpus = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     json!({"addresses": plan.addresses, "samples": plan.samples, "rounds": plan.rounds, "repeat": plan.repeat,
-           "cpus": cpus, "load at the end": load.join(" ")})
+           "probes": probes, "cpus": cpus, "load at the end": load.join(" ")})
 }
