@@ -9,11 +9,12 @@ mod queue;
 mod tests;
 mod writer;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use metallb_announce::{Installed, Outlook, Said, SkipReason, Snapshot, Verdict};
+use metallb_announce::{Condition, Installed, Outlook, Said, SkipReason, Snapshot, Verdict};
 use metallb_cluster::Store;
 use metallb_config::ServiceKey;
 use tokio::sync::{mpsc, watch};
@@ -43,6 +44,26 @@ pub(crate) struct Conditions {
     unsaid: BTreeSet<ServiceKey>,
     /// Whether anything may have changed that was not looked at: then all Services are, as soon as that has a point.
     has_missed: bool,
+    words: Words,
+}
+
+/// What was to be said lately: mostly the same of thousands of Services, which share it while they wait.
+#[derive(Debug, Default)]
+struct Words(VecDeque<Arc<Condition>>);
+
+/// So many are looked through.
+const REMEMBERED: usize = 16;
+
+impl Words {
+    fn share(&mut self, condition: Condition) -> Arc<Condition> {
+        if let Some(known) = self.0.iter().find(|known| ***known == condition) {
+            return known.clone();
+        }
+        self.0.truncate(REMEMBERED - 1);
+        let new = Arc::new(condition);
+        self.0.push_front(new.clone());
+        new
+    }
 }
 
 impl Conditions {
@@ -51,7 +72,15 @@ impl Conditions {
         let (orders, received) = mpsc::unbounded_channel();
         let (refused, is_refused) = watch::channel(false);
         tokio::spawn(Task::new(client, refused).run(received));
-        Self { node, services, orders, is_refused, unsaid: BTreeSet::new(), has_missed: false }
+        Self {
+            node,
+            services,
+            orders,
+            is_refused,
+            unsaid: BTreeSet::new(),
+            has_missed: false,
+            words: Words::default(),
+        }
     }
 
     /// What changes now is not looked at.
@@ -102,7 +131,7 @@ impl Conditions {
         let write = service.and_then(|service| {
             let outlook = snapshot.outlook(key, verdict);
             let at = now.checked_add(patience(&outlook, snapshot, key))?;
-            build_write(&service, &outlook, &self.node).map(|write| (write, at))
+            build_write(&service, &outlook, &self.node, &mut self.words).map(|write| (write, at))
         });
         match write {
             Some((write, at)) => {
@@ -129,7 +158,7 @@ fn patience(outlook: &Outlook, snapshot: &Snapshot, key: &ServiceKey) -> Duratio
 }
 
 /// The write that makes what is said of a Service right; none if it is.
-fn build_write(service: &KnownService, outlook: &Outlook, node: &str) -> Option<Write> {
+fn build_write(service: &KnownService, outlook: &Outlook, node: &str, words: &mut Words) -> Option<Write> {
     if outlook.is_said(node, service.said.as_ref().map(|(said, _)| *said)) {
         return None;
     }
@@ -137,5 +166,6 @@ fn build_write(service: &KnownService, outlook: &Outlook, node: &str) -> Option<
     let keeps_status =
         |said: &Said| condition.as_ref().is_some_and(|condition| condition.status == said.status);
     let since = service.said.as_ref().filter(|(said, _)| keeps_status(said)).map(|(_, since)| since.clone());
-    Some(Write { condition, since, version: service.resource_version.to_string() })
+    let condition = condition.map(|condition| words.share(condition));
+    Some(Write { condition, since, version: service.resource_version.clone() })
 }

@@ -17,7 +17,8 @@ use serde_json::Value;
 mod tests;
 mod texts;
 
-use texts::{Revision, Uid};
+pub(crate) use texts::Revision;
+use texts::Uid;
 
 /// A Service: what decides about it, and what an event says it is about.
 #[derive(Debug)]

@@ -1,13 +1,17 @@
 //! What is to be written and when: at most one write of a Service at a time, each only when its time has come, and those
 //! that come again and again more and more seldom.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use metallb_announce::Condition;
 use metallb_config::ServiceKey;
 use tokio::time::Instant;
+
+use crate::digest::Digest;
+use crate::known::Revision;
 
 /// Two speakers that see different things would contradict each other without end: after each write of a Service the next
 /// waits twice as long, from this
@@ -19,15 +23,15 @@ const CALM: Duration = Duration::from_secs(120);
 /// Room that is not given back.
 const KEPT: usize = 64;
 
-/// A condition to write.
+/// A condition to write. Thousands may wait: they share their words.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Write {
     /// What to say; none to remove what is said.
-    pub(super) condition: Option<Condition>,
+    pub(super) condition: Option<Arc<Condition>>,
     /// Since when the status is this; none if it changes.
     pub(super) since: Option<Time>,
     /// The version of the Service this was decided on.
-    pub(super) version: String,
+    pub(super) version: Revision,
 }
 
 /// How a write ended.
@@ -49,7 +53,7 @@ pub(super) struct Queue {
     /// What is due and not under way, by when.
     order: BTreeSet<(Instant, ServiceKey)>,
     busy: HashMap<ServiceKey, Write>,
-    rests: HashMap<ServiceKey, Rest>,
+    rests: BTreeMap<Digest, Rest>,
     /// When to forget those who have rested; none if nobody rests.
     tidied_at: Option<Instant>,
 }
@@ -64,13 +68,12 @@ struct Rest {
 impl Queue {
     /// Something is to be written. The same for other reasons keeps its time.
     pub(super) fn want(&mut self, service: ServiceKey, write: Write, at: Instant) {
-        let reason = |write: &Write| write.condition.as_ref().map(|condition| condition.reason.clone());
         let at = match self.due.get(&service) {
-            Some((old, earlier)) if reason(old) == reason(&write) => at.min(*earlier),
+            Some((old, earlier)) if old.reason() == write.reason() => at.min(*earlier),
             _ => at,
         };
         self.settle(&service);
-        let at = self.rests.get(&service).map_or(at, |rest| at.max(rest.end()));
+        let at = self.rests.get(&Digest::of(&service)).map_or(at, |rest| at.max(rest.end()));
         if !self.busy.contains_key(&service) {
             self.order.insert((at, service.clone()));
         }
@@ -91,7 +94,6 @@ impl Queue {
         }
         if self.tidied_at.is_some_and(|at| at <= now) {
             self.rests.retain(|_, rest| now.saturating_duration_since(rest.since) < CALM.max(rest.pause));
-            self.rests.shrink_to(KEPT);
             self.tidied_at = (!self.rests.is_empty()).then(|| later(now, CALM));
         }
     }
@@ -112,7 +114,7 @@ impl Queue {
         match outcome {
             Outcome::Written => self.rest(&service, now),
             Outcome::Refused(pause) => {
-                self.rests.insert(service.clone(), Rest { since: now, pause });
+                self.rests.insert(Digest::of(&service), Rest { since: now, pause });
                 self.tidied_at.get_or_insert(later(now, pause));
             }
             Outcome::Moot | Outcome::Failed(_) => {}
@@ -132,10 +134,17 @@ impl Queue {
 
     fn rest(&mut self, service: &ServiceKey, now: Instant) {
         let rested = |rest: &&Rest| now.saturating_duration_since(rest.since) < CALM.max(rest.pause);
-        let pause =
-            self.rests.get(service).filter(rested).map_or(SHORTEST_REST, |rest| rest.pause.saturating_mul(2));
-        self.rests.insert(service.clone(), Rest { since: now, pause: pause.min(LONGEST_REST) });
+        let service = Digest::of(service);
+        let last = self.rests.get(&service).filter(rested);
+        let pause = last.map_or(SHORTEST_REST, |rest| rest.pause.saturating_mul(2));
+        self.rests.insert(service, Rest { since: now, pause: pause.min(LONGEST_REST) });
         self.tidied_at.get_or_insert(later(now, CALM));
+    }
+}
+
+impl Write {
+    fn reason(&self) -> Option<&str> {
+        self.condition.as_ref().map(|condition| condition.reason.as_str())
     }
 }
 
@@ -162,7 +171,7 @@ mod tests {
     fn write(reason: &str, version: &str) -> Write {
         let condition =
             Condition { status: Standing::True, reason: reason.to_owned(), message: version.to_owned() };
-        Write { condition: Some(condition), since: None, version: version.to_owned() }
+        Write { condition: Some(Arc::new(condition)), since: None, version: Revision::of(version) }
     }
 
     fn seconds(seconds: u64) -> Duration {

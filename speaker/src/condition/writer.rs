@@ -183,7 +183,7 @@ fn build_patch(write: &Write, now: Time) -> Value {
         None => json!({ "$patch": "delete", "type": CONDITION_ANNOUNCED }),
     };
     json!({
-        "metadata": { "resourceVersion": write.version },
+        "metadata": { "resourceVersion": write.version.to_string() },
         "status": { "conditions": [condition] },
     })
 }

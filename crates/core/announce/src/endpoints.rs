@@ -22,35 +22,15 @@ pub struct Endpoints {
 /// One EndpointSlice.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SliceView {
-    /// The name of the Service it belongs to, which is in the same namespace; none without the label.
-    pub service: Option<Box<str>>,
+    /// The name of the Service, empty if there is none, and those of the nodes in their order, each once. One text: there may be
+    /// ten thousand slices, mostly with one to three nodes, and texts of their own would take twice the room.
+    names: Box<str>,
     /// Whether any endpoint can serve, wherever it is.
     pub any: bool,
-    /// The nodes with an endpoint that can serve.
-    pub nodes: NodeNames,
 }
-
-/// Names of nodes in their order, each once. One text: most slices have one or two nodes, and a set of them would take
-/// several times the room.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct NodeNames(Box<str>);
 
 /// No name holds it.
 const BETWEEN_NAMES: &str = "/";
-
-impl NodeNames {
-    /// The names.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.split(BETWEEN_NAMES).filter(|name| !name.is_empty())
-    }
-}
-
-impl<'a> FromIterator<&'a str> for NodeNames {
-    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
-        let names: BTreeSet<&str> = names.into_iter().filter(|name| !name.contains(BETWEEN_NAMES)).collect();
-        Self(names.into_iter().collect::<Vec<_>>().join(BETWEEN_NAMES).into_boxed_str())
-    }
-}
 
 /// Namespace and name of an EndpointSlice. Copies share their texts.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -66,16 +46,35 @@ impl SliceView {
     #[must_use]
     pub fn parse(slice: &EndpointSlice) -> Self {
         let labels = slice.metadata.labels.as_ref();
-        let service =
-            labels.and_then(|labels| labels.get(LABEL_SLICE_SERVICE)).map(|name| name.as_str().into());
+        let service = labels.and_then(|labels| labels.get(LABEL_SLICE_SERVICE)).map(String::as_str);
         let serving: Vec<&Endpoint> = slice.endpoints.iter().filter(|e| can_serve(e)).collect();
-        let nodes = serving.iter().filter_map(|endpoint| endpoint.node_name.as_deref()).collect();
-        Self { service, any: !serving.is_empty(), nodes }
+        let nodes = serving.iter().filter_map(|endpoint| endpoint.node_name.as_deref());
+        Self::new(service, !serving.is_empty(), nodes)
+    }
+
+    /// A slice of this Service in its namespace, if it is of any, with endpoints that can serve on these nodes.
+    pub fn new<'a>(service: Option<&'a str>, any: bool, nodes: impl IntoIterator<Item = &'a str>) -> Self {
+        let is_name = |name: &&str| !name.is_empty() && !name.contains(BETWEEN_NAMES);
+        let nodes: BTreeSet<&str> = nodes.into_iter().filter(is_name).collect();
+        let service = service.filter(is_name).unwrap_or_default();
+        let names: Vec<&str> = std::iter::once(service).chain(nodes).collect();
+        Self { names: names.join(BETWEEN_NAMES).into_boxed_str(), any }
+    }
+
+    /// The name of the Service it belongs to, which is in the same namespace; none without the label.
+    #[must_use]
+    pub fn service(&self) -> Option<&str> {
+        self.names.split(BETWEEN_NAMES).next().filter(|name| !name.is_empty())
+    }
+
+    /// The nodes with an endpoint that can serve, in their order, each once.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.names.split(BETWEEN_NAMES).skip(1)
     }
 
     /// The Service it belongs to, if this is its key.
-    fn service(&self, key: &SliceKey) -> Option<ServiceKey> {
-        let name = self.service.as_deref()?;
+    fn service_key(&self, key: &SliceKey) -> Option<ServiceKey> {
+        let name = self.service()?;
         Some(ServiceKey { namespace: key.namespace.clone(), name: name.into() })
     }
 }
@@ -107,12 +106,12 @@ impl EndpointIndex {
             return Vec::new();
         }
         let mut touched = Vec::new();
-        if let Some(service) = self.slices.remove(&key).and_then(|old| old.service(&key)) {
+        if let Some(service) = self.slices.remove(&key).and_then(|old| old.service_key(&key)) {
             self.by_service.remove(&(digest(&service), key.clone()));
             touched.push(service);
         }
         let Some(slice) = slice else { return touched };
-        if let Some(service) = slice.service(&key) {
+        if let Some(service) = slice.service_key(&key) {
             self.by_service.insert((digest(&service), key.clone()));
             touched.push(service);
         }
@@ -130,9 +129,9 @@ impl EndpointIndex {
         // Another Service may have the same digest.
         let of_service = keys.filter(|key| key.namespace == service.namespace);
         let slices = of_service.filter_map(|key| self.slices.get(key));
-        for slice in slices.filter(|slice| slice.service.as_deref() == Some(&*service.name)) {
+        for slice in slices.filter(|slice| slice.service() == Some(&*service.name)) {
             all.any |= slice.any;
-            all.nodes.extend(slice.nodes.iter().map(str::to_owned));
+            all.nodes.extend(slice.nodes().map(str::to_owned));
         }
         all
     }
@@ -184,28 +183,32 @@ mod tests {
             let view =
                 slice(json!([{ "addresses": ["10.0.0.1"], "nodeName": "n1", "conditions": conditions }]));
             assert_eq!(view.any, serves, "{conditions}");
-            assert_eq!(view.nodes.iter().any(|node| node == "n1"), serves, "{conditions}");
+            assert_eq!(view.nodes().any(|node| node == "n1"), serves, "{conditions}");
         }
     }
 
     #[test]
     fn an_endpoint_without_node_serves_but_is_on_no_node() {
         let view = slice(json!([{ "addresses": ["10.0.0.1"] }]));
-        assert_eq!(view, SliceView { service: Some("web".into()), any: true, nodes: NodeNames::default() });
+        assert_eq!(view, SliceView::new(Some("web"), true, []));
     }
 
     #[test]
     fn names_of_nodes_are_in_order_and_each_is_there_once() {
-        for (names, expected) in [
-            (&[][..], &[][..]),
-            (&["n2", "n1", "n2"], &["n1", "n2"]),
-            (&["", "n1"], &["n1"]),
-            // The API server lets no such name pass.
-            (&["n/1", "n2"], &["n2"]),
-        ] {
-            let names: NodeNames = names.iter().copied().collect();
-            assert_eq!(names.iter().collect::<Vec<_>>(), expected);
+        for service in [None, Some("web")] {
+            for (names, expected) in [
+                (&[][..], &[][..]),
+                (&["n2", "n1", "n2"], &["n1", "n2"]),
+                (&["", "n1"], &["n1"]),
+                // The API server lets no such name pass.
+                (&["n/1", "n2"], &["n2"]),
+            ] {
+                let view = SliceView::new(service, true, names.iter().copied());
+                assert_eq!((view.service(), view.nodes().collect::<Vec<_>>()), (service, expected.to_vec()));
+            }
         }
+        assert_eq!((SliceView::default().service(), SliceView::default().nodes().count()), (None, 0));
+        assert_eq!(SliceView::new(Some("a/b"), true, []).service(), None);
     }
 
     #[test]
@@ -216,7 +219,7 @@ mod tests {
         assert_eq!(index.set(key("b"), Some(on("n2"))), [web()]);
         assert_eq!(index.set(key("b"), Some(on("n2"))), [], "nothing changed");
         assert_eq!(index.of(&web()).nodes.len(), 2);
-        let moved = Arc::new(SliceView { service: None, ..slice(json!([])) });
+        let moved = Arc::new(SliceView::new(None, false, []));
         assert_eq!(index.set(key("b"), Some(moved)), [web()], "the label is gone");
         assert_eq!(index.set(key("a"), None), [web()]);
         assert_eq!(index.of(&web()), Endpoints::default());

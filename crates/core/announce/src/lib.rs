@@ -31,7 +31,7 @@ pub use condition::{AnnouncedReason, CONDITION_ANNOUNCED, Condition, Said, Stand
 pub use decision::{Announcement, Verdict, decide};
 pub use effect::{Effect, Notice};
 pub use election::{Ballot, ballot, elect};
-pub use endpoints::{EndpointIndex, Endpoints, NodeNames, SliceKey, SliceView};
+pub use endpoints::{EndpointIndex, Endpoints, SliceKey, SliceView};
 pub use installed::Installed;
 pub use nobody::{Barred, Nobody, Tally};
 pub use node::NodeView;

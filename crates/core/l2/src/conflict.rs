@@ -11,7 +11,7 @@
 //!     └── no longer ours, or the fence was closed ◀────────────────────────────┘ └───┘
 //! ```
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub struct Conflict {
 #[derive(Debug, Default)]
 pub struct Conflicts {
     /// Since when each address is ours.
-    held: HashMap<IpAddr, Moment>,
+    held: BTreeMap<IpAddr, Moment>,
     /// Those somebody else claimed: they are few.
     claimed: HashMap<IpAddr, State>,
     /// When suspicions are decided.

@@ -1,14 +1,15 @@
 //! What this node answers for, and on which links.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use metallb_net::{MacAddr, canonical};
 
 use crate::groups::solicited_node;
 
 /// The links an address is announced on.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Interfaces {
     /// Every eligible link.
     All,
@@ -43,7 +44,9 @@ pub struct Link {
 /// The addresses this node announces. Looking one up costs the same however many there are.
 #[derive(Clone, Debug, Default)]
 pub struct AnnouncedTable {
-    addresses: HashMap<IpAddr, Interfaces>,
+    addresses: HashMap<IpAddr, Arc<Interfaces>>,
+    /// The sets of links in use, each once: thousands of addresses have the same.
+    scopes: HashSet<Arc<Interfaces>>,
     /// The IPv6 addresses again, by the multicast group their solicitations are sent to.
     groups: BTreeMap<Ipv6Addr, BTreeSet<Ipv6Addr>>,
 }
@@ -55,7 +58,27 @@ impl AnnouncedTable {
         if let IpAddr::V6(v6) = address {
             self.groups.entry(solicited_node(v6)).or_default().insert(v6);
         }
-        self.addresses.insert(address, interfaces);
+        let scope = self.share(interfaces);
+        if let Some(before) = self.addresses.insert(address, scope) {
+            self.let_go(before);
+        }
+    }
+
+    fn share(&mut self, interfaces: Interfaces) -> Arc<Interfaces> {
+        if let Some(known) = self.scopes.get(&interfaces) {
+            return known.clone();
+        }
+        let scope = Arc::new(interfaces);
+        self.scopes.insert(scope.clone());
+        scope
+    }
+
+    /// Forgets a set of links that no address has any more.
+    fn let_go(&mut self, scope: Arc<Interfaces>) {
+        // This one and the one that is shared.
+        if Arc::strong_count(&scope) == 2 {
+            self.scopes.remove(&scope);
+        }
     }
 
     /// Stops announcing an address; says whether it was announced.
@@ -70,13 +93,15 @@ impl AnnouncedTable {
                 }
             }
         }
-        self.addresses.remove(&address).is_some()
+        let Some(scope) = self.addresses.remove(&address) else { return false };
+        self.let_go(scope);
+        true
     }
 
     /// The links an address is announced on; nothing when it is not announced.
     #[must_use]
     pub fn interfaces(&self, address: IpAddr) -> Option<&Interfaces> {
-        self.addresses.get(&canonical(address))
+        self.addresses.get(&canonical(address)).map(Arc::as_ref)
     }
 
     /// The addresses announced on a link of this name, in no particular order.
@@ -112,5 +137,38 @@ impl AnnouncedTable {
         members
             .filter_map(|v6| self.addresses.get(&IpAddr::V6(*v6)))
             .any(|interfaces| interfaces.contains(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_links_is_kept_once_and_as_long_as_an_address_has_it() {
+        let address = |last: u8| IpAddr::from([192, 0, 2, last]);
+        let named = |name: &str| Interfaces::Named([name.to_owned()].into());
+        let mut table = AnnouncedTable::default();
+        for (step, expected) in [
+            (Some((1, named("eth0"))), 1),
+            (Some((2, named("eth0"))), 1),
+            (Some((3, Interfaces::All)), 2),
+            (Some((1, named("eth1"))), 3),
+            (Some((2, named("eth1"))), 2),
+            (Some((2, named("eth1"))), 2),
+            (None, 1),
+        ] {
+            match step {
+                Some((last, scope)) => {
+                    table.set(address(last), scope.clone());
+                    assert_eq!(table.interfaces(address(last)), Some(&scope));
+                }
+                None => {
+                    assert!(table.remove(address(1)) && table.remove(address(2)) && !table.remove(address(2)))
+                }
+            }
+            assert_eq!(table.scopes.len(), expected);
+        }
+        assert_eq!(table.len(), 1);
     }
 }

@@ -3,9 +3,11 @@
 //! They are core/v1 Events with a source component, as the original writes them: its RBAC
 //! allows no other kind. Repeats are counted on the first one instead of piling up.
 
+mod backlog;
+
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::{Event as ApiEvent, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -14,6 +16,7 @@ use kube::{Api, Client};
 use tokio::sync::mpsc;
 
 use crate::pace::Pace;
+use backlog::Backlog;
 
 /// How many events are sent at once. Those about one object are sent in order, by the same lane.
 const LANES: usize = 16;
@@ -62,8 +65,15 @@ pub struct Event {
 /// end when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct EventSink {
-    /// A lane keeps room for dozens of what waits, also when nothing does.
-    lanes: Arc<[mpsc::Sender<Box<Event>>]>,
+    lanes: Arc<[Lane]>,
+}
+
+/// Events sent one after the other.
+#[derive(Debug)]
+struct Lane {
+    /// One for each event that waits.
+    turns: mpsc::Sender<()>,
+    waiting: Arc<Mutex<Backlog>>,
 }
 
 impl EventSink {
@@ -75,10 +85,11 @@ impl EventSink {
             host: (!host.is_empty()).then(|| host.to_owned()),
         };
         let lane = |_| {
-            let (queue, waiting) = mpsc::channel(WAITING);
+            let (turns, taken) = mpsc::channel(WAITING);
+            let waiting = Arc::<Mutex<Backlog>>::default();
             let sender = Sender { client: client.clone(), source: source.clone(), sent: HashMap::new() };
-            tokio::spawn(sender.run(waiting));
-            queue
+            tokio::spawn(sender.run(taken, waiting.clone()));
+            Lane { turns, waiting }
         };
         Self { lanes: (0..LANES).map(lane).collect() }
     }
@@ -86,22 +97,26 @@ impl EventSink {
     /// Whether no event waits for its turn.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.capacity() == lane.max_capacity())
+        self.lanes.iter().all(|lane| lane.turns.capacity() == lane.turns.max_capacity())
     }
 
     /// Sends an event when its turn comes; never waits. A message is cut after 1024 bytes.
     pub fn publish(&self, mut event: Event) {
         shorten(&mut event.message);
         let Some(lane) = self.lanes.get(lane_of(&event.about, self.lanes.len())) else { return };
-        if let Err(lost) = lane.try_send(Box::new(event)) {
-            let (mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) = lost;
-            tracing::warn!(
-                reason = event.reason,
-                message = event.message,
-                "event dropped, too many are waiting"
-            );
-        }
+        let Ok(turn) = lane.turns.try_reserve() else {
+            let Event { reason, message, .. } = event;
+            tracing::warn!(reason, message, "event dropped, too many are waiting");
+            return;
+        };
+        lock(&lane.waiting).push(event);
+        turn.send(());
     }
+}
+
+fn lock(waiting: &Mutex<Backlog>) -> MutexGuard<'_, Backlog> {
+    // Nothing panics in between.
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The lane of all events about an object.
@@ -134,8 +149,9 @@ struct Sender {
 }
 
 impl Sender {
-    async fn run(mut self, mut waiting: mpsc::Receiver<Box<Event>>) {
-        while let Some(event) = waiting.recv().await {
+    async fn run(mut self, mut turns: mpsc::Receiver<()>, waiting: Arc<Mutex<Backlog>>) {
+        while turns.recv().await.is_some() {
+            let Some(event) = lock(&waiting).pop() else { continue };
             if let Err(error) = self.insist(&event).await {
                 tracing::warn!(%error, reason = event.reason, message = event.message, "event not sent");
             }

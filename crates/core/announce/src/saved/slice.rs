@@ -52,8 +52,8 @@ impl SavedSlice {
 impl Serialize for SavedSlice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let SliceKey { namespace, name } = &self.key;
-        let SliceView { service, any, nodes } = self.view.as_ref();
-        Written { namespace, name, service: service.as_deref(), any: *any, nodes: nodes.iter().collect() }
+        let view = self.view.as_ref();
+        Written { namespace, name, service: view.service(), any: view.any, nodes: view.nodes().collect() }
             .serialize(serializer)
     }
 }
@@ -61,8 +61,7 @@ impl Serialize for SavedSlice {
 impl From<Read> for SavedSlice {
     fn from(read: Read) -> Self {
         let Read { namespace, name, service, any, nodes } = read;
-        let nodes = nodes.iter().map(String::as_str).collect();
-        let view = SliceView { service: service.map(Into::into), any, nodes };
+        let view = SliceView::new(service.as_deref(), any, nodes.iter().map(String::as_str));
         Self::new(SliceKey { namespace: namespace.into(), name: name.into() }, Arc::new(view))
     }
 }

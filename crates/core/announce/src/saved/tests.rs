@@ -6,8 +6,7 @@ use serde_json::json;
 
 fn saved() -> Saved {
     let facts = named_service("web", &["192.0.2.1"], json!({}), json!({ "labels": { "app": "web" } }));
-    let slice =
-        SliceView { service: Some("web".into()), any: true, nodes: ["n1", "n2"].into_iter().collect() };
+    let slice = SliceView::new(Some("web"), true, ["n1", "n2"]);
     let key = SliceKey { namespace: "default".into(), name: "web-x".into() };
     Saved {
         node: "n1".to_owned(),
@@ -37,9 +36,7 @@ fn what_is_written_is_read_again_by_the_speaker_of_that_node() {
 #[test]
 fn a_slice_is_the_same_afterwards_with_and_without_a_service() {
     let key = SliceKey { namespace: "default".into(), name: "web-x".into() };
-    let service = Some("web".into());
-    for view in [SliceView::default(), SliceView { service, any: true, nodes: ["n1"].into_iter().collect() }]
-    {
+    for view in [SliceView::default(), SliceView::new(Some("web"), true, ["n1"])] {
         let slice = SavedSlice::new(key.clone(), Arc::new(view));
         let text = serde_json::to_string(&slice).unwrap();
         assert_eq!(serde_json::from_str::<SavedSlice>(&text).unwrap().into_parts(), slice.into_parts());
