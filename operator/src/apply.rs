@@ -1,13 +1,16 @@
 //! Step 4: make the cluster as prepared, writing only where it differs.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::Service;
 use kube::Client;
-use metallb_api::names::OPERATOR_FIELD_MANAGER;
-use metallb_cluster::{Keeper, Kept, Outcome, Predecessor, apply, create_once};
+use kube::api::DynamicObject;
+use metallb_api::names::{OPERATOR_FIELD_MANAGER, WEBHOOK_SERVICE};
+use metallb_cluster::{Keeper, Kept, Outcome, Predecessor, apply_over, create, read};
 use metallb_render::{Desired, Mode, Readiness, controller_shortcoming, readiness, speaker_shortcoming};
 
 use crate::build::Prepared;
 use crate::disposition::{Disposition, explain};
+use crate::others::{Foreign, objection};
 
 /// How everything is applied.
 pub(crate) const KEEPER: Keeper = Keeper { manager: OPERATOR_FIELD_MANAGER, predecessors: &PREDECESSORS };
@@ -31,7 +34,7 @@ const fn by(manager: &'static str, operation: &'static str) -> Predecessor {
     Predecessor { manager, operation, mark: "" }
 }
 
-/// Everything is as prepared; the workloads as the API server has them now.
+/// What is as prepared; the workloads as the API server has them now.
 #[derive(Clone, Debug, Default)]
 pub struct Applied {
     speaker: Option<DaemonSet>,
@@ -53,12 +56,18 @@ impl Applied {
         readiness(self.speaker.as_ref(), self.controller.as_ref())
     }
 
-    /// Each workload by name, and whether it runs.
+    /// Whether it is known how both workloads stand.
     #[must_use]
-    pub fn running(&self) -> [(&'static str, bool); 2] {
-        let speaker = speaker_shortcoming(self.speaker.as_ref());
-        let controller = controller_shortcoming(self.controller.as_ref());
-        [("speaker", speaker.is_none()), ("controller", controller.is_none())]
+    pub fn is_known(&self) -> bool {
+        self.speaker.is_some() && self.controller.is_some()
+    }
+
+    /// Each workload by name of which it is known how it stands, and whether it runs.
+    pub fn running(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let speaker = self.speaker.as_ref().map(|it| ("speaker", speaker_shortcoming(Some(it)).is_none()));
+        let controller =
+            self.controller.as_ref().map(|it| ("controller", controller_shortcoming(Some(it)).is_none()));
+        speaker.into_iter().chain(controller)
     }
 }
 
@@ -76,12 +85,29 @@ pub struct ApplyError {
 struct Failure {
     /// Kind, namespace and name.
     object: String,
-    cause: kube::Error,
+    cause: Cause,
+    /// Whether nothing else depends on it.
+    is_optional: bool,
+}
+
+#[derive(Debug)]
+enum Cause {
+    Api(kube::Error),
+    Foreign(Foreign),
+}
+
+impl From<kube::Error> for Cause {
+    fn from(error: kube::Error) -> Self {
+        Self::Api(error)
+    }
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "could not apply {}: {}", self.object, explain(&self.cause))
+        match &self.cause {
+            Cause::Api(cause) => write!(f, "could not apply {}: {}", self.object, explain(cause)),
+            Cause::Foreign(foreign) => foreign.fmt(f),
+        }
     }
 }
 
@@ -90,59 +116,165 @@ fn list(failures: &[Failure]) -> String {
 }
 
 impl ApplyError {
-    /// The most pressing of all failures; who may do nothing at all is cut off.
+    /// The most pressing of all failures; who may do nothing at all is cut off. Conflicts count if there is nothing
+    /// else: being quicker does not help against a refusal.
     #[must_use]
     pub fn disposition(&self) -> Disposition {
-        if self.is_total && self.failures.iter().all(Failure::is_forbidden) {
+        if self.is_total && self.failures.iter().all(|failure| failure.has_code(403)) {
             return Disposition::CutOff;
         }
-        let all = self.failures.iter().map(|failure| Disposition::of(&failure.cause));
-        all.max().unwrap_or(Disposition::Transient)
+        let all: Vec<Disposition> = self.failures.iter().map(Failure::disposition).collect();
+        let other = all.iter().copied().filter(|one| *one != Disposition::Conflict).max();
+        other.or(all.first().copied()).unwrap_or(Disposition::Transient)
+    }
+
+    /// Whether all that is missing is what a cluster may do without, for want of its kind.
+    #[must_use]
+    pub fn is_harmless(&self) -> bool {
+        self.failures.iter().all(|failure| failure.is_optional && failure.has_code(404))
     }
 }
 
 impl Failure {
-    fn is_forbidden(&self) -> bool {
-        matches!(&self.cause, kube::Error::Api(status) if status.code == 403)
+    fn has_code(&self, code: u16) -> bool {
+        matches!(&self.cause, Cause::Api(kube::Error::Api(status)) if status.code == code)
+    }
+
+    fn disposition(&self) -> Disposition {
+        match &self.cause {
+            Cause::Api(cause) => Disposition::of(cause),
+            Cause::Foreign(_) => Disposition::Refused,
+        }
+    }
+
+    /// Whether trying the next object makes no sense.
+    fn is_final(&self) -> bool {
+        !matches!(
+            &self.cause,
+            Cause::Api(kube::Error::Api(_) | kube::Error::SerdeError(_)) | Cause::Foreign(_)
+        )
     }
 }
 
 impl Prepared {
     /// Applies every object in order. One that is refused does not keep the others from being applied; only when the
     /// API server can't be reached at all, it is left at that.
-    ///
-    /// # Errors
-    /// The objects that are not as prepared.
-    pub async fn apply(self, client: &Client) -> Result<Applied, ApplyError> {
-        let mut applied = Applied { remarks: self.remarks, ..Applied::default() };
-        let mut failures = Vec::new();
-        for desired in &self.objects {
-            match keep(client, desired).await {
-                Ok(kept) => applied.note(desired, kept),
-                Err(cause) => {
-                    let unreachable = !matches!(cause, kube::Error::Api(_));
-                    failures.push(Failure { object: name(desired), cause });
-                    if unreachable {
-                        break;
-                    }
-                }
+    pub async fn apply(self, client: &Client) -> (Applied, Result<(), ApplyError>) {
+        let Self { objects, remarks } = self;
+        let applied = Applied { remarks, ..Applied::default() };
+        let mut round = Round { client, objects: &objects, applied, failures: Vec::new() };
+        let mut waiting = None;
+        for desired in &objects {
+            match round.apply(desired).await {
+                Step::Done => {}
+                Step::Later => waiting = Some(desired),
+                Step::Stop => break,
             }
         }
-        let is_total = failures.len() == self.objects.len();
-        applied.objects = self.objects;
-        if failures.is_empty() { Ok(applied) } else { Err(ApplyError { failures, is_total }) }
+        if let Some(desired) =
+            waiting.filter(|_| controller_shortcoming(round.applied.controller.as_ref()).is_none())
+        {
+            round.finish(desired).await;
+        }
+        let Round { mut applied, failures, .. } = round;
+        let is_total = failures.len() == objects.len();
+        applied.objects = objects;
+        let result = if failures.is_empty() { Ok(()) } else { Err(ApplyError { failures, is_total }) };
+        (applied, result)
     }
 }
 
-async fn keep(client: &Client, desired: &Desired) -> Result<Kept, kube::Error> {
-    let Desired { resource, object, mode } = desired;
-    match mode {
-        Mode::Apply if matches!(resource.kind.as_str(), "Secret" | "ServiceAccount") => {
-            apply(client, resource, object, &SHARED_KEEPER).await
+/// What became of an object.
+enum Step {
+    /// It is as prepared, or noted as a failure.
+    Done,
+    /// It is to stay as it is until the controller runs.
+    Later,
+    /// The API server is not there.
+    Stop,
+}
+
+/// One round over all objects.
+struct Round<'a> {
+    client: &'a Client,
+    objects: &'a [Desired],
+    applied: Applied,
+    failures: Vec<Failure>,
+}
+
+impl Round<'_> {
+    async fn apply(&mut self, desired: &Desired) -> Step {
+        match read(self.client, &desired.resource, &desired.object).await {
+            Ok(Some(live)) if leads_elsewhere(desired, &live) => Step::Later,
+            Ok(live) => {
+                let kept = self.keep(desired, live).await;
+                self.note(desired, kept)
+            }
+            Err(cause) => self.note(desired, Err(cause.into())),
         }
-        Mode::Apply => apply(client, resource, object, &KEEPER).await,
-        Mode::CreateOnce => create_once(client, resource, object, OPERATOR_FIELD_MANAGER).await,
     }
+
+    /// Applies what had to wait.
+    async fn finish(&mut self, desired: &Desired) {
+        let kept = match read(self.client, &desired.resource, &desired.object).await {
+            Ok(live) => self.keep(desired, live).await,
+            Err(cause) => Err(cause.into()),
+        };
+        self.note(desired, kept);
+    }
+
+    /// Where somebody was quicker, it is looked at once more: that is no trouble worth telling.
+    async fn keep(&self, desired: &Desired, live: Option<DynamicObject>) -> Result<Kept, Cause> {
+        match self.try_to_keep(desired, live).await {
+            Err(Cause::Api(kube::Error::Api(status))) if status.code == 409 => {
+                let live = read(self.client, &desired.resource, &desired.object).await?;
+                self.try_to_keep(desired, live).await
+            }
+            kept => kept,
+        }
+    }
+
+    async fn try_to_keep(&self, desired: &Desired, live: Option<DynamicObject>) -> Result<Kept, Cause> {
+        let Desired { resource, object, mode } = desired;
+        if let Some(live) = live.as_ref().filter(|_| desired.namespace().is_none())
+            && let Some(foreign) = objection(self.client, desired, live, self.objects).await?
+        {
+            return Err(Cause::Foreign(foreign));
+        }
+        let keeper = match resource.kind.as_str() {
+            "Secret" | "ServiceAccount" => SHARED_KEEPER,
+            _ => KEEPER,
+        };
+        let kept = match (mode, live) {
+            (Mode::Apply, live) => apply_over(self.client, resource, live, object, &keeper).await,
+            (Mode::CreateOnce, Some(live)) => Ok(Kept { live, outcome: Outcome::Unchanged }),
+            (Mode::CreateOnce, None) => create(self.client, resource, object, OPERATOR_FIELD_MANAGER).await,
+        };
+        Ok(kept?)
+    }
+
+    fn note(&mut self, desired: &Desired, kept: Result<Kept, Cause>) -> Step {
+        match kept {
+            Ok(kept) => {
+                self.applied.note(desired, kept);
+                Step::Done
+            }
+            Err(cause) => {
+                let is_optional = desired.is_optional();
+                let failure = Failure { object: name(desired), cause, is_optional };
+                let step = if failure.is_final() { Step::Stop } else { Step::Done };
+                self.failures.push(failure);
+                step
+            }
+        }
+    }
+}
+
+/// Whether this is the Service of the controller's webhooks, and leads to somebody else who answers for it: as long as the controller
+/// does not run, nobody would.
+fn leads_elsewhere(desired: &Desired, live: &DynamicObject) -> bool {
+    let selector = |object: &DynamicObject| object.data.pointer("/spec/selector").cloned();
+    desired.is::<Service>(WEBHOOK_SERVICE) && selector(live) != selector(&desired.object)
 }
 
 /// The object as users know it from the original's messages: `(apps/v1, Kind=Deployment) namespace/name`.

@@ -12,16 +12,19 @@ pub struct Prepared {
     pub(crate) remarks: Vec<String>,
 }
 
-/// Builds every object a resource asks for.
+/// Builds every object a resource asks for. `definition` is the UID of its kind's.
 ///
 /// # Errors
 /// When an object can't be written as JSON.
-pub fn build(found: &Found, settings: &Settings, environment: &Environment) -> Result<Prepared, BuildError> {
-    let owner = Owner { name: found.name.clone(), uid: found.uid.clone() };
+pub fn build(
+    found: &Found,
+    definition: String,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<Prepared, BuildError> {
+    let owner = Owner { name: found.name.clone(), uid: found.uid.clone(), definition };
     // Used only if the speakers have no key yet.
     let key = MemberlistKey::new(rand::random());
     let objects = metallb_render::build(settings, environment, &owner, &key)?;
-    let remark = settings.backend.remark();
-    let remarks = (!remark.is_empty()).then(|| remark.to_owned());
-    Ok(Prepared { objects, remarks: remarks.into_iter().collect() })
+    Ok(Prepared { objects, remarks: settings.remarks() })
 }

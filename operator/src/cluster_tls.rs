@@ -1,52 +1,53 @@
 //! The TLS profile of an OpenShift cluster, read with every pass: a change is followed without a restart.
 
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::{Client, Error};
-use metallb_render::{ApiServer, Environment, Platform, TlsProfile, TlsProfileError};
+use metallb_render::{ApiServer, Platform, Tls, TlsProfile};
 
 use crate::disposition::{Disposition, explain};
 
-/// The profile can't be followed.
+/// The profile can't be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ClusterTlsError {
-    /// It can't be read.
-    #[error("could not read APIServer cluster: {}", explain(.0))]
-    Read(Error),
-    /// It can't be used.
-    #[error(transparent)]
-    Profile(#[from] TlsProfileError),
-}
+#[error("could not read APIServer cluster: {}", explain(.0))]
+pub struct ClusterTlsError(Error);
 
 impl ClusterTlsError {
-    /// What it means for the next pass. An edit of the profile wakes us.
+    /// What it means for the next pass.
     #[must_use]
     pub fn disposition(&self) -> Disposition {
-        match self {
-            Self::Read(cause) => Disposition::of(cause),
-            Self::Profile(_) => Disposition::Invalid,
-        }
+        Disposition::of(&self.0)
     }
 }
 
-/// What the installer decided, with the cluster's TLS profile where there is one, and a remark about it.
+/// The cluster's TLS profile where there is one.
 ///
-/// A cluster that has OpenShift's routes and not its configuration has no profile: there the variables count.
+/// A cluster that has OpenShift's routes and not its configuration has none.
 ///
 /// # Errors
-/// When the profile can't be read or used.
-pub async fn follow_cluster(
+/// When it can't be read.
+pub async fn read_profile(
     client: &Client,
-    environment: &Environment,
     platform: Platform,
-) -> Result<(Environment, String), ClusterTlsError> {
-    let unchanged = || (environment.clone(), String::new());
+) -> Result<Option<TlsProfile>, ClusterTlsError> {
     if platform != Platform::OpenShift {
-        return Ok(unchanged());
+        return Ok(None);
     }
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<ApiServer>(&()));
-    let Some(found) = api.get_opt("cluster").await.map_err(ClusterTlsError::Read)? else {
-        return Ok(unchanged());
-    };
-    let TlsProfile { tls, remark } = TlsProfile::parse(&found.data)?;
-    Ok((Environment { tls, ..environment.clone() }, remark))
+    let found = api.get_opt("cluster").await.map_err(ClusterTlsError)?;
+    Ok(found.map(|found| TlsProfile::parse(&found.data)))
+}
+
+/// What the controller runs with now, if there is one: with the profile out of sight that stays, since any other would replace
+/// every pod.
+pub async fn running_tls(client: &Client, namespace: &str) -> Option<Tls> {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let live = deployments.get_opt("controller").await.ok()??;
+    let args = live.spec?.template.spec?.containers.into_iter().next()?.args?;
+    let of = |flag: &str| args.iter().find_map(|arg| arg.strip_prefix(flag).map(str::to_owned));
+    Some(Tls {
+        cipher_suites: of("--tls-cipher-suites="),
+        curve_preferences: of("--tls-curve-preferences="),
+        min_version: of("--tls-min-version="),
+    })
 }

@@ -33,6 +33,8 @@ impl Disposition {
                 // Not found too: CRDs and namespaces may be on their way.
                 _ => Self::Transient,
             },
+            // It answered.
+            Error::SerdeError(_) => Self::Transient,
             _ => Self::CutOff,
         }
     }

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use futures::future::join_all;
+use futures::future::{join_all, try_join};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Preconditions};
 use kube::core::PartialObjectMeta;
@@ -15,7 +16,13 @@ use kube::{Client, Resource, ResourceExt};
 use metallb_api::MetalLB;
 use metallb_render::{Desired, FRR_K8S_WEBHOOKS, Kind, OWNED_BY, Platform, kinds};
 
+use crate::deeds::DELETED;
 use crate::disposition::{Disposition, explain};
+
+/// Label of what the operator keeps in its namespace.
+const OPERANDS: &str = "app=metallb";
+/// Names of the Deployment and the DaemonSet.
+const WORKLOADS: [&str; 2] = ["controller", "speaker"];
 
 /// Some leftovers are still there.
 #[derive(Debug, thiserror::Error)]
@@ -52,29 +59,38 @@ pub struct Wanted<'a> {
     pub uid: &'a str,
     /// What it asks for.
     pub objects: &'a [Desired],
-    /// Whether that runs. Until then nothing is stopped that may still do the work.
+    /// Whether that runs. Until then nothing goes that may still do the work, or that such pods may need.
     pub runs: bool,
+}
+
+/// What was cleared away, whether all of it was or not.
+#[derive(Debug, Default)]
+pub struct Cleared {
+    /// What was deleted, one line an object.
+    pub deleted: Vec<String>,
+    /// The first failure; everything else was deleted all the same.
+    pub failure: Option<PruneError>,
 }
 
 /// One object found.
 type Found = PartialObjectMeta<DynamicObject>;
 
 impl Inventory<'_> {
-    /// Deletes what belongs to the resource and is not wanted; names what was deleted.
-    ///
-    /// # Errors
-    /// The first failure; everything else is deleted all the same.
-    pub async fn prune(&self, wanted: &Wanted<'_>) -> Result<Vec<String>, PruneError> {
-        let kinds = kinds(self.platform).into_iter().filter(|kind| wanted.runs || !kind.is_workload);
+    /// Deletes what belongs to the resource and is not wanted.
+    pub async fn prune(&self, wanted: &Wanted<'_>) -> Cleared {
+        let kinds = kinds(self.platform).into_iter().filter(|kind| wanted.runs || !kind.serves_pods);
         let names: BTreeSet<(&str, &str, &str)> = wanted
             .objects
             .iter()
             .map(|object| (object.resource.group.as_str(), object.resource.kind.as_str(), object.name()))
             .collect();
-        let is_leftover = |kind: &ApiResource, found: &Found| {
-            let name = found.metadata.name.as_deref().unwrap_or_default();
-            let belongs = is_owned_by(&found.metadata, wanted.uid) || self.is_labelled(&found.metadata);
-            belongs && !names.contains(&(kind.group.as_str(), kind.kind.as_str(), name))
+        let is_leftover = |kind: &Kind, found: &Found| {
+            let (name, resource) = (found.metadata.name.as_deref().unwrap_or_default(), &kind.resource);
+            let belongs = match kind.namespaced {
+                true => is_owned_by(&found.metadata, wanted.uid),
+                false => self.is_ours(kind, &found.metadata),
+            };
+            belongs && !names.contains(&(resource.group.as_str(), resource.kind.as_str(), name))
         };
         self.delete_all(kinds.collect(), is_leftover).await
     }
@@ -82,18 +98,33 @@ impl Inventory<'_> {
     /// Deletes every object of the whole cluster that is ours, whether the resource went away just now or while no
     /// operator was running. Objects in the namespace go with their owner.
     ///
-    /// # Errors
-    /// The first failure; everything else is deleted all the same.
-    pub async fn remove_leftovers(&self) -> Result<Vec<String>, PruneError> {
-        let kinds = kinds(self.platform).into_iter().filter(|kind| !kind.namespaced).collect();
-        self.delete_all(kinds, |_, found| self.is_labelled(&found.metadata)).await
+    /// Workloads that are still there keep what they need: they are on their way out, or were left behind on purpose
+    /// (`--cascade=orphan`) and go on working.
+    pub async fn remove_leftovers(&self) -> Cleared {
+        let [controller, speaker] =
+            match try_join(self.exists::<Deployment>(), self.exists::<DaemonSet>()).await {
+                Ok((controller, speaker)) => [controller, speaker],
+                Err(failure) => return Cleared { failure: Some(failure), ..Cleared::default() },
+            };
+        let goes = |kind: &Kind| match kind.serves_pods {
+            true => !controller && !speaker,
+            // The controller answers the webhooks.
+            false => !controller,
+        };
+        let kinds = kinds(self.platform).into_iter().filter(|kind| !kind.namespaced && goes(kind)).collect();
+        self.delete_all(kinds, |kind, found| self.is_ours(kind, &found.metadata)).await
     }
 
-    async fn delete_all(
-        &self,
-        kinds: Vec<Kind>,
-        is_leftover: impl Fn(&ApiResource, &Found) -> bool,
-    ) -> Result<Vec<String>, PruneError> {
+    /// Whether a workload of this kind is there that the operator made.
+    async fn exists<K: Resource<DynamicType = ()>>(&self) -> Result<bool, PruneError> {
+        let resource = ApiResource::erase::<K>(&());
+        let listed = self.api(&resource, true).list_metadata(&ListParams::default().labels(OPERANDS)).await;
+        let what = || format!("could not list every {}", resource.kind);
+        let listed = listed.map_err(|cause| PruneError { what: what(), cause })?;
+        Ok(listed.items.iter().any(|found| WORKLOADS.contains(&found.name_any().as_str())))
+    }
+
+    async fn delete_all(&self, kinds: Vec<Kind>, is_leftover: impl Fn(&Kind, &Found) -> bool) -> Cleared {
         let listed = join_all(kinds.iter().map(|kind| self.list(kind))).await;
         let (mut deleted, mut failures) = (Vec::new(), Vec::new());
         for (kind, listed) in kinds.iter().zip(listed) {
@@ -102,18 +133,17 @@ impl Inventory<'_> {
                 Vec::new()
             });
             for object in found {
-                let is_leftover =
-                    is_leftover(&kind.resource, &object) || self.is_foreign_leftover(kind, &object).await;
+                let is_leftover = is_leftover(kind, &object) || self.is_foreign_leftover(kind, &object).await;
                 if !is_leftover {
                     continue;
                 }
                 match self.delete(&kind.resource, &object).await {
-                    Ok(()) => deleted.push(format!("{} deleted", place(&kind.resource, &object))),
+                    Ok(()) => deleted.push(format!("{}{DELETED}", place(&kind.resource, &object))),
                     Err(error) => failures.push(error),
                 }
             }
         }
-        failures.into_iter().next().map_or(Ok(deleted), Err)
+        Cleared { deleted, failure: failures.into_iter().next() }
     }
 
     async fn list(&self, kind: &Kind) -> Result<Vec<Found>, PruneError> {
@@ -136,9 +166,11 @@ impl Inventory<'_> {
         ListParams::default().labels(&format!("{OWNED_BY}={}", self.namespace))
     }
 
-    fn is_labelled(&self, metadata: &ObjectMeta) -> bool {
+    /// An object outside of namespaces is ours by its label and its name: somebody may have copied one with its labels.
+    fn is_ours(&self, kind: &Kind, metadata: &ObjectMeta) -> bool {
         let label = metadata.labels.as_ref().and_then(|labels| labels.get(OWNED_BY));
-        metadata.namespace.is_none() && label.is_some_and(|namespace| namespace == self.namespace)
+        let name = metadata.name.as_deref().unwrap_or_default();
+        kind.names.contains(&name) && label.is_some_and(|namespace| namespace == self.namespace)
     }
 
     /// The original's webhook of frr-k8s, which it leaves behind and which then refuses every write to frr-k8s'

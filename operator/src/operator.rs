@@ -5,18 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kube::Client;
 use metallb_api::names::METALLB_NAME;
-use metallb_cluster::{Event, EventSink};
-use metallb_render::{BuildError, Environment, Platform, Readiness, State, Unanswered};
+use metallb_cluster::EventSink;
+use metallb_render::{BuildError, Environment, Platform, Readiness, State, TlsProfile, Unanswered};
 use metallb_telemetry::logs::chain;
 use metallb_telemetry::metrics::OperatorMetrics;
 
 use crate::apply::{Applied, ApplyError};
-use crate::build::build;
-use crate::cluster_tls::{ClusterTlsError, follow_cluster};
+use crate::build::{Prepared, build};
+use crate::cluster_tls::{ClusterTlsError, read_profile, running_tls};
 use crate::deeds::{REPAIRED, deed};
+use crate::definition::{DefinitionError, definition_uid};
 use crate::dereference::{Found, dereference};
 use crate::disposition::Disposition;
 use crate::inventory::{Inventory, PruneError, Wanted};
+use crate::others::{OthersError, look_for_others};
 use crate::progress::obstacle;
 use crate::register::register;
 use crate::status;
@@ -60,9 +62,15 @@ pub enum ReconcileError {
     /// On the way to it: the cluster's own settings.
     #[error(transparent)]
     ClusterTls(#[from] ClusterTlsError),
+    /// And whom everything is to belong to.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
     /// Step 3.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Before anything is written.
+    #[error(transparent)]
+    Others(#[from] OthersError),
     /// Step 4.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -78,7 +86,9 @@ impl ReconcileError {
         match self {
             Self::Validate(error) => error.disposition(),
             Self::ClusterTls(error) => error.disposition(),
+            Self::Definition(error) => error.disposition(),
             Self::Build(_) => Disposition::Bug,
+            Self::Others(error) => error.disposition(),
             Self::Apply(error) => error.disposition(),
             Self::Prune(error) => error.disposition(),
         }
@@ -122,6 +132,7 @@ impl Operator {
             self.look_after(resource, &mut report).await;
         }
         if !found.iter().any(|resource| resource.name == METALLB_NAME) {
+            self.show(&Applied::default());
             self.clear_away(&mut report).await;
         }
         if self.registers {
@@ -142,52 +153,100 @@ impl Operator {
             // Applying now would only be in the way of the garbage collector.
             return;
         }
-        let result = self.reconcile(found).await;
-        match &result {
-            Ok(applied) => {
-                report.changes.extend(applied.changes.iter().cloned());
-                report.settling = applied.readiness() != Readiness::Ready;
-                let is_first = self.fresh.0.swap(false, Ordering::Relaxed);
-                self.show(applied);
-                if let Some(deed) = deed(found, &applied.changes, is_first) {
-                    self.count(&deed, applied.changes.len());
-                    self.events.publish(deed);
-                }
-            }
-            Err(error) => {
-                report.problem(format!("MetalLB {}: {}", found.name, chain(error)), error.disposition());
+        let (applied, error) = self.reconcile(found, report).await;
+        if found.name == METALLB_NAME {
+            self.show(&applied);
+            report.settling = applied.is_known() && applied.readiness() != Readiness::Ready;
+        }
+        self.tell_deeds(found, &applied, error.is_some());
+        report.changes.extend(applied.changes.iter().cloned());
+        if let Some(error) = &error {
+            let problem = format!("MetalLB {}: {}", found.name, chain(error));
+            match error {
+                // The resource that counts may be fine, and does not wait for this one.
+                ReconcileError::Validate(ValidateError::Name) => report.problems.push(problem),
+                error => report.problem(problem, error.disposition()),
             }
         }
-        self.tell(found, &status::judge(found, &result), report).await;
+        self.tell(found, &status::judge(found, &applied, error.as_ref()), report).await;
     }
 
-    /// Whether each workload runs, for dashboards and alerts.
-    fn show(&self, applied: &Applied) {
+    /// Whether each workload runs, for dashboards and alerts; nothing where that is not known.
+    pub fn show(&self, applied: &Applied) {
+        self.metrics.ready.reset();
         for (workload, runs) in applied.running() {
             self.metrics.ready.with_label_values(&[workload]).set(i64::from(runs));
         }
     }
 
-    fn count(&self, deed: &Event, changes: usize) {
+    /// What was changed, as an event, whether all went well or not.
+    fn tell_deeds(&self, found: &Found, applied: &Applied, is_partial: bool) {
+        let is_fresh = self.fresh.0.load(Ordering::Relaxed);
+        if !is_partial || !applied.changes.is_empty() {
+            self.fresh.0.store(false, Ordering::Relaxed);
+        }
+        let Some(deed) = deed(found, &applied.changes, is_fresh) else { return };
         if deed.reason == REPAIRED {
-            self.metrics.repairs.inc_by(u64::try_from(changes).unwrap_or(u64::MAX));
+            self.metrics.repairs.inc_by(u64::try_from(applied.changes.len()).unwrap_or(u64::MAX));
+        }
+        self.events.publish(deed);
+    }
+
+    /// All steps for one resource: how far they went, and what stopped them.
+    async fn reconcile(&self, found: &Found, report: &mut Report) -> (Applied, Option<ReconcileError>) {
+        match self.prepare(found, report).await {
+            Ok(prepared) => self.carry_out(found, prepared).await,
+            Err(error) => (Applied::default(), Some(error)),
         }
     }
 
-    async fn reconcile(&self, found: &Found) -> Result<Applied, ReconcileError> {
+    /// Everything before the first write.
+    async fn prepare(&self, found: &Found, report: &mut Report) -> Result<Prepared, ReconcileError> {
         let settings = validate(found, &self.environment, self.platform)?;
-        let (environment, remark) = follow_cluster(&self.client, &self.environment, self.platform).await?;
-        let mut prepared = build(found, &settings, &environment)?;
-        prepared.remarks.extend((!remark.is_empty()).then_some(remark));
-        let mut applied = prepared.apply(&self.client).await?;
+        let (environment, remark) = self.surroundings(report).await?;
+        let definition = definition_uid(&self.client).await?;
+        let mut prepared = build(found, definition, &settings, &environment)?;
+        prepared.remarks.extend(remark);
+        look_for_others(&self.client, &found.namespace).await?;
+        Ok(prepared)
+    }
+
+    /// What the installer decided, with the cluster's TLS profile where there is one, and a remark about it.
+    async fn surroundings(
+        &self,
+        report: &mut Report,
+    ) -> Result<(Environment, Option<String>), ClusterTlsError> {
+        let with = |tls| Environment { tls, ..self.environment.clone() };
+        match read_profile(&self.client, self.platform).await {
+            Ok(None) => Ok((self.environment.clone(), None)),
+            Ok(Some(TlsProfile { tls, remark })) => {
+                Ok((with(tls), Some(remark).filter(|text| !text.is_empty())))
+            }
+            Err(error) => {
+                let running = running_tls(&self.client, &self.environment.namespace).await;
+                let Some(tls) = running else { return Err(error) };
+                let problem = chain(&error);
+                report.problem(problem.clone(), error.disposition());
+                Ok((with(tls), Some(format!("{problem}; the TLS settings stay as they are"))))
+            }
+        }
+    }
+
+    async fn carry_out(&self, found: &Found, prepared: Prepared) -> (Applied, Option<ReconcileError>) {
+        let (mut applied, result) = prepared.apply(&self.client).await;
         let runs = applied.readiness() == Readiness::Ready;
-        let wanted = Wanted { uid: &found.uid, objects: &applied.objects, runs };
-        let pruned = self.inventory().prune(&wanted).await?;
-        applied.changes.extend(pruned);
-        if !runs {
+        let may_prune = result.as_ref().err().is_none_or(ApplyError::is_harmless);
+        let mut error = result.err().map(ReconcileError::from);
+        if may_prune {
+            let wanted = Wanted { uid: &found.uid, objects: &applied.objects, runs };
+            let cleared = self.inventory().prune(&wanted).await;
+            applied.changes.extend(cleared.deleted);
+            error = error.or(cleared.failure.map(ReconcileError::from));
+        }
+        if applied.is_known() && !runs {
             applied.obstacle = obstacle(&self.client, &found.namespace).await;
         }
-        Ok(applied)
+        (applied, error)
     }
 
     fn inventory(&self) -> Inventory<'_> {
@@ -203,9 +262,10 @@ impl Operator {
     }
 
     async fn clear_away(&self, report: &mut Report) {
-        match self.inventory().remove_leftovers().await {
-            Ok(removed) => report.changes.extend(removed),
-            Err(error) => report.problem(chain(&error), error.disposition()),
+        let cleared = self.inventory().remove_leftovers().await;
+        report.changes.extend(cleared.deleted);
+        if let Some(error) = cleared.failure {
+            report.problem(chain(&error), error.disposition());
         }
     }
 }

@@ -9,6 +9,7 @@ use metallb_telemetry::health::{Gate, Heartbeat};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
+use crate::apply::Applied;
 use crate::disposition::Disposition;
 use crate::operator::{Operator, Report};
 
@@ -59,6 +60,7 @@ impl Owner {
                 self.ready.close(why_not(&self.watches.unsynced()));
                 again = None;
             } else if !*self.leader.borrow() {
+                self.operator.show(&Applied::default());
                 self.ready.open();
                 again = None;
             } else if is_due {
@@ -143,6 +145,8 @@ fn log(report: &Report, told: &mut Vec<String>) {
 struct Rhythm {
     pace: Pace,
     patience: Patience,
+    /// For who makes the certificate, which may be somebody else, who takes his time.
+    leniency: Patience,
     conflicts: u8,
 }
 
@@ -152,20 +156,27 @@ const SETTLING: Duration = Duration::from_secs(5);
 const CONFLICTS: u8 = 3;
 
 impl Rhythm {
-    /// The pause before the next try; `None` waits for a change.
+    /// The pause before the next look, by what wants it soonest; `None` waits for a change.
     fn next(&mut self, report: &Report) -> Option<Duration> {
-        match report.disposition {
-            None if report.settling => {
-                *self = Self::default();
-                // What keeps a pod is told by no object we follow.
-                Some(SETTLING)
+        let retry = self.retry(report.disposition);
+        // What keeps a pod is told by no object we follow.
+        let settling = report.settling.then_some(SETTLING);
+        let lenient = match (report.lenient, retry.or(settling)) {
+            (true, None) => Some(self.leniency.next()),
+            (true, Some(_)) => None,
+            (false, _) => {
+                self.leniency = Patience::default();
+                None
             }
-            // Who makes the certificate may be somebody else, who takes his time.
-            None | Some(Disposition::Bug | Disposition::Invalid) if report.lenient => {
-                Some(self.patience.next())
-            }
+        };
+        [retry, settling, lenient].into_iter().flatten().min()
+    }
+
+    /// The pause before what went wrong is tried again.
+    fn retry(&mut self, disposition: Option<Disposition>) -> Option<Duration> {
+        match disposition {
             None | Some(Disposition::Bug | Disposition::Invalid) => {
-                *self = Self::default();
+                *self = Self { leniency: std::mem::take(&mut self.leniency), ..Self::default() };
                 None
             }
             Some(Disposition::Conflict) if self.conflicts < CONFLICTS => {

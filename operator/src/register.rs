@@ -10,17 +10,16 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
 use kube::{Api, Client};
 use metallb_cluster::{Outcome, apply};
 use metallb_render::{BuildError, Desired, OPERATOR_WEBHOOK_CONFIGURATION, Unanswered, operator_webhooks};
 
 use crate::apply::KEEPER;
+use crate::definition::{DefinitionError, definition_uid};
 use crate::disposition::{Disposition, explain};
+use crate::others::answered_elsewhere;
 
-/// The definition of `MetalLB`.
-const DEFINITION: &str = "metallbs.metallb.io";
 /// Label of the operator's pods, as in the Service of the webhook.
 const OPERATORS: &str = "control-plane=controller-manager";
 /// How long a pod has been ready when every node's network knows that it is behind its Service.
@@ -29,9 +28,15 @@ const KNOWN: SignedDuration = SignedDuration::from_secs(5);
 /// API servers don't ask us.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// The definition of the kind can't be read.
-    #[error("could not read CustomResourceDefinition {DEFINITION}: {}", explain(.0))]
-    Definition(kube::Error),
+    /// The owner of the configuration can't be read.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// Another operator answers.
+    #[error(
+        "could not register the operator's webhook: ValidatingWebhookConfiguration {OPERATOR_WEBHOOK_CONFIGURATION} is another operator's: \
+         {0}; delete it if nobody needs it"
+    )]
+    Foreign(String),
     /// The configuration can't be read.
     #[error("could not read the configuration of the operator's webhook: {}", explain(.0))]
     Live(kube::Error),
@@ -52,13 +57,19 @@ impl RegisterError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Build(_) => Disposition::Bug,
-            Self::Definition(cause) | Self::Live(cause) | Self::Pods(cause) | Self::Configuration(cause) => {
-                match Disposition::of(cause) {
-                    Disposition::CutOff => Disposition::Transient,
-                    other => other,
-                }
+            Self::Foreign(_) => Disposition::Refused,
+            Self::Definition(error) => but_not_cut_off(error.disposition()),
+            Self::Live(cause) | Self::Pods(cause) | Self::Configuration(cause) => {
+                but_not_cut_off(Disposition::of(cause))
             }
         }
+    }
+}
+
+fn but_not_cut_off(disposition: Disposition) -> Disposition {
+    match disposition {
+        Disposition::CutOff => Disposition::Transient,
+        other => other,
     }
 }
 
@@ -76,10 +87,8 @@ pub struct Registered {
 /// # Errors
 /// What keeps it from being written.
 pub async fn register(client: &Client, namespace: &str) -> Result<Registered, RegisterError> {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let definition = definitions.get_metadata(DEFINITION).await.map_err(RegisterError::Definition)?;
+    let uid = definition_uid(client).await?;
     let unanswered = unanswered(client, namespace).await?;
-    let uid = definition.metadata.uid.unwrap_or_default();
     let desired: Desired = operator_webhooks(namespace, &uid, unanswered)?;
     let kept = apply(client, &desired.resource, &desired.object, &KEEPER).await;
     let kept = kept.map_err(RegisterError::Configuration)?;
@@ -98,6 +107,10 @@ async fn unanswered(client: &Client, namespace: &str) -> Result<Unanswered, Regi
     let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
     let live = configurations.get_opt(OPERATOR_WEBHOOK_CONFIGURATION).await.map_err(RegisterError::Live)?;
     let webhooks = live.and_then(|live| live.webhooks).unwrap_or_default();
+    let elsewhere = answered_elsewhere(client, &webhooks, namespace).await.map_err(RegisterError::Live)?;
+    if let Some(elsewhere) = elsewhere {
+        return Err(RegisterError::Foreign(elsewhere));
+    }
     if webhooks.is_empty() || !webhooks.iter().all(is_trusted) {
         return Ok(Unanswered::Allow);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,6 +17,7 @@ use metallb_telemetry::metrics::{Metrics, OperatorMetrics};
 use tokio::sync::watch;
 
 use crate::flags::Flags;
+use crate::guard::guarded;
 use crate::operator::{Fresh, Operator};
 use crate::owner::{Owner, STUCK};
 use crate::platform::detect;
@@ -73,11 +75,11 @@ fn parse_tls(tls: &Tls) -> anyhow::Result<TlsSettings> {
     Ok(settings)
 }
 
-/// Serves metrics to whoever may read them, until this is dropped; nothing with the address 0.
-async fn serve_metrics(address: String, tls: TlsSettings, metrics: Metrics, client: Client) {
-    let Some(port) = metrics_port(&address) else {
+/// Serves metrics to whoever may read them, until this is dropped; nothing without an address.
+async fn serve_metrics(addresses: Vec<SocketAddr>, tls: TlsSettings, metrics: Metrics, client: Client) {
+    if addresses.is_empty() {
         return std::future::pending().await;
-    };
+    }
     let authorize = move |bearer| {
         let client = client.clone();
         async move {
@@ -90,16 +92,24 @@ async fn serve_metrics(address: String, tls: TlsSettings, metrics: Metrics, clie
         }
     };
     let encode = move || metrics.encode();
-    if let Err(error) = metallb_serve::metrics(&everywhere(port), tls, encode, authorize).await {
+    if let Err(error) = metallb_serve::metrics(&addresses, tls, encode, authorize).await {
         tracing::error!(error = logs::chain(&error), "metrics are not served");
     }
     std::future::pending().await
 }
 
-/// The port of an address in Go's form, `:8443`; none for `0` and the empty one.
-fn metrics_port(address: &str) -> Option<u16> {
-    let port = address.rsplit_once(':').map_or(address, |(_, port)| port);
-    port.parse().ok().filter(|&port| port > 0)
+/// Where metrics are served, given in Go's form: `:8443` is everywhere, `0` and nothing is nowhere.
+fn metrics_addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    match port.parse() {
+        Ok(0) => return Ok(Vec::new()),
+        Ok(port) => return Ok(everywhere(port).into()),
+        Err(_) if text.is_empty() => return Ok(Vec::new()),
+        Err(_) => {}
+    }
+    let invalid = || format!("invalid --metrics-addr {text:?}: give :port, address:port, or 0 for none");
+    let addresses = text.to_socket_addrs().with_context(invalid)?;
+    Ok(addresses.filter(|address| address.port() != 0).collect())
 }
 
 async fn serve(flags: &Flags, start: Start) -> anyhow::Result<()> {
@@ -107,13 +117,14 @@ async fn serve(flags: &Flags, start: Start) -> anyhow::Result<()> {
     let client = metallb_cluster::connect(flags.kubeconfig.as_deref()).await?;
     let (health, metrics) = (Health::default(), Metrics::default());
     let counts = metrics.operator(env!("CARGO_PKG_VERSION"))?;
-    let metrics = serve_metrics(flags.metrics_addr.clone(), start.tls.clone(), metrics, client.clone());
+    let addresses = metrics_addresses(&flags.metrics_addr)?;
+    let metrics = serve_metrics(addresses, start.tls.clone(), metrics, client.clone());
     let ready = health.ready_when("MetalLB resources");
     let campaign = flags.enable_leader_election.then(|| campaign(&client, &start, &health));
     let leadership = campaign.as_ref().map_or_else(Leadership::always, Campaign::leadership);
     let (found, platform) = watch::channel(None);
     let webhook = tokio::spawn(webhook(Webhook {
-        client: client.clone(),
+        client: guarded(client.clone(), leadership.clone()),
         settings: webhook_settings(flags, start.tls.clone()),
         environment: start.environment.clone(),
         teller: Teller { leader: leadership.leader(), ready: health.ready_when("webhook") },
@@ -212,7 +223,7 @@ async fn work(client: Client, environment: Environment, ready: Gate, around: Sur
     let (watches, resources) = follow(&client, &scope);
     let events = EventSink::new(client.clone(), EVENT_SOURCE, "");
     let operator = Operator {
-        client,
+        client: guarded(client, leadership.clone()),
         environment,
         platform,
         events,
@@ -230,15 +241,23 @@ mod tests {
 
     #[test]
     fn metrics_are_served_only_where_an_address_says_so() {
-        for (address, port) in [
-            ("0", None),
-            ("", None),
-            (":8443", Some(8443)),
-            ("0.0.0.0:9090", Some(9090)),
-            ("[::]:1", Some(1)),
-            ("x", None),
+        for (address, served) in [
+            ("0", &[][..]),
+            ("", &[]),
+            (":0", &[]),
+            (":8443", &["[::]:8443", "0.0.0.0:8443"]),
+            ("0.0.0.0:9090", &["0.0.0.0:9090"]),
+            ("127.0.0.1:9090", &["127.0.0.1:9090"]),
+            ("[::]:1", &["[::]:1"]),
         ] {
-            assert_eq!(metrics_port(address), port, "{address}");
+            let expected: Vec<SocketAddr> = served.iter().map(|text| text.parse().unwrap()).collect();
+            assert_eq!(metrics_addresses(address).unwrap(), expected, "{address}");
+        }
+        for address in ["x", ":x", "127.0.0.1", "127.0.0.1:70000"] {
+            let error = metrics_addresses(address).unwrap_err().to_string();
+            let expected =
+                format!("invalid --metrics-addr {address:?}: give :port, address:port, or 0 for none");
+            assert_eq!(error, expected);
         }
     }
 }

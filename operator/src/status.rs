@@ -27,19 +27,13 @@ pub struct StatusError {
 
 /// How it stands with a resource after a pass.
 #[must_use]
-pub fn judge(found: &Found, result: &Result<Applied, ReconcileError>) -> State {
-    let error = match result {
-        Ok(applied) => {
-            return match applied.readiness() {
-                Readiness::Ready => State::Available { message: applied.remarks.join("; ") },
-                Readiness::NotReady(shortcoming) => {
-                    let parts = [Some(shortcoming), applied.obstacle.clone()];
-                    let message = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
-                    State::Progressing { reason: Reason::Progressing, message }
-                }
-            };
-        }
-        Err(error) => error,
+pub fn judge(found: &Found, applied: &Applied, error: Option<&ReconcileError>) -> State {
+    let missing = missing(applied);
+    let Some(error) = error else {
+        return match missing {
+            None => State::Available { message: applied.remarks.join("; ") },
+            Some(message) => State::Progressing { reason: Reason::Progressing, message },
+        };
     };
     if let ReconcileError::Validate(ValidateError::Name) = error {
         let message = format!("Incorrect MetalLB resource name: {}", found.name);
@@ -49,7 +43,17 @@ pub fn judge(found: &Found, result: &Result<Applied, ReconcileError>) -> State {
         return State::Progressing { reason: Reason::Progressing, message: chain(error) };
     }
     let reason = Reason::FailedToSyncMetalLBResources;
-    State::Degraded { reason, message: format!("{}: {}", reason.as_str(), chain(error)) }
+    let message = format!("{}: {}", reason.as_str(), chain(error));
+    // What keeps the pods away is worth knowing beside that, if it is known.
+    let parts = [Some(message), missing.filter(|_| applied.is_known())];
+    State::Degraded { reason, message: parts.into_iter().flatten().collect::<Vec<_>>().join("; ") }
+}
+
+/// What does not run yet, and why.
+fn missing(applied: &Applied) -> Option<String> {
+    let Readiness::NotReady(shortcoming) = applied.readiness() else { return None };
+    let parts = [Some(shortcoming), applied.obstacle.clone()];
+    Some(parts.into_iter().flatten().collect::<Vec<_>>().join(": "))
 }
 
 /// Writes the conditions if they are news, and says what happened in an event if it is worth one.

@@ -17,7 +17,8 @@ use kube::{Api, Client, Resource};
 use metallb_api::MetalLB;
 use metallb_cluster::{Store, Watches};
 use metallb_render::{
-    ApiServer, Monitors, OWNED_BY, Platform, PodMonitor, SecurityContextConstraints, ServiceMonitor,
+    ApiServer, Monitors, OPERATOR_WEBHOOK_CONFIGURATION, OWNED_BY, Platform, PodMonitor,
+    SecurityContextConstraints, ServiceMonitor,
 };
 
 /// Label of everything the operator keeps in its namespace but NetworkPolicies.
@@ -64,6 +65,9 @@ pub fn follow(client: &Client, scope: &Scope<'_>) -> (Watches, Store<PartialObje
         &ours,
         "validatingwebhookconfigurations",
     );
+    // Our own webhook's bears no such label: it stays when the resource goes.
+    let own = Config::default().fields(&format!("metadata.name={OPERATOR_WEBHOOK_CONFIGURATION}"));
+    add_outside::<ValidatingWebhookConfiguration>(&mut watches, client, &own, "the operator's own webhook");
     follow_untyped(client, &mut watches, scope);
     (watches, resources)
 }

@@ -8,8 +8,15 @@ fn next(rhythm: &mut Rhythm, disposition: Option<Disposition>) -> Option<Duratio
 fn section_2_10_what_does_not_run_yet_is_looked_at_again_after_five_seconds() {
     let settling = Report { settling: true, ..Report::default() };
     assert_eq!(Rhythm::default().next(&settling), Some(Duration::from_secs(5)));
-    let failed = Report { disposition: Some(Disposition::Invalid), ..settling };
-    assert_eq!(Rhythm::default().next(&failed), None);
+    // Whatever else is wrong, and however long that may wait.
+    for disposition in [Disposition::Bug, Disposition::Invalid, Disposition::Refused] {
+        let mut rhythm = Rhythm::default();
+        let failed = Report { disposition: Some(disposition), ..settling.clone() };
+        let pauses = [(); 4].map(|()| rhythm.next(&failed));
+        assert_eq!(pauses, [Some(Duration::from_secs(5)); 4], "{disposition:?}");
+    }
+    let failed = Report { disposition: Some(Disposition::Transient), ..settling };
+    assert!(Rhythm::default().next(&failed) < Some(Duration::from_secs(5)));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod drift;
 mod failures;
 mod first_pass;
 mod openshift;
+mod others;
 mod prune;
 mod removal;
 mod scenario;

@@ -1,10 +1,12 @@
+use k8s_openapi::api::apps::v1::DaemonSet;
+use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
 use metallb_operator::platform::detect;
 use metallb_render::{ApiServer, Platform};
 use metallb_telemetry::health::Health;
 use serde_json::json;
 
-use crate::scenario::{AVAILABLE, Scenario};
+use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
 
 fn openshift() -> Scenario {
     let mut scenario = Scenario::with_resource();
@@ -17,15 +19,15 @@ async fn the_speakers_constraints_come_and_go_with_the_resource() {
     let scenario = openshift();
     scenario.settle().await;
     assert_eq!(scenario.told("metallb"), AVAILABLE);
-    assert!(scenario.server.objects().contains(&"SecurityContextConstraints metallb-speaker".to_owned()));
+    assert!(scenario.objects().contains(&"SecurityContextConstraints metallb-speaker".to_owned()));
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await, Report::default());
 
     let scenario = openshift();
     scenario.settle().await;
-    scenario.server.remove::<metallb_api::MetalLB>(Some(crate::scenario::NAMESPACE), "metallb");
+    scenario.server.remove::<metallb_api::MetalLB>(Some(NAMESPACE), "metallb");
     scenario.pass().await;
-    assert_eq!(scenario.server.objects(), [""; 0]);
+    assert_eq!(scenario.objects(), [""; 0]);
 }
 
 #[tokio::test]
@@ -101,10 +103,49 @@ async fn section_3_4_the_tls_profile_of_the_cluster_is_followed_and_what_is_not_
         told[0].ends_with("; TLS profile Old: TLS 1.0, TLS 1.1 and their suites are not spoken here"),
         "{told:?}"
     );
-    let before = scenario.speaker();
-    put_profile(&scenario, &json!({"type": "Custom"}));
+}
+
+#[tokio::test]
+async fn a_profile_that_asks_for_what_is_not_spoken_stops_nothing() {
+    let scenario = openshift();
+    put_profile(&scenario, &json!({"type": "Custom", "custom": {"ciphers": ["RC4-SHA"]}}));
+    scenario.settle().await;
+    let told = scenario.told("metallb");
+    assert!(
+        told[0].starts_with("Available ") && told[0].contains("suites not spoken here: RC4-SHA"),
+        "{told:?}"
+    );
+    scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
+    scenario.pass().await;
+    assert!(args_of_speaker(&scenario).contains("--tls-min-version=VersionTLS13"));
+}
+
+#[tokio::test]
+async fn while_the_profile_can_not_be_read_what_runs_keeps_its_settings_and_all_else_goes_on() {
+    let scenario = openshift();
+    put_profile(&scenario, &json!({"type": "Modern"}));
+    scenario.settle().await;
+    scenario.server.forbid("get apiservers");
+    scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
+    let report = scenario.pass().await;
+    assert_eq!(report.changes, ["DaemonSet metallb-system/speaker created"]);
+    assert_eq!(report.disposition, Some(Disposition::Refused), "it is tried again");
+    assert!(args_of_speaker(&scenario).contains("--tls-min-version=VersionTLS13"));
+    scenario.run_workloads();
     scenario.pass().await;
     let told = scenario.told("metallb");
-    assert!(told[0].contains("APIServer cluster: spec.tlsSecurityProfile is of type Custom"), "{told:?}");
-    assert_eq!(scenario.speaker(), before, "what runs goes on running");
+    assert!(
+        told[0].contains("could not read APIServer cluster: ")
+            && told[0].ends_with("; the TLS settings stay as they are"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_started_with_settings_that_are_not_known() {
+    let scenario = openshift();
+    scenario.server.forbid("get apiservers");
+    scenario.pass().await;
+    assert!(scenario.told("metallb")[0].starts_with("Degraded "));
+    assert!(scenario.speaker().is_none());
 }

@@ -1,7 +1,10 @@
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::rbac::v1::ClusterRole;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use metallb_api::MetalLB;
 use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
+use metallb_render::DEFINITION;
 use metallb_testkit::Failure;
 use serde_json::json;
 
@@ -21,9 +24,52 @@ async fn deleting_the_resource_leaves_nothing() {
         "ClusterRole metallb-system:speaker deleted",
     ];
     assert_eq!(scenario.pass().await.changes, expected);
-    assert_eq!(scenario.server.objects(), [""; 0]);
+    assert_eq!(scenario.objects(), [""; 0]);
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await, Report::default());
+}
+
+#[tokio::test]
+async fn nothing_is_left_when_the_definition_goes_and_no_operator_is_there_to_see_it() {
+    let scenario = Scenario::settled().await;
+    scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+    assert!(!scenario.objects().is_empty(), "these can't belong to what is in a namespace");
+    scenario.server.remove::<CustomResourceDefinition>(None, DEFINITION);
+    assert_eq!(scenario.server.objects(), [""; 0]);
+}
+
+/// The resource is deleted, and what belongs to it is left behind.
+fn orphan(scenario: &Scenario) {
+    let nobody = json!({"metadata": {"ownerReferences": null}});
+    scenario.server.edit::<Deployment>(Some(NAMESPACE), "controller", &nobody);
+    scenario.server.edit::<DaemonSet>(Some(NAMESPACE), "speaker", &nobody);
+    scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+}
+
+#[tokio::test]
+async fn workloads_that_are_left_behind_keep_their_rights_until_they_go() {
+    let scenario = Scenario::settled().await;
+    orphan(&scenario);
+    scenario.server.forbid_writes();
+    assert_eq!(scenario.pass().await, Report::default());
+
+    let scenario = Scenario::settled().await;
+    orphan(&scenario);
+    scenario.server.remove::<Deployment>(Some(NAMESPACE), "controller");
+    let webhooks = ["ValidatingWebhookConfiguration metallb-webhook-configuration deleted"];
+    assert_eq!(scenario.pass().await.changes, webhooks, "nobody answers them any more");
+    scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
+    scenario.pass().await;
+    assert_eq!(scenario.objects(), [""; 0]);
+}
+
+#[tokio::test]
+async fn nothing_is_cleared_away_because_the_workloads_could_not_be_read() {
+    let scenario = Scenario::settled().await;
+    scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+    scenario.server.forbid("list daemonsets");
+    let report = scenario.pass().await;
+    assert_eq!((report.changes.len(), report.disposition), (0, Some(Disposition::Refused)));
 }
 
 #[tokio::test]
@@ -38,7 +84,7 @@ async fn leftovers_of_others_are_left_alone() {
     }
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await, Report::default());
-    assert_eq!(scenario.server.objects().len(), 2);
+    assert_eq!(scenario.objects().len(), 2);
 }
 
 #[tokio::test]
@@ -47,20 +93,21 @@ async fn a_wrongly_named_resource_alone_does_not_keep_leftovers() {
     scenario.put("other", &json!({}));
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
     scenario.pass().await;
-    assert_eq!(scenario.server.objects(), ["MetalLB metallb-system/other"]);
+    assert_eq!(scenario.objects(), ["MetalLB metallb-system/other"]);
 }
 
 #[tokio::test]
 async fn one_leftover_that_resists_does_not_keep_the_others() {
     let scenario = Scenario::settled().await;
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
-    // Five come first: the lists of the resources, the webhooks, the bindings and the roles, and the webhooks' end.
-    scenario.server.fail_nth(5, Failure::Status(500));
+    // Seven come first: the lists of the resources, of two kinds of workloads, of the webhooks, the bindings and the roles, and the
+    // webhooks' end.
+    scenario.server.fail_nth(7, Failure::Status(500));
     let report = scenario.pass().await;
     assert_eq!(report.disposition, Some(Disposition::Transient));
-    assert_eq!(scenario.server.objects(), ["ClusterRoleBinding kube-rbac-proxy"]);
+    assert_eq!(scenario.objects(), ["ClusterRoleBinding kube-rbac-proxy"]);
     scenario.pass().await;
-    assert_eq!(scenario.server.objects(), [""; 0]);
+    assert_eq!(scenario.objects(), [""; 0]);
 }
 
 #[tokio::test]

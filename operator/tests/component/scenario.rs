@@ -1,10 +1,11 @@
 //! A cluster with an operator in it.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use metallb_api::MetalLB;
 use metallb_cluster::EventSink;
 use metallb_operator::operator::{Fresh, Operator, Report};
-use metallb_render::{Environment, Platform};
+use metallb_render::{DEFINITION, Environment, Platform};
 use metallb_telemetry::metrics::Metrics;
 use metallb_testkit::{ApiServer, Request};
 use serde_json::{Value, json};
@@ -29,6 +30,9 @@ impl Scenario {
     pub(crate) fn empty() -> Self {
         let (server, events) = (ApiServer::default(), ApiServer::default());
         server.default_fields(fill_in);
+        let definition = json!({"metadata": {"name": DEFINITION}, "spec": {"group": "metallb.io",
+            "names": {"kind": "MetalLB", "plural": "metallbs"}, "scope": "Namespaced", "versions": []}});
+        server.put::<CustomResourceDefinition>(&serde_json::from_value(definition).unwrap());
         let operator = Operator {
             client: server.client(NAMESPACE),
             environment: environment(&[]),
@@ -130,6 +134,13 @@ impl Scenario {
         );
         let true_ones = conditions.iter().filter(|condition| condition.status == "True");
         true_ones.map(|c| format!("{} {}: {}", c.type_, c.reason, c.message)).collect()
+    }
+
+    /// Kind, namespace and name of every object but the definition of the kind, which is there all the time.
+    pub(crate) fn objects(&self) -> Vec<String> {
+        let mut objects = self.server.objects();
+        objects.retain(|object| !object.ends_with(DEFINITION));
+        objects
     }
 
     pub(crate) fn writes(&self) -> Vec<String> {

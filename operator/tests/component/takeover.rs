@@ -2,7 +2,7 @@
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{LocalObjectReference, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{LocalObjectReference, Secret, Service, ServiceAccount};
 use metallb_testkit::{Failure, Request, Verb};
 use serde_json::{Value, json};
 
@@ -103,6 +103,42 @@ async fn what_a_user_added_meanwhile_stays() {
     scenario.pass().await;
     assert_taken_over(&scenario, "edited");
     assert_eq!(scenario.speaker().unwrap().metadata.annotations.unwrap()["theirs"], "x");
+}
+
+/// The webhook's Service as the original has it: before a server of its own, not the controller.
+fn put_original_service(scenario: &Scenario) {
+    let service = json!({"metadata": {"name": "metallb-webhook-service", "namespace": NAMESPACE},
+        "spec": {"ports": [{"port": 443, "targetPort": 9443}], "selector": {"component": "webhook-server"}}});
+    scenario.server.put_as("kubectl-client-side-apply", &serde_json::from_value::<Service>(service).unwrap());
+}
+
+#[tokio::test]
+async fn webhooks_are_answered_by_whoever_did_until_our_controller_is_ready_to() {
+    let scenario = Scenario::with_resource();
+    put_original_service(&scenario);
+    let selector = || {
+        let service: Service = scenario.server.get(Some(NAMESPACE), "metallb-webhook-service").unwrap();
+        service.spec.unwrap().selector.unwrap()["component"].clone()
+    };
+    for _ in 0..2 {
+        assert!(scenario.pass().await.settling);
+        assert_eq!(selector(), "webhook-server");
+    }
+    scenario.run_workloads();
+    scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &json!({"numberReady": 0}));
+    let report = scenario.pass().await;
+    assert_eq!(report.changes, ["Service metallb-system/metallb-webhook-service taken over"]);
+    assert_eq!(selector(), "controller");
+}
+
+#[tokio::test]
+async fn a_selector_that_somebody_edits_is_put_right_at_once() {
+    let scenario = Scenario::settled().await;
+    put_original_service(&scenario);
+    assert_eq!(scenario.pass().await.changes.len(), 1);
+    scenario.server.forbid_writes();
+    scenario.pass().await;
+    assert_eq!(scenario.server.forbidden_writes(), [""; 0]);
 }
 
 #[tokio::test]

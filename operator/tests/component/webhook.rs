@@ -1,5 +1,5 @@
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
@@ -55,13 +55,10 @@ fn it_is_served_where_the_original_serves_it() {
     assert_eq!(answers.route("/convert"), None);
 }
 
-/// An operator whose webhook is served, in a cluster that knows the kind.
+/// An operator whose webhook is served.
 fn serving() -> Scenario {
     let mut scenario = Scenario::with_resource();
     scenario.operator.registers = true;
-    let definition = json!({"metadata": {"name": "metallbs.metallb.io"}, "spec": {"group": "metallb.io",
-        "names": {"kind": "MetalLB", "plural": "metallbs"}, "scope": "Namespaced", "versions": []}});
-    scenario.server.put::<CustomResourceDefinition>(&serde_json::from_value(definition).unwrap());
     scenario
 }
 
@@ -156,6 +153,23 @@ async fn it_stays_registered_without_a_resource_and_comes_back_when_deleted() {
     scenario.server.remove::<ValidatingWebhookConfiguration>(None, CONFIGURATION);
     scenario.pass().await;
     assert_eq!(scenario.server.objects(), expected);
+}
+
+#[tokio::test]
+async fn the_webhook_of_another_operator_is_left_to_it_while_its_namespace_is_there() {
+    let scenario = serving();
+    scenario.pass().await;
+    edit(&scenario, "/webhooks/0/clientConfig/service/namespace", "another").await;
+    let namespace = json!({"metadata": {"name": "another"}});
+    scenario.server.put::<Namespace>(&serde_json::from_value(namespace).unwrap());
+    scenario.run_workloads();
+    let report = scenario.pass().await;
+    assert_eq!(report.disposition, Some(Disposition::Refused));
+    let named = "is another operator's: it asks Service another/metallb-operator-webhook-service";
+    assert!(report.problems[0].contains(named), "{report:?}");
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
+    scenario.server.remove::<Namespace>(None, "another");
+    assert_eq!(scenario.pass().await.changes.len(), 1);
 }
 
 #[tokio::test]

@@ -4,11 +4,15 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use http::{Method, Request, Response};
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::client::Body;
 use metallb_api::MetalLB;
-use metallb_cluster::Leadership;
+use metallb_cluster::{Leadership, Tenure};
+use metallb_operator::disposition::Disposition;
+use metallb_operator::guard::guarded;
 use metallb_operator::operator::Operator;
 use metallb_operator::owner::{Owner, STUCK};
 use metallb_operator::watches::{Scope, follow};
@@ -17,6 +21,7 @@ use metallb_testkit::{ApiServer, Failure};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::scenario::{NAMESPACE, Scenario, lines};
 
@@ -69,8 +74,79 @@ async fn everything_follows_from_what_happens_in_the_cluster() {
     until("the speakers are back", || scenario.speaker().is_some()).await;
 
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
-    until("nothing is left", || scenario.server.objects().is_empty()).await;
+    until("nothing is left", || scenario.objects().is_empty()).await;
     owner.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_own_webhook_comes_back_by_itself_when_somebody_deletes_it() {
+    let (mut scenario, health) = (Scenario::settled().await, Health::default());
+    scenario.operator.registers = true;
+    let owner = start(&scenario, &health);
+    let is_there = || {
+        let name = "metallb-operator-webhook-configuration";
+        scenario.server.get::<ValidatingWebhookConfiguration>(None, name).is_some()
+    };
+    until("registered", is_there).await;
+    // Long after anything else would have led to another look.
+    trust(&scenario);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    scenario.server.remove::<ValidatingWebhookConfiguration>(None, "metallb-operator-webhook-configuration");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(is_there(), "within a second");
+    owner.abort();
+}
+
+/// API servers trust the certificate of the webhook, and insist on an answer: it is not looked at again for that.
+fn trust(scenario: &Scenario) {
+    let name = "metallb-operator-webhook-configuration";
+    let mut configuration: ValidatingWebhookConfiguration = scenario.server.get(None, name).unwrap();
+    let webhook = &mut configuration.webhooks.as_mut().unwrap()[0];
+    webhook.client_config.ca_bundle = Some(k8s_openapi::ByteString(b"x".to_vec()));
+    webhook.failure_policy = Some("Fail".to_owned());
+    scenario.server.put(&configuration);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrongly_named_resource_keeps_no_eye_off_the_pods_of_the_right_one() {
+    let (scenario, health) = (Scenario::with_resource(), Health::default());
+    scenario.put("other", &json!({}));
+    let owner = start(&scenario, &health);
+    until("told", || {
+        scenario.resource("metallb").status.is_some() && scenario.resource("other").status.is_some()
+    })
+    .await;
+    // Pods are not followed: only another look shows what keeps them.
+    let waiting = json!({"reason": "ImagePullBackOff", "message": "x"});
+    let pod = json!({
+        "metadata": {"name": "speaker-x", "namespace": NAMESPACE, "labels": {"app": "metallb", "component": "speaker"}},
+        "spec": {"nodeName": "n1", "containers": []},
+        "status": {"containerStatuses": [{"name": "speaker", "ready": false, "restartCount": 0, "image": "x",
+            "imageID": "", "state": {"waiting": waiting}}]},
+    });
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    scenario.server.put::<Pod>(&serde_json::from_value(pod).unwrap());
+    until("told why", || scenario.told("metallb")[0].contains("ImagePullBackOff")).await;
+    owner.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_stopped_until_another_led_writes_nothing_when_he_goes_on() {
+    let mut scenario = Scenario::with_resource();
+    let (lead, leader) = watch::channel(true);
+    let (term, tenure) = watch::channel(Tenure::Until(Instant::now() + Duration::from_secs(10), 1));
+    scenario.operator.client =
+        guarded(scenario.server.client(NAMESPACE), Leadership::told_by(leader, tenure));
+    // The signal still says that it leads: the loop that would change it was stopped as well.
+    tokio::time::advance(Duration::from_secs(11)).await;
+    let report = scenario.pass().await;
+    assert_eq!(report.disposition, Some(Disposition::Transient));
+    assert!(report.problems[0].contains("this operator does not lead any more"), "{report:?}");
+    assert_eq!(scenario.writes(), [""; 0]);
+    term.send_replace(Tenure::Open(2));
+    scenario.settle().await;
+    assert_eq!(scenario.told("metallb").len(), 2);
+    drop(lead);
 }
 
 #[tokio::test(start_paused = true)]

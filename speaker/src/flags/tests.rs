@@ -181,3 +181,33 @@ fn what_can_not_be_used_is_named() {
         assert!(error.contains(expected), "{args:?}: {error}");
     }
 }
+
+/// Contract 03 §8.17: fields of the `MetalLB` resource become these flags.
+#[test]
+fn what_the_schema_of_the_resource_lets_through_a_speaker_starts_with() {
+    let crds = metallb_api::crds("metallb-system");
+    let crd = crds.iter().find(|crd| crd.metadata.name.as_deref() == Some("metallbs.metallb.io")).unwrap();
+    let schema = serde_json::to_value(crd).unwrap();
+    let spec =
+        &schema["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+    let base = [
+        "--node-name=n1",
+        "--ml-bindaddr=192.0.2.1",
+        "--ml-labels=app=x",
+        "--snapshot-path=/tmp/never-written",
+    ];
+    for (field, flag) in [
+        ("livenessPort", "liveness-port"),
+        ("livenessPeriod", "liveness-period"),
+        ("snapshotMaxAge", "snapshot-max-age"),
+    ] {
+        let bounds = [&spec[field]["minimum"], &spec[field]["maximum"]];
+        let bounds: Vec<f64> = bounds.iter().filter_map(|bound| bound.as_f64()).collect();
+        assert!(!bounds.is_empty(), "{field} has none");
+        for bound in bounds {
+            let value = format!("--{flag}={bound}");
+            let parsed = parse(&[&base[..], &[&value]].concat());
+            assert!(parsed.is_ok(), "{value}: {parsed:?}");
+        }
+    }
+}

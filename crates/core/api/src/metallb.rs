@@ -99,7 +99,7 @@ pub struct MetalLBSpec {
     pub liveness_period: Option<i32>,
     /// Seconds after which a speaker no longer goes on from what it knew before it was restarted. Default: 86400.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 1))]
     pub snapshot_max_age: Option<i32>,
 }
 

@@ -23,13 +23,19 @@ pub use crate::secrets::MemberlistKey;
 #[cfg(test)]
 mod tests;
 
-/// The `MetalLB` resource everything in its namespace belongs to; what belongs to it goes with it.
+/// The definition of `MetalLB`.
+pub const DEFINITION: &str = "metallbs.metallb.io";
+
+/// Whom everything belongs to; what belongs to somebody goes with him.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Owner {
-    /// `metadata.name`
+    /// Name of the `MetalLB` resource, the owner of everything in its namespace.
     pub name: String,
-    /// `metadata.uid`
+    /// Its UID.
     pub uid: String,
+    /// UID of the definition of its kind, the owner of everything outside of namespaces, which can't belong to what is in
+    /// one. When the operator goes with all it was installed with, nobody else is left to clear that away.
+    pub definition: String,
 }
 
 impl Owner {
@@ -42,6 +48,17 @@ impl Owner {
             controller: Some(true),
             block_owner_deletion: Some(true),
         }
+    }
+}
+
+/// The definition of the kind `MetalLB`, by its UID, as an owner.
+pub(crate) fn definition(uid: &str) -> OwnerReference {
+    OwnerReference {
+        api_version: "apiextensions.k8s.io/v1".to_owned(),
+        kind: "CustomResourceDefinition".to_owned(),
+        name: DEFINITION.to_owned(),
+        uid: uid.to_owned(),
+        ..OwnerReference::default()
     }
 }
 
@@ -67,8 +84,12 @@ pub fn build(
     owner: &Owner,
     key: &MemberlistKey,
 ) -> Result<Vec<Desired>, BuildError> {
-    let mut objects =
-        Objects { owner: owner.reference(), namespace: &environment.namespace, list: Vec::new() };
+    let mut objects = Objects {
+        owner: owner.reference(),
+        definition: definition(&owner.definition),
+        namespace: &environment.namespace,
+        list: Vec::new(),
+    };
     objects.add_foundations(settings, key)?;
     objects.add_rights(settings.platform, environment.monitors)?;
     objects.add_services(settings.platform, environment)?;
@@ -77,7 +98,7 @@ pub fn build(
     }
     objects.owned(controller::deployment(settings, environment))?;
     objects.owned(speaker::daemon_set(settings, environment))?;
-    objects.unowned(&webhooks::configuration(&environment.namespace))?;
+    objects.of_cluster(webhooks::configuration(&environment.namespace))?;
     objects.add_monitors(settings.platform, environment.monitors)?;
     Ok(objects.list)
 }
@@ -94,15 +115,15 @@ impl Objects<'_> {
         for component in COMPONENTS {
             self.owned(rbac::service_account(component, namespace))?;
         }
-        if settings.options.memberlist {
-            self.owned_once(secrets::memberlist(namespace, key))?;
-        }
+        // Whether it is used or not: switched off and on again, speakers with two keys would be two rings.
+        self.owned_once(secrets::memberlist(namespace, key))?;
         self.owned(secrets::webhook_certificate(namespace))?;
         let patterns = settings.options.excluded_interfaces.as_deref();
         self.owned(config_map::excluded_interfaces(namespace, patterns))?;
         if settings.platform == Platform::OpenShift {
             let constraints = openshift::speaker_constraints(namespace);
-            self.untyped::<SecurityContextConstraints>(constraints)?;
+            let owner = self.definition.clone();
+            self.untyped_owned::<SecurityContextConstraints>(constraints, owner)?;
         }
         Ok(())
     }
@@ -115,8 +136,8 @@ impl Objects<'_> {
         }
         for grant in rbac::cluster_grants(monitors) {
             let (role, binding) = rbac::cluster_objects(&grant, namespace);
-            self.unowned(&role)?;
-            self.unowned(&binding)?;
+            self.of_cluster(role)?;
+            self.of_cluster(binding)?;
         }
         for grant in rbac::namespace_grants(platform) {
             let (role, binding) = rbac::namespace_objects(&grant, namespace);
@@ -145,11 +166,11 @@ impl Objects<'_> {
                 Monitors::None => {}
                 Monitors::Services => {
                     let monitor = monitors::service_monitor(component, namespace, platform);
-                    self.untyped_owned::<ServiceMonitor>(monitor)?;
+                    self.untyped_owned::<ServiceMonitor>(monitor, self.owner.clone())?;
                 }
                 Monitors::Pods => {
                     let monitor = monitors::pod_monitor(component, namespace);
-                    self.untyped_owned::<PodMonitor>(monitor)?;
+                    self.untyped_owned::<PodMonitor>(monitor, self.owner.clone())?;
                 }
             }
         }
@@ -157,9 +178,11 @@ impl Objects<'_> {
     }
 }
 
-/// Collects objects, naming their owner where Kubernetes allows it.
+/// Collects objects, naming their owner.
 struct Objects<'a> {
     owner: OwnerReference,
+    /// The owner of those outside of namespaces.
+    definition: OwnerReference,
     namespace: &'a str,
     list: Vec<Desired>,
 }
@@ -169,50 +192,53 @@ impl Objects<'_> {
     where
         K: Resource<DynamicType = ()> + Metadata<Ty = ObjectMeta> + Serialize,
     {
-        let object = self.with_owner(object);
-        self.unowned(&object)
+        let desired = apply(&with_owner(object, self.owner.clone()))?;
+        self.list.push(desired);
+        Ok(())
+    }
+
+    fn of_cluster<K>(&mut self, object: K) -> Result<(), BuildError>
+    where
+        K: Resource<DynamicType = ()> + Metadata<Ty = ObjectMeta> + Serialize,
+    {
+        let desired = apply(&with_owner(object, self.definition.clone()))?;
+        self.list.push(desired);
+        Ok(())
     }
 
     fn owned_once<K>(&mut self, object: K) -> Result<(), BuildError>
     where
         K: Resource<DynamicType = ()> + Metadata<Ty = ObjectMeta> + Serialize,
     {
-        let object = self.with_owner(object);
+        let object = with_owner(object, self.owner.clone());
         let desired = Desired::create_once(&object).map_err(|source| error(&object, source))?;
         self.list.push(desired);
         Ok(())
     }
 
-    fn unowned<K>(&mut self, object: &K) -> Result<(), BuildError>
-    where
-        K: Resource<DynamicType = ()> + Serialize,
-    {
-        let desired = Desired::apply(object).map_err(|source| error(object, source))?;
-        self.list.push(desired);
-        Ok(())
-    }
-
-    fn untyped<K: Resource<DynamicType = ()>>(&mut self, object: Value) -> Result<(), BuildError> {
+    fn untyped_owned<K: Resource<DynamicType = ()>>(
+        &mut self,
+        object: Value,
+        owner: OwnerReference,
+    ) -> Result<(), BuildError> {
         let resource = ApiResource::erase::<K>(&());
         let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
         let kind = resource.kind.clone();
         let desired = Desired::untyped(resource, object);
-        self.list.push(desired.map_err(|source| BuildError { kind, name, source })?);
+        let mut desired = desired.map_err(|source| BuildError { kind, name, source })?;
+        desired.object.metadata.owner_references = Some(vec![owner]);
+        self.list.push(desired);
         Ok(())
     }
+}
 
-    fn untyped_owned<K: Resource<DynamicType = ()>>(&mut self, object: Value) -> Result<(), BuildError> {
-        self.untyped::<K>(object)?;
-        if let Some(desired) = self.list.last_mut() {
-            desired.object.metadata.owner_references = Some(vec![self.owner.clone()]);
-        }
-        Ok(())
-    }
+fn with_owner<K: Metadata<Ty = ObjectMeta>>(mut object: K, owner: OwnerReference) -> K {
+    object.metadata_mut().owner_references = Some(vec![owner]);
+    object
+}
 
-    fn with_owner<K: Metadata<Ty = ObjectMeta>>(&self, mut object: K) -> K {
-        object.metadata_mut().owner_references = Some(vec![self.owner.clone()]);
-        object
-    }
+fn apply<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Result<Desired, BuildError> {
+    Desired::apply(object).map_err(|source| error(object, source))
 }
 
 pub(crate) fn error<K: Resource<DynamicType = ()>>(object: &K, source: serde_json::Error) -> BuildError {

@@ -55,6 +55,9 @@ pub enum State {
 /// The types, in the order in which they are always written.
 const TYPES: [&str; 4] = ["Available", "Upgradeable", "Progressing", "Degraded"];
 
+/// Characters in a message at most, as the type `Condition` of Kubernetes has it.
+const LONGEST_MESSAGE: usize = 32_768;
+
 /// The conditions that tell `state`, seen at `generation`.
 ///
 /// A condition that keeps its status keeps the time of its last transition; equal input gives equal output, so that
@@ -78,12 +81,20 @@ pub fn conditions(
                 type_: type_.to_owned(),
                 status: status.to_owned(),
                 reason: reason.to_owned(),
-                message: message.to_owned(),
+                message: limited(message),
                 observed_generation: generation,
                 last_transition_time: before.map_or_else(|| now.clone(), |c| c.last_transition_time.clone()),
             }
         })
         .collect()
+}
+
+/// As much of a message as the schema lets a condition have: one that is too long would be refused with all the others.
+fn limited(message: &str) -> String {
+    if message.chars().count() <= LONGEST_MESSAGE {
+        return message.to_owned();
+    }
+    message.chars().take(LONGEST_MESSAGE.saturating_sub(1)).chain(['…']).collect()
 }
 
 impl State {

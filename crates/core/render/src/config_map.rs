@@ -9,6 +9,10 @@ use crate::labels;
 /// Its name, and that of the volume it is mounted by.
 pub(crate) const EXCLUDED_INTERFACES: &str = "metallb-excludel2";
 
+/// Annotation of the speakers' pods: the patterns the user gives. Speakers read them when they start, so other patterns
+/// make other pods.
+pub(crate) const EXCLUDED_ANNOTATION: &str = "metallb.io/excluded-interfaces";
+
 const FILE: &str = "excludel2.yaml";
 
 /// Patterns of interface names that never lead to clients.

@@ -4,6 +4,8 @@ use kube_core::{ApiResource, DynamicObject, Resource};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::monitors;
+
 /// How an object is kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Mode {
@@ -66,6 +68,12 @@ impl Desired {
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
         self.object.metadata.namespace.as_deref()
+    }
+
+    /// Whether its kind is one a cluster may do without.
+    #[must_use]
+    pub fn is_optional(&self) -> bool {
+        self.resource.group == monitors::GROUP
     }
 
     /// Whether this is the object of kind `K` named `name`.

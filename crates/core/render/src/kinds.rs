@@ -6,9 +6,12 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
-use kube_core::ApiResource;
+use kube_core::{ApiResource, Resource};
+use metallb_api::names::WEBHOOK_CONFIGURATION;
 
 use crate::backend::Platform;
+use crate::monitors::READER;
+use crate::openshift::SPEAKER_CONSTRAINTS;
 
 mod foreign;
 
@@ -21,53 +24,62 @@ pub struct Kind {
     pub resource: ApiResource,
     /// Whether its objects are in a namespace.
     pub namespaced: bool,
-    /// Whether pods follow from its objects.
-    pub is_workload: bool,
+    /// Whether pods follow from its objects, or may need them to run.
+    pub serves_pods: bool,
     /// Whether a cluster may do without it.
     pub is_optional: bool,
+    /// Outside of namespaces: every name that was ever used, by this release or one before. A label can be copied.
+    pub names: &'static [&'static str],
 }
+
+/// Names of the cluster's roles. One that is no longer used stays here: it is to be found and cleared away.
+pub(crate) const CLUSTER_ROLES: [&str; 4] =
+    ["metallb-system:controller", "metallb-system:speaker", "metallb-system:kube-rbac-proxy", READER];
+/// Names of their bindings.
+pub(crate) const CLUSTER_ROLE_BINDINGS: [&str; 4] =
+    ["metallb-system:controller", "metallb-system:speaker", "kube-rbac-proxy", READER];
 
 /// Every kind on this platform, in the order in which what is no longer wanted goes: nobody is asked any more before he
 /// is gone, and rights end last of all.
 #[must_use]
 pub fn kinds(platform: Platform) -> Vec<Kind> {
     let mut kinds = vec![
-        cluster(ApiResource::erase::<ValidatingWebhookConfiguration>(&())),
+        Kind { serves_pods: false, ..cluster::<ValidatingWebhookConfiguration>(&[WEBHOOK_CONFIGURATION]) },
         optional(ApiResource::erase::<ServiceMonitor>(&())),
         optional(ApiResource::erase::<PodMonitor>(&())),
-        namespaced(ApiResource::erase::<PodDisruptionBudget>(&())),
-        workload(ApiResource::erase::<DaemonSet>(&())),
-        workload(ApiResource::erase::<Deployment>(&())),
+        around_pods(ApiResource::erase::<PodDisruptionBudget>(&())),
+        around_pods(ApiResource::erase::<NetworkPolicy>(&())),
+        namespaced(ApiResource::erase::<DaemonSet>(&())),
+        namespaced(ApiResource::erase::<Deployment>(&())),
         namespaced(ApiResource::erase::<Service>(&())),
-        namespaced(ApiResource::erase::<NetworkPolicy>(&())),
         namespaced(ApiResource::erase::<ConfigMap>(&())),
         namespaced(ApiResource::erase::<Secret>(&())),
         namespaced(ApiResource::erase::<RoleBinding>(&())),
         namespaced(ApiResource::erase::<Role>(&())),
         namespaced(ApiResource::erase::<ServiceAccount>(&())),
-        cluster(ApiResource::erase::<ClusterRoleBinding>(&())),
-        cluster(ApiResource::erase::<ClusterRole>(&())),
+        cluster::<ClusterRoleBinding>(&CLUSTER_ROLE_BINDINGS),
+        cluster::<ClusterRole>(&CLUSTER_ROLES),
     ];
     if platform == Platform::OpenShift {
-        kinds.push(cluster(ApiResource::erase::<SecurityContextConstraints>(&())));
+        kinds.push(cluster::<SecurityContextConstraints>(&[SPEAKER_CONSTRAINTS]));
     }
     kinds
 }
 
 fn namespaced(resource: ApiResource) -> Kind {
-    Kind { resource, namespaced: true, is_workload: false, is_optional: false }
+    Kind { resource, namespaced: true, serves_pods: true, is_optional: false, names: &[] }
 }
 
-fn workload(resource: ApiResource) -> Kind {
-    Kind { is_workload: true, ..namespaced(resource) }
+fn around_pods(resource: ApiResource) -> Kind {
+    Kind { serves_pods: false, ..namespaced(resource) }
 }
 
 fn optional(resource: ApiResource) -> Kind {
-    Kind { is_optional: true, ..namespaced(resource) }
+    Kind { is_optional: true, ..around_pods(resource) }
 }
 
-fn cluster(resource: ApiResource) -> Kind {
-    Kind { namespaced: false, ..namespaced(resource) }
+fn cluster<K: Resource<DynamicType = ()>>(names: &'static [&'static str]) -> Kind {
+    Kind { namespaced: false, names, ..namespaced(ApiResource::erase::<K>(&())) }
 }
 
 #[cfg(test)]

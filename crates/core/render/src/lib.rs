@@ -28,7 +28,7 @@ mod tls_profile;
 mod webhooks;
 
 pub use backend::{Backend, Platform};
-pub use build::{BuildError, MemberlistKey, Owner, build};
+pub use build::{BuildError, DEFINITION, MemberlistKey, Owner, build};
 pub use conditions::{Reason, State, conditions};
 pub use desired::{Desired, Mode};
 pub use environment::{Environment, EnvironmentError, Images, Monitors, Ports, Tls};
@@ -42,4 +42,4 @@ pub use operator_webhooks::{
 pub use pods::stuck_pod;
 pub use readiness::{Readiness, controller_shortcoming, readiness, speaker_shortcoming};
 pub use settings::{Options, Settings, SpecError, Workload, read_spec};
-pub use tls_profile::{TlsProfile, TlsProfileError};
+pub use tls_profile::TlsProfile;

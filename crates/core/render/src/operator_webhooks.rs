@@ -5,10 +5,10 @@ use k8s_openapi::api::admissionregistration::v1::{
     WebhookClientConfig,
 };
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::build::{BuildError, error};
+use crate::build::{BuildError, definition, error};
 use crate::desired::Desired;
 use crate::labels;
 
@@ -43,17 +43,10 @@ pub fn operator_webhooks(
     definition_uid: &str,
     unanswered: Unanswered,
 ) -> Result<Desired, BuildError> {
-    let owner = OwnerReference {
-        api_version: "apiextensions.k8s.io/v1".to_owned(),
-        kind: "CustomResourceDefinition".to_owned(),
-        name: "metallbs.metallb.io".to_owned(),
-        uid: definition_uid.to_owned(),
-        ..OwnerReference::default()
-    };
     let configuration = ValidatingWebhookConfiguration {
         metadata: ObjectMeta {
             name: Some(OPERATOR_WEBHOOK_CONFIGURATION.to_owned()),
-            owner_references: Some(vec![owner]),
+            owner_references: Some(vec![definition(definition_uid)]),
             ..ObjectMeta::default()
         },
         webhooks: Some(vec![webhook(namespace, unanswered)]),

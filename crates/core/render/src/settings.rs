@@ -90,6 +90,22 @@ pub enum SpecError {
     /// The original's rule for OpenShift.
     #[error("native mode is not supported on openshift: leave bgpBackend out")]
     NativeOnOpenShift,
+    /// A pattern that speakers could not use.
+    #[error("excludedInterfaces: {pattern:?} is no regular expression: {cause}")]
+    ExcludedInterface {
+        /// The entry as written.
+        pattern: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// Two protocols can't share a UDP port.
+    #[error(
+        "livenessPort {port} is memberlist's port (MEMBER_LIST_BIND_PORT): give another one, or 0 for no heartbeats"
+    )]
+    LivenessPort {
+        /// The port asked for.
+        port: i32,
+    },
     /// frr-k8s is not there yet.
     #[error(
         "unsupported bgp backend {name}: this release neither runs nor configures frr-k8s; leave bgpBackend out, or use native or frr"
@@ -156,8 +172,18 @@ impl Settings {
                 tolerations: speaker_tolerations,
                 ..Workload::parse(spec.speaker_config.as_ref())
             },
-            options: Options::parse(spec, environment),
+            options: Options::parse(spec, environment)?,
         })
+    }
+
+    /// What the user should know even if all goes well.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let backend = Some(self.backend.remark()).filter(|remark| !remark.is_empty()).map(str::to_owned);
+        let ignored = &self.options.ignored;
+        let ignored = (!ignored.is_empty())
+            .then(|| format!("without effect while memberlistEnabled is false: {}", ignored.join(", ")));
+        backend.into_iter().chain(ignored).collect()
     }
 }
 

@@ -11,9 +11,10 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::json;
 
 use crate::backend::Platform;
-use crate::config_map::EXCLUDED_INTERFACES;
+use crate::config_map::{EXCLUDED_ANNOTATION, EXCLUDED_INTERFACES};
 use crate::environment::Environment;
 use crate::labels::Component;
 use crate::openshift;
@@ -68,11 +69,20 @@ fn template(settings: &Settings, environment: &Environment) -> PodTemplateSpec {
     }
     let parts = pod::Parts { component: Component::Speaker, container, volumes, base };
     let mut template = pod::template(parts, &settings.speaker, &settings.options);
-    if let (Platform::OpenShift, Some(metadata)) = (settings.platform, &mut template.metadata) {
-        let constraints = openshift::SPEAKER_CONSTRAINTS.to_owned();
-        metadata.annotations.get_or_insert_default().insert(openshift::REQUIRED.to_owned(), constraints);
+    let metadata = template.metadata.get_or_insert_default();
+    for (name, value) in annotations(settings) {
+        metadata.annotations.get_or_insert_default().insert(name.to_owned(), value);
     }
     template
+}
+
+/// Annotations of the pods that are not the user's.
+fn annotations(settings: &Settings) -> impl Iterator<Item = (&'static str, String)> {
+    let constraints = (settings.platform == Platform::OpenShift)
+        .then(|| (openshift::REQUIRED, openshift::SPEAKER_CONSTRAINTS.to_owned()));
+    let patterns = settings.options.excluded_interfaces.as_ref();
+    let patterns = patterns.map(|patterns| (EXCLUDED_ANNOTATION, json!(patterns).to_string()));
+    constraints.into_iter().chain(patterns)
 }
 
 /// Control-plane nodes carry traffic too.

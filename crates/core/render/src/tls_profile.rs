@@ -32,36 +32,29 @@ pub struct TlsProfile {
     pub remark: String,
 }
 
-/// A profile that says nothing usable.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum TlsProfileError {
-    /// `type: Custom` without `custom`.
-    #[error("APIServer cluster: spec.tlsSecurityProfile is of type Custom and has no field custom")]
-    NoCustom,
-    /// A custom profile with suites of which none is spoken here.
-    #[error("APIServer cluster: spec.tlsSecurityProfile.custom.ciphers names no suite that is spoken here")]
-    NoSuite,
-    /// A minimum version nobody knows.
-    #[error("APIServer cluster: spec.tlsSecurityProfile.custom.minTLSVersion {0:?} is unknown")]
-    Version(String),
-}
-
 impl TlsProfile {
-    /// Reads the profile out of `APIServer` `cluster`. Without one, or with a type nobody knows, `Intermediate` holds.
-    ///
-    /// # Errors
-    /// When a custom profile can't be used.
-    pub fn parse(api_server: &Value) -> Result<Self, TlsProfileError> {
+    /// Reads the profile out of `APIServer` `cluster`. Without one, or with a type nobody knows, `Intermediate` holds; where a
+    /// custom one asks for what is not spoken here, TLS 1.3, which is no weaker. That keeps nothing from running.
+    #[must_use]
+    pub fn parse(api_server: &Value) -> Self {
         let profile = api_server.pointer("/spec/tlsSecurityProfile").unwrap_or(&Value::Null);
         match profile.get("type").and_then(Value::as_str).unwrap_or_default() {
             // Its oldest versions are not spoken here, and its suites beyond the intermediate ones aren't either.
-            "Old" => Ok(Self {
+            "Old" => Self {
                 remark: "TLS profile Old: TLS 1.0, TLS 1.1 and their suites are not spoken here".to_owned(),
                 ..Self::intermediate()
-            }),
-            "Modern" => Ok(Self { tls: since("VersionTLS13"), remark: String::new() }),
-            "Custom" => custom(profile.get("custom").filter(|custom| custom.is_object())),
-            _ => Ok(Self::intermediate()),
+            },
+            "Modern" => Self { tls: since("VersionTLS13"), remark: String::new() },
+            "Custom" => match profile.get("custom").filter(|custom| custom.is_object()) {
+                Some(profile) => custom(profile),
+                None => Self {
+                    remark: "TLS profile Custom: APIServer cluster has no spec.tlsSecurityProfile.custom, \
+                             Intermediate holds"
+                        .to_owned(),
+                    ..Self::intermediate()
+                },
+            },
+            _ => Self::intermediate(),
         }
     }
 
@@ -75,15 +68,14 @@ fn since(version: &str) -> Tls {
     Tls { min_version: Some(version.to_owned()), ..Tls::default() }
 }
 
-fn custom(custom: Option<&Value>) -> Result<TlsProfile, TlsProfileError> {
-    let custom = custom.ok_or(TlsProfileError::NoCustom)?;
+fn custom(custom: &Value) -> TlsProfile {
     let asked = custom.get("minTLSVersion").and_then(Value::as_str).unwrap_or("VersionTLS12");
-    let (version, mut remarks) = match asked {
+    let (mut version, mut remarks) = match asked {
         "VersionTLS12" | "VersionTLS13" => (asked, Vec::new()),
         "VersionTLS10" | "VersionTLS11" => {
             ("VersionTLS12", vec![format!("{asked} is not spoken here, VersionTLS12 is the oldest")])
         }
-        other => return Err(TlsProfileError::Version(other.to_owned())),
+        other => ("VersionTLS13", vec![format!("{other} is not known here, VersionTLS13 is the newest")]),
     };
     let named: Vec<&str> = custom
         .get("ciphers")
@@ -94,7 +86,8 @@ fn custom(custom: Option<&Value>) -> Result<TlsProfile, TlsProfileError> {
         .collect();
     let (spoken, missing): (Vec<&str>, Vec<&str>) = named.iter().partition(|name| iana(name).is_some());
     if spoken.is_empty() && !named.is_empty() && version == "VersionTLS12" {
-        return Err(TlsProfileError::NoSuite);
+        version = "VersionTLS13";
+        remarks.push("none of its suites is spoken here, only TLS 1.3 with its own".to_owned());
     }
     if !missing.is_empty() {
         remarks.push(format!("suites not spoken here: {}", missing.join(", ")));
@@ -108,7 +101,7 @@ fn custom(custom: Option<&Value>) -> Result<TlsProfile, TlsProfileError> {
     } else {
         format!("TLS profile Custom: {}", remarks.join("; "))
     };
-    Ok(TlsProfile { tls, remark })
+    TlsProfile { tls, remark }
 }
 
 fn iana(openssl: &str) -> Option<&'static str> {

@@ -26,7 +26,11 @@ fn render_on(platform: Platform, spec: Value, extra: &[(&str, &str)]) -> Vec<Val
     let environment = environment(extra);
     let spec = serde_json::from_value(spec).unwrap();
     let settings = Settings::parse(&spec, &environment, platform).unwrap();
-    let owner = Owner { name: "metallb".to_owned(), uid: "11111111-2222-3333-4444-555555555555".to_owned() };
+    let owner = Owner {
+        name: "metallb".to_owned(),
+        uid: "11111111-2222-3333-4444-555555555555".to_owned(),
+        definition: "99999999-8888-7777-6666-555555555555".to_owned(),
+    };
     let objects = build(&settings, &environment, &owner, &MemberlistKey::new([7; 16])).unwrap();
     objects.iter().map(|Desired { object, .. }| serde_json::to_value(object).unwrap()).collect()
 }
@@ -151,11 +155,20 @@ fn section_8_17_every_option_renders_as_recorded() {
 }
 
 #[test]
-fn without_memberlist_nothing_of_it_is_rendered() {
+fn without_memberlist_nothing_of_it_is_in_the_pods() {
     let objects = render(json!({"memberlistEnabled": false}), &[]);
-    assert!(objects.iter().all(|object| object["metadata"]["name"] != "metallb-memberlist"));
     let pods: String = workloads(objects).iter().map(ToString::to_string).collect();
     assert!(!pods.to_lowercase().contains("memberlist") && !pods.contains("METALLB_ML_"), "{pods}");
+}
+
+#[test]
+fn other_patterns_of_interfaces_make_other_speakers() {
+    let speaker = |spec| workloads(render(spec, &[])).pop().unwrap();
+    let of = |patterns: &[&str]| speaker(json!({"excludedInterfaces": patterns}));
+    let all = [speaker(json!({})), of(&[]), of(&["^a$"]), of(&["^a$", "^b$"])];
+    for (nth, one) in all.iter().enumerate() {
+        assert!(all.iter().skip(nth + 1).all(|other| one["spec"]["template"] != other["spec"]["template"]));
+    }
 }
 
 #[test]

@@ -62,9 +62,37 @@ pub async fn apply(
     desired: &DynamicObject,
     keeper: &Keeper,
 ) -> Result<Kept, Error> {
+    let live = read(client, resource, desired).await?;
+    apply_over(client, resource, live, desired, keeper).await
+}
+
+/// The object as the API server has it; none if it is missing.
+///
+/// # Errors
+/// Whatever the API server answers.
+pub async fn read(
+    client: &Client,
+    resource: &ApiResource,
+    desired: &DynamicObject,
+) -> Result<Option<DynamicObject>, Error> {
+    let (api, name) = locate(client, resource, desired);
+    api.get_opt(name).await
+}
+
+/// Like [`apply`], for an object that was just [`read`].
+///
+/// # Errors
+/// Whatever the API server answers.
+pub async fn apply_over(
+    client: &Client,
+    resource: &ApiResource,
+    live: Option<DynamicObject>,
+    desired: &DynamicObject,
+    keeper: &Keeper,
+) -> Result<Kept, Error> {
     let (api, name) = locate(client, resource, desired);
     let Keeper { manager, predecessors } = keeper;
-    let outcome = match api.get_opt(name).await? {
+    let outcome = match live {
         None => Outcome::Created,
         Some(live) => match (inherited(&live, manager, predecessors), difference(&live, desired, manager)) {
             (Some(fields), _) => {
@@ -97,20 +125,17 @@ async fn inherit(
     Ok(())
 }
 
-/// Creates the object when it is missing, and leaves it alone when it is there.
+/// Creates an object that was missing when it was just [`read`].
 ///
 /// # Errors
 /// Whatever the API server answers; a conflict when somebody else was quicker to create it.
-pub async fn create_once(
+pub async fn create(
     client: &Client,
     resource: &ApiResource,
     desired: &DynamicObject,
     manager: &str,
 ) -> Result<Kept, Error> {
-    let (api, name) = locate(client, resource, desired);
-    if let Some(live) = api.get_opt(name).await? {
-        return Ok(Kept { live, outcome: Outcome::Unchanged });
-    }
+    let (api, _) = locate(client, resource, desired);
     let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
     let live = api.create(&params, desired).await?;
     Ok(Kept { live, outcome: Outcome::Created })

@@ -8,6 +8,7 @@ const FOR_CORE: &[&str] = &[
     "k8s-openapi", // Kubernetes' types
     "kube-core",   // resources as types, without the client
     "kube-derive", // runs in the compiler
+    "regex",       // patterns of interfaces, checked before a speaker reads them
     "ring",        // encryption of memberlist's packets; see SEALED
     "schemars",    // schemas of our resources
     "serde",

@@ -19,7 +19,11 @@ fn built_on(platform: Platform, spec: Value, extra: &[(&str, &str)]) -> Vec<Desi
     let environment = Environment::parse(&variables.collect()).unwrap();
     let spec: MetalLBSpec = serde_json::from_value(spec).unwrap();
     let settings = Settings::parse(&spec, &environment, platform).unwrap();
-    let owner = Owner { name: "metallb".to_owned(), uid: "the-uid".to_owned() };
+    let owner = Owner {
+        name: "metallb".to_owned(),
+        uid: "the-uid".to_owned(),
+        definition: "the-uid-of-the-definition".to_owned(),
+    };
     build(&settings, &environment, &owner, &MemberlistKey::new([7; 16])).unwrap()
 }
 
@@ -62,29 +66,37 @@ fn rights_come_before_pods_and_the_controller_before_the_speakers() {
 }
 
 #[test]
-fn every_object_in_the_namespace_belongs_to_the_resource() {
+fn every_object_in_the_namespace_belongs_to_the_resource_and_every_other_to_the_definition() {
     let owner = json!([{
         "apiVersion": "metallb.io/v1beta1", "kind": "MetalLB", "name": "metallb", "uid": "the-uid",
         "controller": true, "blockOwnerDeletion": true,
+    }]);
+    // A controller it would be of the resources of its kind; nor does anybody wait for these.
+    let definition = json!([{
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "name": "metallbs.metallb.io",
+        "uid": "the-uid-of-the-definition",
     }]);
     let all = [&[][..], &[SERVICES], &[PODS]].map(|extra| built_on(Platform::OpenShift, json!({}), extra));
     for object in all.into_iter().flatten() {
         let metadata = serde_json::to_value(&object.object.metadata).unwrap();
         match object.namespace() {
             Some(_) => assert_eq!(metadata["ownerReferences"], owner, "{object}"),
-            None => assert_eq!(metadata["labels"]["metallb.io/owned-by"], "metallb-system", "{object}"),
+            None => {
+                assert_eq!(metadata["ownerReferences"], definition, "{object}");
+                assert_eq!(metadata["labels"]["metallb.io/owned-by"], "metallb-system", "{object}");
+            }
         }
     }
 }
 
 #[test]
-fn only_the_memberlist_key_is_chosen_once() {
-    let once: Vec<String> = built(json!({}), &[])
-        .iter()
-        .filter(|o| o.mode == Mode::CreateOnce)
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(once, ["Secret metallb-system/metallb-memberlist"]);
+fn only_the_memberlist_key_is_chosen_once_and_kept_while_it_is_not_used() {
+    for spec in [json!({}), json!({"memberlistEnabled": false})] {
+        let objects = built(spec.clone(), &[]);
+        let once = objects.iter().filter(|object| object.mode == Mode::CreateOnce).map(ToString::to_string);
+        let once: Vec<String> = once.collect();
+        assert_eq!(once, ["Secret metallb-system/metallb-memberlist"], "{spec}");
+    }
 }
 
 #[test]
@@ -221,6 +233,7 @@ fn every_kind_that_is_built_is_known_to_the_inventory() {
                 let kind = known.iter().find(|kind| kind.resource == object.resource);
                 let kind = kind.unwrap_or_else(|| panic!("{object} is not in the inventory"));
                 assert_eq!(kind.namespaced, object.namespace().is_some(), "{object}");
+                assert!(kind.namespaced || kind.names.contains(&object.name()), "{object} would never go");
                 let types = object.object.types.as_ref().unwrap();
                 assert_eq!(
                     (&types.kind, &types.api_version),

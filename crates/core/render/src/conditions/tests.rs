@@ -95,3 +95,13 @@ fn every_reason_is_valid_for_the_api_server() {
         assert!(reason.as_str().chars().all(|c| c.is_ascii_alphanumeric()), "{reason:?}");
     }
 }
+
+#[test]
+fn a_message_is_cut_where_the_schema_would_refuse_it() {
+    for (length, kept) in [(32_768, 32_768), (32_769, 32_768), (99_999, 32_768)] {
+        let told = told(&progressing(&"é".repeat(length)));
+        let message = &told[2].3;
+        assert_eq!(message.chars().count(), kept, "{length}");
+        assert_eq!(message.ends_with('…'), length > kept, "{length}");
+    }
+}

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::{SERVICE_ACCOUNT, json, named};
 use crate::backend::Platform;
+use crate::build::DEFINITION;
 use crate::environment::Monitors;
+use crate::kinds::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES};
 use crate::labels::FRR_K8S_WEBHOOKS;
 use crate::monitors;
 use crate::openshift::{CONFIG_GROUP, SECURITY_GROUP, SPEAKER_CONSTRAINTS};
@@ -46,8 +48,6 @@ pub(super) fn objects(namespace: &str) -> Result<[Value; 4], serde_json::Error> 
 
 pub(super) fn cluster_rules() -> Vec<PolicyRule> {
     let grants = cluster_grants(Monitors::Pods);
-    let roles: Vec<&str> = grants.iter().map(|grant| grant.role).collect();
-    let bindings: Vec<&str> = grants.iter().map(|grant| grant.binding).collect();
     // Creating and listing can't be limited to names; changing and deleting can.
     let by_name = ["get", "patch", "delete"];
     let mut rules = vec![
@@ -56,14 +56,14 @@ pub(super) fn cluster_rules() -> Vec<PolicyRule> {
         // Asked of whoever makes an object belong to a MetalLB resource.
         rule("metallb.io", &["metallbs/finalizers"], &["update"]),
         rule(RBAC, &["clusterroles", "clusterrolebindings"], &["create", "list", "watch"]),
-        named_rule(RBAC, "clusterroles", &roles, &by_name),
-        named_rule(RBAC, "clusterrolebindings", &bindings, &by_name),
+        named_rule(RBAC, "clusterroles", &CLUSTER_ROLES, &by_name),
+        named_rule(RBAC, "clusterrolebindings", &CLUSTER_ROLE_BINDINGS, &by_name),
         rule(ADMISSION, &[WEBHOOKS], &["create", "list", "watch"]),
         named_rule(ADMISSION, WEBHOOKS, &[WEBHOOK_CONFIGURATION], &by_name),
         named_rule(ADMISSION, WEBHOOKS, &[OPERATOR_WEBHOOK_CONFIGURATION], &["get", "patch"]),
         named_rule(ADMISSION, WEBHOOKS, &[FRR_K8S_WEBHOOKS], &["get", "delete"]),
-        // The owner of its own webhook's configuration.
-        named_rule("apiextensions.k8s.io", "customresourcedefinitions", &["metallbs.metallb.io"], &["get"]),
+        // The owner of what is outside of namespaces.
+        named_rule("apiextensions.k8s.io", "customresourcedefinitions", &[DEFINITION], &["get"]),
         rule(CONFIG_GROUP, &["apiservers"], READ),
         rule(SECURITY_GROUP, &[CONSTRAINTS], &["create", "list", "watch"]),
         named_rule(SECURITY_GROUP, CONSTRAINTS, &[SPEAKER_CONSTRAINTS], &by_name),

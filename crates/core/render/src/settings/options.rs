@@ -1,7 +1,9 @@
 //! Fields the original does not have. Absent, everything is as with the original.
 
 use metallb_api::{MetalLBSpec, UnknownPool};
+use regex::{Regex, RegexSet};
 
+use super::SpecError;
 use crate::environment::Environment;
 
 /// Where API servers usually listen.
@@ -14,9 +16,9 @@ pub struct Options {
     pub controller_replicas: Option<i32>,
     /// Speakers replaced at once, if given.
     pub speaker_max_unavailable: Option<i32>,
-    /// Patterns in place of the built-in ones.
+    /// Patterns in place of the built-in ones, each known to be a regular expression.
     pub excluded_interfaces: Option<Vec<String>>,
-    /// Names of the Secrets images are pulled with.
+    /// Names of the Secrets images are pulled with, each once.
     pub pull_secrets: Vec<String>,
     /// The NetworkPolicy of the controller, by the port of the API server; `None` if there is none.
     pub network_policy: Option<i32>,
@@ -30,24 +32,70 @@ pub struct Options {
     pub liveness_period: Option<i32>,
     /// Seconds a snapshot is good for, if given.
     pub snapshot_max_age: Option<i32>,
+    /// Fields that were given and have no effect beside the others.
+    pub ignored: Vec<&'static str>,
 }
 
 impl Options {
-    pub(super) fn parse(spec: &MetalLBSpec, environment: &Environment) -> Self {
+    pub(super) fn parse(spec: &MetalLBSpec, environment: &Environment) -> Result<Self, SpecError> {
+        check_patterns(spec.excluded_interfaces.as_deref().unwrap_or_default())?;
+        let memberlist = spec.memberlist_enabled.unwrap_or(true);
+        check_liveness_port(spec.liveness_port.filter(|_| memberlist), environment)?;
+        let without_effect = [
+            ("livenessPort", !memberlist && spec.liveness_port.is_some()),
+            ("livenessPeriod", !memberlist && spec.liveness_period.is_some()),
+        ];
         let policy = spec.network_policy.clone().unwrap_or_default();
         let has_policy = policy.enabled.unwrap_or(environment.network_policies);
-        let pull_secrets = spec.image_pull_secrets.iter().flatten();
-        Self {
+        Ok(Self {
             controller_replicas: spec.controller_replicas,
             speaker_max_unavailable: spec.speaker_max_unavailable,
             excluded_interfaces: spec.excluded_interfaces.clone(),
-            pull_secrets: pull_secrets.map(|secret| secret.name.clone()).collect(),
+            pull_secrets: pull_secrets(spec),
             network_policy: has_policy.then(|| policy.api_port.unwrap_or(API_PORT)),
-            memberlist: spec.memberlist_enabled.unwrap_or(true),
+            memberlist,
             unknown_pool: spec.unknown_pool,
             liveness_port: spec.liveness_port.unwrap_or(environment.ports.liveness().get().into()),
             liveness_period: spec.liveness_period,
             snapshot_max_age: spec.snapshot_max_age,
+            ignored: without_effect.into_iter().filter(|(_, given)| *given).map(|(field, _)| field).collect(),
+        })
+    }
+}
+
+/// A speaker does not start with a pattern it can't use: better to hear of it now than when pods are next replaced.
+fn check_patterns(patterns: &[String]) -> Result<(), SpecError> {
+    for pattern in patterns {
+        Regex::new(pattern).map_err(|error| wrong_pattern(pattern, &error))?;
+    }
+    // Each may be fine, and all together too much.
+    RegexSet::new(patterns).map(drop).map_err(|error| wrong_pattern(&patterns.join(" "), &error))
+}
+
+fn wrong_pattern(pattern: &str, error: &regex::Error) -> SpecError {
+    // The last of several lines says why.
+    let text = error.to_string();
+    let cause = text.lines().last().unwrap_or_default();
+    let cause = cause.strip_prefix("error: ").unwrap_or(cause).to_owned();
+    SpecError::ExcludedInterface { pattern: pattern.to_owned(), cause }
+}
+
+/// Memberlist sends over UDP too.
+fn check_liveness_port(port: Option<i32>, environment: &Environment) -> Result<(), SpecError> {
+    let members = i32::from(environment.ports.memberlist.get());
+    match port {
+        Some(port) if port == members => Err(SpecError::LivenessPort { port }),
+        _ => Ok(()),
+    }
+}
+
+/// In the order given; the API server refuses a pod that names one twice.
+fn pull_secrets(spec: &MetalLBSpec) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for secret in spec.image_pull_secrets.iter().flatten() {
+        if !names.contains(&secret.name) {
+            names.push(secret.name.clone());
         }
     }
+    names
 }

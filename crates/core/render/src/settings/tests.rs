@@ -46,6 +46,7 @@ fn an_empty_spec_has_defaults() {
             liveness_port: 7947,
             liveness_period: None,
             snapshot_max_age: None,
+            ignored: Vec::new(),
         },
     };
     assert_eq!(settings, expected);
@@ -80,6 +81,20 @@ fn each_rule_refuses_with_its_documented_text() {
             json!({"frrk8sConfig": {"alwaysBlock": ["10.0.0.0/8", "10.0.0.1"]}}),
             "invalid CIDR 10.0.0.1 in AlwaysBlock".to_owned(),
         ),
+        (
+            json!({"excludedInterfaces": ["^ok$", "("]}),
+            "excludedInterfaces: \"(\" is no regular expression: unclosed group".to_owned(),
+        ),
+        (
+            json!({"excludedInterfaces": [r"\w{999}{999}"]}),
+            r#"excludedInterfaces: "\\w{999}{999}" is no regular expression: Compiled regex exceeds size limit of 10485760 bytes."#
+                .to_owned(),
+        ),
+        (
+            json!({"livenessPort": 7946}),
+            "livenessPort 7946 is memberlist's port (MEMBER_LIST_BIND_PORT): give another one, or 0 for no heartbeats"
+                .to_owned(),
+        ),
     ] {
         assert_eq!(parse(spec.clone()).unwrap_err().to_string(), message, "{spec}");
     }
@@ -102,6 +117,9 @@ fn what_the_rules_allow_is_accepted() {
         json!({"speakerTolerations": [{"effect": "NoSchedule", "tolerationSeconds": 0}]}),
         json!({"speakerConfig": weights("nodeAffinity", 1), "controllerConfig": weights("podAffinity", 100)}),
         json!({"frrk8sConfig": {"alwaysBlock": [" 10.0.0.0/8 ", "fd00::/8"]}}),
+        json!({"excludedInterfaces": ["^eth[0-9]$", ""]}),
+        json!({"livenessPort": 0}),
+        json!({"livenessPort": 7946, "memberlistEnabled": false}),
     ] {
         assert!(parse(spec.clone()).is_ok(), "{spec}");
     }
@@ -148,6 +166,31 @@ fn a_refused_back_end_is_named_with_what_to_do() {
         ),
     ] {
         assert_eq!(parse_with(spec, &[], platform).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn a_secret_named_twice_is_used_once() {
+    let named = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
+    let settings = parse(json!({"imagePullSecrets": named(&["b", "a", "b"])})).unwrap();
+    assert_eq!(settings.options.pull_secrets, ["b", "a"]);
+}
+
+#[test]
+fn what_has_no_effect_is_told() {
+    for (spec, told) in [
+        (json!({"bgpBackend": "native", "livenessPort": 9, "livenessPeriod": 20}), None),
+        (
+            json!({"bgpBackend": "native", "livenessPort": 9, "livenessPeriod": 20, "memberlistEnabled": false}),
+            Some("without effect while memberlistEnabled is false: livenessPort, livenessPeriod"),
+        ),
+    ] {
+        let remarks = parse(spec.clone()).unwrap().remarks();
+        assert_eq!(
+            remarks.last().map(String::as_str).filter(|text| text.starts_with("without")),
+            told,
+            "{spec}"
+        );
     }
 }
 

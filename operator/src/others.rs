@@ -1,0 +1,235 @@
+//! What belongs to somebody else, however much it looks like ours.
+//!
+//! Names outside of namespaces are fixed, and the same wherever MetalLB was installed and by whatever means. Taking such an object from an
+//! installation that runs would take its rights away, and it would go with our resource.
+
+use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Subject};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::{Client, Resource, ResourceExt as _};
+use metallb_api::names::WEBHOOK_CONFIGURATION;
+use metallb_render::{Desired, OWNED_BY};
+use serde_json::Value;
+
+use crate::disposition::{Disposition, explain};
+
+/// Label of what the chart installs. What the original's operator makes of the same chart is without it.
+const CHART: &str = "app.kubernetes.io/name=metallb";
+
+/// An object is somebody else's.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "{object} is not ours: {whose}; delete it if nobody needs it, or label it {OWNED_BY}={namespace} to hand it over"
+)]
+pub struct Foreign {
+    object: String,
+    whose: String,
+    namespace: String,
+}
+
+/// MetalLB runs here already, by other means.
+#[derive(Debug, thiserror::Error)]
+pub enum OthersError {
+    /// It can't be seen whether it does.
+    #[error("could not look for another MetalLB: {}", explain(.0))]
+    Read(kube::Error),
+    /// In another namespace.
+    #[error(
+        "another MetalLB is installed: {0}; two of them would give away the same addresses, so nothing is applied. If it is gone, delete \
+         that configuration"
+    )]
+    Webhooks(Foreign),
+    /// By its chart, in our namespace.
+    #[error(
+        "MetalLB was installed by Helm: {object}; two of them would give away the same addresses, so nothing is applied. Uninstall that \
+         release first, as docs/operator.md says under Helm"
+    )]
+    Chart {
+        /// One of its workloads.
+        object: String,
+    },
+}
+
+impl OthersError {
+    /// What it means for the next pass. None of these objects is followed.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Read(cause) => Disposition::of(cause),
+            Self::Webhooks(_) | Self::Chart { .. } => Disposition::Refused,
+        }
+    }
+}
+
+const WEBHOOKS: &str = "ValidatingWebhookConfiguration";
+
+/// Looks for another MetalLB, which must not be joined by ours.
+///
+/// # Errors
+/// When there is one, or it can't be seen.
+pub async fn look_for_others(client: &Client, namespace: &str) -> Result<(), OthersError> {
+    let configurations = of_cluster::<ValidatingWebhookConfiguration>(client);
+    let live = configurations.get_opt(WEBHOOK_CONFIGURATION).await.map_err(OthersError::Read)?;
+    if let Some(live) = live {
+        let claim = standing(client, claim(&live, WEBHOOKS, namespace)).await.map_err(OthersError::Read)?;
+        if let Some(Claim { whose, .. }) = claim {
+            return Err(OthersError::Webhooks(refusal(WEBHOOKS, &live, whose, namespace)));
+        }
+    }
+    look_for_chart::<DaemonSet>(client, namespace).await?;
+    look_for_chart::<Deployment>(client, namespace).await
+}
+
+async fn look_for_chart<K>(client: &Client, namespace: &str) -> Result<(), OthersError>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let resource = ApiResource::erase::<K>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+    let listed = api.list_metadata(&ListParams::default().labels(CHART)).await.map_err(OthersError::Read)?;
+    match listed.items.first() {
+        Some(found) => {
+            let object = format!("{} {namespace}/{}", resource.kind, found.name_any());
+            Err(OthersError::Chart { object })
+        }
+        None => Ok(()),
+    }
+}
+
+fn of_cluster<K: Resource<DynamicType = ()>>(client: &Client) -> Api<DynamicObject> {
+    Api::all_with(client.clone(), &ApiResource::erase::<K>(&()))
+}
+
+/// Why an object of the whole cluster, as it is now, is not ours to apply; None if it is.
+///
+/// # Errors
+/// When it can't be seen whose it is.
+pub async fn objection(
+    client: &Client,
+    desired: &Desired,
+    live: &DynamicObject,
+    all: &[Desired],
+) -> Result<Option<Foreign>, kube::Error> {
+    let Some(namespace) = desired.object.labels().get(OWNED_BY) else { return Ok(None) };
+    let kind = desired.resource.kind.as_str();
+    let claim = match kind {
+        "ClusterRole" if !live.labels().contains_key(OWNED_BY) => {
+            claim_on_role(client, binding_of(desired, all), namespace).await?
+        }
+        _ => claim(live, kind, namespace),
+    };
+    let claim = standing(client, claim).await?;
+    Ok(claim.map(|Claim { whose, .. }| refusal(kind, live, whose, namespace)))
+}
+
+/// The binding that is to be applied for this role.
+fn binding_of<'a>(role: &Desired, all: &'a [Desired]) -> &'a str {
+    let binds = |desired: &&Desired| {
+        desired.is::<ClusterRoleBinding>(desired.name())
+            && desired.object.data.pointer("/roleRef/name").and_then(Value::as_str) == Some(role.name())
+    };
+    all.iter().find(binds).map(Desired::name).unwrap_or_default()
+}
+
+/// A role does not say for whom it is; its binding does.
+async fn claim_on_role(
+    client: &Client,
+    binding: &str,
+    namespace: &str,
+) -> Result<Option<Claim>, kube::Error> {
+    let binding = of_cluster::<ClusterRoleBinding>(client).get_opt(binding).await?;
+    Ok(match binding {
+        Some(binding) => claim(&binding, "ClusterRoleBinding", namespace),
+        None => Some(Claim::of_somebody("nothing says that MetalLB made it")),
+    })
+}
+
+/// That somebody else has it.
+struct Claim {
+    whose: String,
+    /// Where he is, if that is known.
+    namespace: Option<String>,
+}
+
+impl Claim {
+    fn of_somebody(whose: impl Into<String>) -> Self {
+        Self { whose: whose.into(), namespace: None }
+    }
+}
+
+/// The claim, unless whoever has it went with his namespace.
+async fn standing(client: &Client, claim: Option<Claim>) -> Result<Option<Claim>, kube::Error> {
+    let Some(namespace) = claim.as_ref().and_then(|claim| claim.namespace.as_deref()) else {
+        return Ok(claim);
+    };
+    let is_there = Api::<Namespace>::all(client.clone()).get_metadata_opt(namespace).await?.is_some();
+    Ok(claim.filter(|_| is_there))
+}
+
+/// Whose a live object is, by what it says itself: our label, another's, or for whom it works.
+fn claim(live: &DynamicObject, kind: &str, namespace: &str) -> Option<Claim> {
+    match live.labels().get(OWNED_BY) {
+        Some(ours) if ours == namespace => None,
+        Some(theirs) => Some(Claim {
+            whose: format!("it belongs to the MetalLB in namespace {theirs}"),
+            namespace: Some(theirs.clone()),
+        }),
+        None => match kind {
+            "ClusterRoleBinding" => bound_elsewhere(live, namespace),
+            WEBHOOKS => asks_elsewhere(live, namespace),
+            _ => None,
+        },
+    }
+}
+
+fn refusal(kind: &str, live: &DynamicObject, whose: String, namespace: &str) -> Foreign {
+    Foreign { object: format!("{kind} {}", live.name_any()), whose, namespace: namespace.to_owned() }
+}
+
+fn bound_elsewhere(live: &DynamicObject, namespace: &str) -> Option<Claim> {
+    let subjects = live.data.get("subjects").cloned().unwrap_or_default();
+    // What is no list of subjects was not made by MetalLB.
+    let Ok(subjects) = serde_json::from_value::<Option<Vec<Subject>>>(subjects) else {
+        return Some(Claim::of_somebody("its subjects can't be read"));
+    };
+    let is_elsewhere = |subject: &Subject| {
+        subject.kind != "ServiceAccount" || subject.namespace.as_deref() != Some(namespace)
+    };
+    let Subject { kind, namespace, name, .. } = subjects.into_iter().flatten().find(is_elsewhere)?;
+    let place = namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    Some(Claim { whose: format!("it grants rights to {kind} {place}{name}"), namespace })
+}
+
+fn asks_elsewhere(live: &DynamicObject, namespace: &str) -> Option<Claim> {
+    let webhooks = live.data.get("webhooks").cloned().unwrap_or_default();
+    let Ok(webhooks) = serde_json::from_value::<Option<Vec<ValidatingWebhook>>>(webhooks) else {
+        return Some(Claim::of_somebody("its webhooks can't be read"));
+    };
+    served_elsewhere(&webhooks.unwrap_or_default(), namespace)
+}
+
+fn served_elsewhere(webhooks: &[ValidatingWebhook], namespace: &str) -> Option<Claim> {
+    webhooks.iter().find_map(|webhook| match &webhook.client_config.service {
+        Some(service) if service.namespace == namespace => None,
+        Some(service) => Some(Claim {
+            whose: format!("it asks Service {}/{}", service.namespace, service.name),
+            namespace: Some(service.namespace.clone()),
+        }),
+        None => Some(Claim::of_somebody("it asks no Service")),
+    })
+}
+
+/// Who answers webhooks like these, if it is somebody else who is still there.
+///
+/// # Errors
+/// When that can't be seen.
+pub(crate) async fn answered_elsewhere(
+    client: &Client,
+    webhooks: &[ValidatingWebhook],
+    namespace: &str,
+) -> Result<Option<String>, kube::Error> {
+    let claim = standing(client, served_elsewhere(webhooks, namespace)).await?;
+    Ok(claim.map(|claim| claim.whose))
+}
