@@ -10,7 +10,7 @@ mod view;
 
 use std::time::Duration;
 
-use metallb_announce::{Change, Effect, Installed, Shift, Snapshot, Speakers, Tenure, Verdict, shifts};
+use metallb_announce::{Change, Effect, Holders, Installed, Shift, Snapshot, Speakers, Verdict, shifts};
 use metallb_cluster::ConfigurationReporter;
 use metallb_config::ServiceKey;
 use metallb_linux::since_boot;
@@ -27,7 +27,6 @@ use crate::history::{self, History};
 use crate::interfaces::Interfaces;
 use crate::stores::Stores;
 use crate::tidy::{self, Tidy};
-pub(crate) use holders::Answering;
 pub(crate) use resume::Resume;
 pub(crate) use ring::Ring;
 use view::Seen;
@@ -52,6 +51,15 @@ pub enum Lost {
     Membership,
 }
 
+/// What a turn of the loop is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Woken {
+    /// Something has changed: it is to be looked at.
+    ByChange,
+    /// There is something to tell the others, or they told something: perhaps nothing new.
+    ByHolders,
+}
+
 /// Owns the state and everything it acts through.
 #[derive(Debug)]
 pub(crate) struct Owner {
@@ -68,8 +76,9 @@ pub(crate) struct Owner {
     pub(crate) heartbeat: Heartbeat,
     pub(crate) view: View,
     pub(crate) installed: Installed,
-    pub(crate) tenure: Tenure,
-    pub(crate) answering: Answering,
+    pub(crate) holders: Holders,
+    /// Whether something has changed that no pass has looked at.
+    pub(crate) is_behind: bool,
     pub(crate) is_complete: bool,
     pub(crate) resume: Resume,
     pub(crate) tidy: Tidy,
@@ -85,16 +94,26 @@ impl Owner {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let outcome = loop {
             let holders_due = self.holders_due();
-            tokio::select! {
+            let woken = tokio::select! {
                 () = shutdown.requested() => break Ok(()),
-                () = self.stores.watches.changed() => {}
-                changed = self.interfaces.changed() => if changed.is_err() { break Err(Lost::Interfaces) },
-                changed = ring_changed(self.ring.as_mut()) => if let Err(lost) = changed { break Err(lost) },
-                () = self.resume.due() => {}
-                () = self.tidy.due() => self.give_back(),
-                () = holders_due => {}
-                _ = beat.tick() => {}
-            }
+                () = self.stores.watches.changed() => Woken::ByChange,
+                changed = self.interfaces.changed() => match changed {
+                    Ok(()) => Woken::ByChange,
+                    Err(_) => break Err(Lost::Interfaces),
+                },
+                changed = ring_changed(self.ring.as_mut()) => match changed {
+                    Ok(woken) => woken,
+                    Err(lost) => break Err(lost),
+                },
+                () = self.resume.due() => Woken::ByChange,
+                () = self.tidy.due() => {
+                    self.give_back();
+                    Woken::ByChange
+                }
+                () = holders_due => Woken::ByHolders,
+                _ = beat.tick() => Woken::ByChange,
+            };
+            self.is_behind |= woken == Woken::ByChange;
             self.heartbeat.beat();
             let is_known = self.resume.is_known(&self.stores, since_boot());
             if !self.stores.watches.all_synced() {
@@ -103,11 +122,12 @@ impl Owner {
             if !is_known {
                 continue;
             }
-            if !self.refresh_ring() {
+            let now = since_boot();
+            if !self.refresh_ring(now) {
                 self.ready.close("the other speakers not heard yet".to_owned());
-            } else if !self.hear_holders(since_boot()) {
+            } else if !self.hear_holders(now) {
                 self.ready.close("what the other speakers hold is not known yet");
-            } else if !self.pass().await {
+            } else if self.has_to_decide(now) && !self.pass().await {
                 break Err(Lost::Layer2);
             }
         };
@@ -129,25 +149,20 @@ impl Owner {
         self.tidy.give_back();
     }
 
-    /// Whether it is known which speakers count.
-    fn refresh_ring(&mut self) -> bool {
-        let interfaces = self.interfaces.borrow().clone();
-        self.ring.as_mut().is_none_or(|ring| ring.refresh(&self.stores, &interfaces))
-    }
-
     /// Looks at what changed since the last time and makes it true. False when nothing can be made true any more.
     async fn pass(&mut self) -> bool {
+        self.is_behind = false;
         let since = self.stores.watches.take_since();
         let started = since_boot();
         let interfaces = self.interfaces.borrow_and_update().clone();
-        let has_plain = self.ring.as_ref().is_some_and(Ring::has_plain);
+        let has_plain = self.has_plain();
         let speakers = self.ring.as_ref().map_or(Speakers::EveryNode, Ring::speakers);
-        self.view.set_subnets(self.ring.as_ref().and_then(Ring::subnets));
+        self.view.set_subnets(self.ring.as_ref().and_then(|ring| ring.subnets(has_plain)));
         let mut seen = self.view.refresh(&self.stores, &interfaces, (speakers, has_plain));
         if let (Some(ring), Some(snapshot)) = (self.ring.as_ref(), self.view.snapshot()) {
             ring.tell_subnets(&snapshot.world, &interfaces);
         }
-        self.view.choose(&mut seen, &mut self.tenure, started);
+        self.view.choose(&mut seen, &mut self.holders.tenure, started);
         if let Some(refusals) = seen.refusals.take() {
             self.report(refusals);
         }
@@ -233,7 +248,7 @@ impl Owner {
     }
 }
 
-async fn ring_changed(ring: Option<&mut Ring>) -> Result<(), Lost> {
+async fn ring_changed(ring: Option<&mut Ring>) -> Result<Woken, Lost> {
     match ring {
         Some(ring) => ring.changed().await,
         None => std::future::pending().await,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kube::Client;
-use metallb_announce::{Installed, Tenure};
+use metallb_announce::{Holders, Installed};
 use metallb_api::names::SPEAKER_EVENT_SOURCE;
 use metallb_cluster::{Access, Component, ConfigurationReporter, ConnectError, EventSink};
 use metallb_linux::{LinkError, since_boot};
@@ -29,7 +29,7 @@ use crate::history::{self, History};
 use crate::interfaces::{InterfaceWatch, Interfaces};
 use crate::layer2::{self, Fence, FenceOwner, Layer2};
 use crate::membership::{self, CONFIG_FILE, ConfigError, Membership, RingSettings};
-use crate::owner::{Answering, LONGEST_SILENCE, Lost, Owner, Resume, Ring, View, ViewSettings};
+use crate::owner::{LONGEST_SILENCE, Lost, Owner, Resume, Ring, View, ViewSettings};
 use crate::snapshot::{self, Contents, Keeper, Moment};
 use crate::status::{StatusSettings, StatusWriter};
 use crate::stores::Stores;
@@ -144,8 +144,8 @@ pub(crate) fn build_owner(
         heartbeat: health.alive_within("owner", LONGEST_SILENCE),
         view: View::new(view_settings(settings)),
         installed: Installed::default(),
-        tenure: Tenure::new(&settings.node, since_boot()),
-        answering: Answering::default(),
+        holders: Holders::new(&settings.node, since_boot()),
+        is_behind: true,
         is_complete: false,
         resume,
         tidy: Tidy::default(),

@@ -51,6 +51,11 @@ impl Mail {
         self.received.try_recv().ok()
     }
 
+    /// Whether there is room for another message.
+    pub fn has_room(&self) -> bool {
+        self.outgoing.capacity() > 0
+    }
+
     /// Sends a message, if there is room.
     pub fn send(&self, letter: Outgoing) {
         // What is lost is told again when it is missed.

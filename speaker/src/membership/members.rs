@@ -11,15 +11,14 @@ use metallb_net::Prefix;
 pub struct Members {
     /// The nodes whose speaker is alive, this one included.
     pub alive: BTreeSet<String>,
-    /// What those of them who send heartbeats call their processes.
+    /// What those who send heartbeats call their processes; those that seem to be dead among them.
     pub boots: BTreeMap<String, u64>,
     /// Those of them whose process was just started: they answer for nothing yet.
     pub starting: BTreeSet<String>,
     /// Whether some member says nothing of heartbeats: a speaker of the original, most likely.
     pub has_foreign: bool,
-    /// Whether some member does not say that it knows the elections advertisements may ask for: one of those, or of an
-    /// earlier version.
-    pub has_plain: bool,
+    /// Members that do not say that they know the elections advertisements may ask for: those, or of an earlier version.
+    pub plain: BTreeSet<String>,
     /// The subnets that members say they have interfaces in, by node.
     pub subnets: Arc<BTreeMap<String, Vec<Prefix>>>,
     /// Where none of them is a candidate, one of these answers. Empty unless this node is one that comes and goes: it

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use metallb_announce::{Speakers, Tenure};
+use metallb_announce::{Position, Roll, Speakers, Tenure};
 use metallb_linux::{Interface, since_boot};
 use metallb_net::Prefix;
 use metallb_telemetry::metrics::MemberMetrics;
@@ -16,7 +16,7 @@ use crate::layer2::FenceOwner;
 use crate::membership::{Letter, Members, Membership};
 use crate::stores::Stores;
 
-use super::Lost;
+use super::{Lost, Woken};
 
 /// Messages of other speakers that wait for the next pass. Before the first one nobody reads them.
 const MOST_LETTERS: usize = 4096;
@@ -61,8 +61,8 @@ impl Ring {
         }
     }
 
-    /// Resolves when another pass is due. Safe to cancel.
-    pub(super) async fn changed(&mut self) -> Result<(), Lost> {
+    /// Resolves when something has changed, or a message has arrived. Safe to cancel.
+    pub(super) async fn changed(&mut self) -> Result<Woken, Lost> {
         let stalled = async {
             match self.fence.as_mut() {
                 Some(fence) => fence.stalled().await,
@@ -70,48 +70,61 @@ impl Ring {
             }
         };
         tokio::select! {
-            changed = self.members.changed() => changed.map_err(|_| Lost::Membership),
+            changed = self.members.changed() => changed.map(|()| Woken::ByChange).map_err(|_| Lost::Membership),
             letter = self.membership.mail().next() => {
                 // What is too much while nobody reads it is told again when it is missed.
                 if self.letters.len() < MOST_LETTERS {
                     self.letters.push(letter);
                 }
-                Ok(())
+                Ok(Woken::ByHolders)
             }
             gap = stalled => {
                 self.question = self.membership.stalled(gap);
-                Ok(())
+                Ok(Woken::ByChange)
             }
         }
     }
 
-    /// Has speakers hear of each other what they hold.
-    pub(super) fn exchange(&mut self, tenure: &mut Tenure, now: Duration) {
-        tenure.set_peers(self.current.boots.iter().map(|(node, boot)| (node.as_str(), *boot)), now);
+    /// What speakers of other nodes told and nobody has read yet.
+    pub(super) fn take_letters(&mut self) -> Vec<Letter> {
         let more = std::iter::from_fn(|| self.membership.mail().take());
-        let letters: Vec<Letter> = self.letters.drain(..).chain(more).collect();
-        for Letter { from, bytes } in letters {
-            tenure.receive(&from, &bytes, now);
-        }
-        tenure.tick(now);
-        self.send(tenure);
+        self.letters.drain(..).chain(more).collect()
     }
 
-    /// Forgets what others told: it is no matter.
-    pub(super) fn forget_letters(&mut self) {
-        self.letters.clear();
-    }
-
-    /// Sends what there is to tell.
+    /// Sends what there is to tell, as much as there is room for.
     pub(super) fn send(&mut self, tenure: &mut Tenure) {
-        while let Some(letter) = tenure.poll() {
+        while self.membership.mail().has_room()
+            && let Some(letter) = tenure.poll()
+        {
             self.membership.mail().send(letter);
         }
     }
 
-    /// Whether there may be speakers that know no election but the contract's.
-    pub(super) fn has_plain(&self) -> bool {
-        self.current.has_plain
+    /// Who is there.
+    pub(super) fn roll(&self) -> Roll<'_> {
+        let Members { alive, boots, plain, starting, .. } = &self.current;
+        Roll { alive, boots, plain, starting }
+    }
+
+    /// Whether this node answers, as far as it matters for what it holds.
+    pub(super) fn position(&self, me: &str) -> Position {
+        let is_held = self.current.reluctant.contains(me);
+        match (self.answers && !self.is_fenced(), self.may_open()) {
+            (true, _) if !is_held => Position::Open,
+            (_, false) => Position::Closed,
+            (_, true) if is_held => Position::Held,
+            (_, true) => Position::Opening,
+        }
+    }
+
+    /// Whether the ring has told anything since the last [refresh](Self::refresh).
+    pub(super) fn has_changed(&self) -> bool {
+        self.members.has_changed().unwrap_or(true)
+    }
+
+    /// Whether it can be relied on who is there.
+    pub(super) fn is_settled(&self) -> bool {
+        self.current.is_settled
     }
 
     /// Whether the next pass opens the fence.
@@ -119,8 +132,8 @@ impl Ring {
         !self.current.is_fenced && self.current.asked >= self.question
     }
 
-    /// Tells the ring where others may be, and takes in what it tells. False before it can be relied on.
-    pub(super) fn refresh(&mut self, stores: &Stores, interfaces: &Interfaces) -> bool {
+    /// Tells the ring where others may be, and takes in what it tells.
+    pub(super) fn refresh(&mut self, stores: &Stores, interfaces: &Interfaces) {
         self.is_cut_off = is_cut_off(interfaces, self.membership.address());
         self.membership.set_cut_off(self.is_cut_off);
         if let Some(addresses) = stores.take_pod_addresses() {
@@ -135,7 +148,6 @@ impl Ring {
         let (before, counted) = (self.current.counted(), members.counted());
         self.has_lost |= before.difference(&self.current.starting).any(|name| !counted.contains(name));
         self.current = members;
-        self.current.is_settled
     }
 
     /// Whether nothing is answered until a pass is done.

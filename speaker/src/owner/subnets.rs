@@ -10,8 +10,8 @@ use crate::interfaces::Interfaces;
 
 impl Ring {
     /// What speakers say of their subnets, if that counts.
-    pub(super) fn subnets(&self) -> Option<Subnets> {
-        (!self.has_plain()).then(|| Subnets::told(self.current.subnets.clone()))
+    pub(super) fn subnets(&self, has_plain: bool) -> Option<Subnets> {
+        (!has_plain).then(|| Subnets::told(self.current.subnets.clone()))
     }
 
     /// Tells the others which subnets this node has, if the configuration asks for it.

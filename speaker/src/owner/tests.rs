@@ -384,11 +384,11 @@ async fn an_address_is_handed_over_unless_nothing_was_answered_until_it_moved() 
             owner.stores.watches.changed().await;
         }
         told.send_replace(Members { is_fenced, ..members(&["n1"]) });
-        assert!(owner.refresh_ring() && owner.pass().await);
+        assert!(owner.refresh_ring(since_boot()) && owner.pass().await);
         let announced = Command::Announce { address, interfaces: metallb_l2::Interfaces::All };
         assert_eq!(commands(), [announced]);
         told.send_replace(members(&["n1", "n2"]));
-        assert!(owner.refresh_ring() && owner.pass().await);
+        assert!(owner.refresh_ring(since_boot()) && owner.pass().await);
         assert_eq!(commands(), [expected]);
         assert!(owner.ring.is_some_and(|ring| !ring.is_fenced()));
     }

@@ -10,6 +10,7 @@ mod communities;
 mod conversion;
 mod durations;
 mod heartbeats;
+mod holders;
 mod legacy;
 mod members;
 mod ndp;
@@ -28,6 +29,7 @@ pub use communities::communities;
 pub use conversion::conversion;
 pub use durations::durations;
 pub use heartbeats::heartbeats;
+pub use holders::holders;
 pub use legacy::legacy;
 pub use ndp::ndp;
 pub use packets::packets;
@@ -57,6 +59,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "conversion", run: conversion, seeds: conversion::SEEDS },
     Target { name: "durations", run: durations, seeds: durations::SEEDS },
     Target { name: "heartbeats", run: heartbeats, seeds: heartbeats::SEEDS },
+    Target { name: "holders", run: holders, seeds: holders::SEEDS },
     Target { name: "legacy", run: legacy, seeds: legacy::SEEDS },
     Target { name: "ndp", run: ndp, seeds: ndp::SEEDS },
     Target { name: "packets", run: packets, seeds: packets::SEEDS },

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 pub mod assignment;
 mod chance;
+pub mod holders;
 pub mod moves;
 pub mod ring;
 

@@ -2,11 +2,14 @@
 //!
 //! Must not know: ARP, NDP and sockets (`metallb-l2`, `metallb-linux`), how objects are fetched or written, the clock.
 
+mod company;
 mod condition;
 mod decision;
 mod effect;
 mod election;
 mod endpoints;
+mod footing;
+mod holders;
 mod installed;
 mod nobody;
 mod node;
@@ -32,6 +35,8 @@ pub use decision::{Announcement, Verdict, decide};
 pub use effect::{Effect, Notice};
 pub use election::{Ballot, ballot, elect};
 pub use endpoints::{EndpointIndex, Endpoints, SliceKey, SliceView};
+pub use footing::Position;
+pub use holders::{Holders, Roll};
 pub use installed::Installed;
 pub use nobody::{Barred, Nobody, Tally};
 pub use node::NodeView;
@@ -45,6 +50,6 @@ pub use saved::{Saved, SavedError, SavedPod, SavedService, SavedSlice};
 pub use service::ServiceFacts;
 pub use shares::{Candidates, Shares};
 pub use shift::{Cause, Change, Shift, shifts};
-pub use tenure::{Outgoing, Tenure};
+pub use tenure::{Outgoing, Tenure, wire as letters};
 pub use tight::tighten;
 pub use world::{Inputs, OwnInterfaces, Speakers, World};

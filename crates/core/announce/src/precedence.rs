@@ -3,6 +3,7 @@
 //!
 //! Both only count in a ring of our speakers. Nothing here costs anything while no advertisement asks for it.
 
+mod stand;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,19 +11,22 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metallb_config::{Preempt, ServiceKey, Spread};
+use metallb_config::{ServiceKey, Spread};
 
 use crate::decision::{Case, relevant};
-use crate::election::elect;
 use crate::endpoints::{EndpointIndex, Endpoints};
 use crate::service::ServiceFacts;
 use crate::shares::{Candidates, Shares};
 use crate::tenure::Tenure;
 use crate::world::World;
+use stand::{Stand, Terms};
 use units::Units;
 
 #[cfg(test)]
 mod tests;
+
+/// What is held of addresses that advertisements no longer speak of is kept for so long: they are made anew, as a rule.
+const LAPSE: Duration = Duration::from_secs(10);
 
 /// The owners chosen so, kept up to date.
 #[derive(Clone, Debug, Default)]
@@ -30,26 +34,10 @@ pub struct Precedence {
     units: Units,
     stands: BTreeMap<IpAddr, Stand>,
     shares: BTreeMap<Candidates, Shares>,
-    /// Units whose holder makes way for the preferred node, by when.
+    /// Units to be looked at again, and when.
     waiting: BTreeSet<(Duration, IpAddr)>,
-}
-
-/// How things stand with a unit.
-#[derive(Clone, Debug)]
-struct Stand {
-    terms: Terms,
-    candidates: Candidates,
-    /// Whom an election without memory gives it to, and since when it does.
-    preferred: Option<String>,
-    since: Duration,
-    owner: Option<String>,
-}
-
-/// What the advertisements of a Service ask for: of several the strictest counts.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-struct Terms {
-    preempt: Preempt,
-    spread: Spread,
+    /// Addresses of Services that advertisements no longer speak of, and until when it is kept who holds them.
+    lapsing: BTreeMap<IpAddr, Duration>,
 }
 
 /// What decisions are made on.
@@ -69,7 +57,14 @@ impl Precedence {
     /// When [`Self::refresh`] has something to do though nothing has changed.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.waiting.first().map(|(at, _)| *at)
+        let waiting = self.waiting.first().map(|(at, _)| *at);
+        waiting.into_iter().chain(self.lapsing.values().copied()).min()
+    }
+
+    /// Whether it may matter again who holds addresses of which no advertisement speaks.
+    #[must_use]
+    pub fn is_lapsing(&self) -> bool {
+        !self.lapsing.is_empty()
     }
 
     /// Chooses anew where something changed: in these Services, or in what the others hold. Returns the Services whose
@@ -81,71 +76,128 @@ impl Precedence {
         tenure: &mut Tenure,
         now: Duration,
     ) -> BTreeSet<ServiceKey> {
-        let mut units = tenure.take_news();
+        let news = tenure.take_news();
+        self.expire(tenure, now);
         if !known.world.has_terms() {
-            return self.clear(tenure);
+            self.forget_strangers(news, tenure);
+            return self.clear(known, tenure, now);
         }
-        let mut changed = BTreeSet::new();
-        for key in touched {
-            let (addresses, may_share) = seen_to(known, key).unwrap_or_default();
-            changed.extend(self.units.set(key, &addresses, may_share));
-        }
-        for unit in &changed {
-            self.examine(known, *unit, tenure, now);
-        }
-        units.extend(changed);
+        let me = known.world.inputs().me.as_str();
+        let mut units = self.take_in(known, touched, tenure, now);
+        units.extend(news.iter().flat_map(|address| self.units.at(*address)));
+        self.forget_strangers(news, tenure);
         units.extend(self.spread(now));
         while let Some((at, unit)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {
             self.waiting.remove(&(at, unit));
             units.insert(unit);
         }
-        let moved =
-            units.into_iter().filter(|unit| self.choose(&known.world.inputs().me, *unit, tenure, now));
-        let moved: Vec<IpAddr> = moved.collect();
-        moved.into_iter().flat_map(|unit| self.units.services(unit)).cloned().collect()
+        units.retain(|unit| self.choose(me, *unit, tenure, now));
+        units.into_iter().flat_map(|unit| self.units.services(unit)).cloned().collect()
+    }
+
+    /// Takes in what Services have become; the units that are others than before.
+    fn take_in(
+        &mut self,
+        known: Known<'_>,
+        touched: &BTreeSet<ServiceKey>,
+        tenure: &mut Tenure,
+        now: Duration,
+    ) -> BTreeSet<IpAddr> {
+        let (mut changed, mut still_there) = (BTreeSet::new(), BTreeSet::new());
+        for key in touched {
+            let seen = seen_to(known, key);
+            if seen.is_none() {
+                still_there.extend(addresses(known, key));
+            }
+            let (addresses, may_share) = seen.unwrap_or_default();
+            changed.extend(self.units.set(key, &addresses, may_share));
+        }
+        let mut left: BTreeSet<IpAddr> = BTreeSet::new();
+        for unit in &changed {
+            left.extend(self.kept_under(*unit));
+            self.examine(known, *unit, now);
+        }
+        for unit in &changed {
+            let kept_under = self.kept_under(*unit);
+            kept_under.iter().for_each(|address| _ = self.lapsing.remove(address));
+        }
+        left.retain(|address| self.units.at(*address).next().is_none());
+        self.leave(left, &still_there, tenure, now);
+        changed
     }
 
     /// Only the contract counts.
-    fn clear(&mut self, tenure: &mut Tenure) -> BTreeSet<ServiceKey> {
+    fn clear(&mut self, known: Known<'_>, tenure: &mut Tenure, now: Duration) -> BTreeSet<ServiceKey> {
         if self.stands.is_empty() {
             return BTreeSet::new();
         }
-        let Self { units, stands, .. } = std::mem::take(self);
-        stands.keys().for_each(|unit| tenure.forget(*unit));
+        let left: BTreeSet<IpAddr> = self.stands.keys().flat_map(|unit| self.kept_under(*unit)).collect();
+        let lapsing = std::mem::take(&mut self.lapsing);
+        let Self { units, .. } = std::mem::replace(self, Self { lapsing, ..Self::default() });
+        let still_there = units.keys().flat_map(|key| addresses(known, key)).collect();
+        self.leave(left, &still_there, tenure, now);
         units.keys().cloned().collect()
     }
 
-    /// Finds out who may own a unit.
-    fn examine(&mut self, known: Known<'_>, unit: IpAddr, tenure: &mut Tenure, now: Duration) {
-        let found = self.units.services(unit).filter_map(|key| standing(known, key)).reduce(both);
-        let Some((terms, candidates)) = found else {
-            if let Some(gone) = self.stands.remove(&unit) {
-                self.leave_shares(&gone, unit);
+    /// These are no unit's any more. Who holds one that its Service still has is kept in mind for a while.
+    fn leave(
+        &mut self,
+        left: BTreeSet<IpAddr>,
+        still_there: &BTreeSet<IpAddr>,
+        tenure: &mut Tenure,
+        now: Duration,
+    ) {
+        for address in left {
+            if still_there.contains(&address) {
+                self.lapsing.insert(address, now + LAPSE);
+            } else {
+                tenure.forget(address);
             }
-            return tenure.forget(unit);
-        };
-        let candidates: Candidates = candidates.into_iter().collect();
-        let before = self.stands.get(&unit);
-        if before.is_some_and(|before| (&before.candidates, before.terms) == (&candidates, terms)) {
-            return;
         }
+    }
+
+    fn expire(&mut self, tenure: &mut Tenure, now: Duration) {
+        self.lapsing.retain(|address, until| {
+            if *until <= now {
+                tenure.forget(*address);
+            }
+            *until > now
+        });
+    }
+
+    /// Nothing is kept of addresses that are nobody's here.
+    fn forget_strangers(&self, news: BTreeSet<IpAddr>, tenure: &mut Tenure) {
+        let is_strange = |address: &IpAddr| {
+            self.units.at(*address).next().is_none() && !self.lapsing.contains_key(address)
+        };
+        news.into_iter().filter(is_strange).for_each(|address| tenure.forget(address));
+    }
+
+    /// The addresses by which it is known who holds a unit.
+    fn kept_under(&self, unit: IpAddr) -> Vec<IpAddr> {
+        self.stands.get(&unit).map(|stand| stand.kept_under(&unit).to_vec()).unwrap_or_default()
+    }
+
+    /// Finds out who may own a unit.
+    fn examine(&mut self, known: Known<'_>, unit: IpAddr, now: Duration) {
+        let found = self.units.services(unit).filter_map(|key| standing(known, key)).reduce(both);
         let before = self.stands.remove(&unit);
         if let Some(before) = &before {
             self.leave_shares(before, unit);
         }
-        let (was_preferred, since, owner) =
-            before.map_or((None, now, None), |before| (before.preferred, before.since, before.owner));
-        let preferred = match terms.spread {
-            Spread::None => elect(named(&candidates), unit).map(str::to_owned),
+        let Some((terms, candidates)) = found else { return };
+        let (candidates, shared) = (candidates.into_iter().collect(), self.units.addresses(unit));
+        let mut stand = Stand::new(terms, candidates, before, now);
+        stand.shared = shared;
+        match terms.spread {
+            Spread::None => stand.elect(unit, now),
             Spread::Bounded => {
-                let shares = self.shares.entry(candidates.clone());
-                shares.or_insert_with(|| Shares::over(candidates.clone())).insert(unit);
-                // Another one is found when all are in.
-                was_preferred.clone().filter(|_| !candidates.is_empty())
+                // Who is preferred is found when all are in.
+                let shares = self.shares.entry(stand.candidates.clone());
+                shares.or_insert_with(|| Shares::over(stand.candidates.clone())).insert(unit);
             }
-        };
-        let since = if preferred == was_preferred { since } else { now };
-        self.stands.insert(unit, Stand { terms, candidates, preferred, since, owner });
+        }
+        self.stands.insert(unit, stand);
     }
 
     fn leave_shares(&mut self, stand: &Stand, unit: IpAddr) {
@@ -163,10 +215,7 @@ impl Precedence {
         for shares in self.shares.values_mut() {
             for unit in shares.settle() {
                 if let Some(stand) = self.stands.get_mut(&unit) {
-                    let preferred = shares.owner(unit).map(str::to_owned);
-                    if stand.preferred != preferred {
-                        (stand.preferred, stand.since) = (preferred, now);
-                    }
+                    stand.prefer(shares.owner(unit).map(str::to_owned), now);
                     moved.insert(unit);
                 }
             }
@@ -176,43 +225,16 @@ impl Precedence {
 
     /// Chooses the owner of a unit. True if it is another one now.
     fn choose(&mut self, me: &str, unit: IpAddr, tenure: &mut Tenure, now: Duration) -> bool {
-        let Some(stand) = self.stands.get_mut(&unit) else {
-            tenure.forget(unit);
-            return false;
-        };
-        let preferred = stand.preferred.as_deref();
-        let holder = || tenure.holder(unit, named(&stand.candidates));
-        let owner = match stand.terms.preempt {
-            Preempt::Always => preferred,
-            Preempt::Never => holder().or(preferred),
-            Preempt::Delayed(delay) => match holder() {
-                // Only who holds it knows when to let go of it: the others hear of that.
-                Some(holder) if holder == me && preferred != Some(me) => {
-                    let until = stand.since + delay;
-                    let is_due = now >= until;
-                    if !is_due {
-                        self.waiting.insert((until, unit));
-                    }
-                    if is_due { preferred } else { Some(holder) }
-                }
-                holder => holder.or(preferred),
-            },
-        };
-        if owner == Some(me) && stand.terms.preempt != Preempt::Always {
-            tenure.claim(unit);
-        } else {
-            tenure.release(unit);
-        }
-        let is_another = owner != stand.owner.as_deref();
-        if is_another {
-            stand.owner = owner.map(str::to_owned);
-        }
+        let Some(stand) = self.stands.get_mut(&unit) else { return false };
+        let (is_another, again) = stand.choose((me, unit), tenure, now);
+        self.waiting.extend(again.map(|at| (at, unit)));
         is_another
     }
 }
 
-fn named(candidates: &Candidates) -> impl Iterator<Item = (&str, u64)> {
-    candidates.iter().map(|(node, score)| (node.as_str(), *score))
+/// The addresses of a Service.
+fn addresses<'a>(known: Known<'a>, key: &ServiceKey) -> impl Iterator<Item = IpAddr> + use<'a> {
+    known.services.get(key).and_then(|service| service.addresses.as_deref()).into_iter().flatten().copied()
 }
 
 /// The addresses of a Service whose advertisements ask for something, and whether it may share them.
@@ -221,15 +243,8 @@ fn seen_to(known: Known<'_>, key: &ServiceKey) -> Option<(Box<[IpAddr]>, bool)> 
     let addresses = service.addresses.as_deref()?;
     let is_ours = service.is_load_balancer && service.is_served_by(&known.world.inputs().class);
     let pool = known.world.inputs().config.pool_of(addresses).filter(|_| is_ours)?;
-    let terms = terms(relevant(pool, service).into_iter());
+    let terms = Terms::of(relevant(pool, service).into_iter());
     (terms != Terms::default()).then(|| (addresses.into(), service.has_sharing_annotation))
-}
-
-fn terms<'a>(advertisements: impl Iterator<Item = &'a metallb_config::L2Advertisement>) -> Terms {
-    advertisements.fold(Terms::default(), |terms, advertisement| Terms {
-        preempt: terms.preempt.max(advertisement.preempt),
-        spread: terms.spread.max(advertisement.spread),
-    })
 }
 
 type Standing = (Terms, BTreeMap<String, u64>);
@@ -242,15 +257,12 @@ fn standing(known: Known<'_>, key: &ServiceKey) -> Option<Standing> {
         Case { world: known.world, service, endpoints: &endpoints, advertisements: relevant(pool, service) };
     let candidates = case.candidates();
     let candidates = candidates.into_iter().map(|node| (node.to_owned(), case.score(node))).collect();
-    Some((terms(case.advertisements.iter().copied()), candidates))
+    Some((Terms::of(case.advertisements.iter().copied()), candidates))
 }
 
 /// Of two that share an address. Who may announce only one of them is no candidate, unless there is no other.
 fn both((one_terms, one): Standing, (other_terms, other): Standing) -> Standing {
-    let terms = Terms {
-        preempt: one_terms.preempt.max(other_terms.preempt),
-        spread: one_terms.spread.max(other_terms.spread),
-    };
+    let terms = one_terms.and(other_terms);
     let common: BTreeMap<String, u64> = one
         .iter()
         .filter(|(node, _)| other.contains_key(*node))

@@ -2,25 +2,33 @@
 //! contract would move it.
 //!
 //! Each speaker says of itself alone what it holds, and numbers what it says. Nobody repeats what others say. A claim has
-//! a rank: one more than that of any earlier owner known. Of two claims the lower rank counts, of equal ones that of the
-//! node the contract ranks first. So two that hold the same address agree as soon as they hear each other: after a
-//! partition the one that held it before keeps it. One that stood still or was cut off ranks behind everybody who took over meanwhile.
+//! a rank: one more than that of any earlier owner known. Of several claims the lowest rank counts, of equal ones that of
+//! the node the contract ranks first. So two that hold the same address agree as soon as they hear each other: after a
+//! partition the one that held it before keeps it. Who may have lost what it holds unawares, or does not know yet what the
+//! others hold, ranks behind everybody else; who claimed it while nobody remembered anything, behind those who do.
 //!
 //! ```text
 //!              set_peers              the whole is told
 //!   (nobody) ───────────▶ unknown ─────────────────────▶ known ──┐ its next change
 //!                          ▲  │ ask, again and again       │     │
 //!                          │  └────────────────────────────┼─────┘
-//!                          └───────────────────────────────┘ a number is missing, or this node stood still
+//!                          └───────────────────────────────┘ a number is missing, it is taken for dead, or this node stood still
 //! ```
 
-mod wire;
+mod peer;
+mod rank;
+mod wholes;
+pub mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::election::ballot;
+use peer::Peer;
+use rank::{COUNT, FRESH, Rank, WEAK};
+use wholes::Wholes;
 use wire::{Letter, Word};
 
 #[cfg(test)]
@@ -36,11 +44,8 @@ const CHECK: Duration = Duration::from_millis(100);
 const REVIEW: Duration = Duration::from_secs(1);
 /// In larger ones a speaker tells so many others in a second.
 const TOLD_A_SECOND: u32 = 50;
-
-/// How many owners there were before, and one; 0 is nobody's.
-type Rank = u32;
-/// Of a holder that may have lost it unawares: behind everybody else.
-const WEAK: Rank = 1 << 31;
+/// A process so old has seen all the others start that were started with it.
+const YOUTH: Duration = Duration::from_secs(90);
 
 /// What this speaker holds, and what it has heard of the others.
 #[derive(Debug)]
@@ -52,6 +57,12 @@ pub struct Tenure {
     is_wanted: bool,
     /// Whether this node may have lost what it holds unawares.
     is_doubtful: bool,
+    /// Whether there are claims that rank behind everybody else's.
+    has_weak: bool,
+    /// When this process has seen all the others start; none once it has.
+    young_until: Option<Duration>,
+    /// Whether anybody is known to have held anything for longer.
+    is_remembered: bool,
     /// How many changes of its own claims there were.
     version: u64,
     own: BTreeMap<IpAddr, Rank>,
@@ -61,7 +72,8 @@ pub struct Tenure {
     /// The ranks of claims that are gone.
     past: HashMap<IpAddr, Rank>,
     news: BTreeSet<IpAddr>,
-    outbox: VecDeque<Outgoing>,
+    outbox: VecDeque<(String, Arc<Word>)>,
+    wholes: Wholes,
     next_review: Duration,
 }
 
@@ -74,28 +86,8 @@ pub struct Outgoing {
     pub bytes: Vec<u8>,
 }
 
-/// Another speaker that takes part.
-#[derive(Debug)]
-struct Peer {
-    boot: u64,
-    /// The number of its last change that was heard, if nothing before is missing.
-    version: Option<u64>,
-    claims: HashMap<IpAddr, Rank>,
-    parts: Option<Parts>,
-    since: Duration,
-    next_ask: Duration,
-}
-
-/// A whole that is not complete yet.
-#[derive(Debug)]
-struct Parts {
-    version: u64,
-    missing: BTreeSet<u16>,
-    claims: HashMap<IpAddr, Rank>,
-}
-
 impl Tenure {
-    /// Of the speaker of this node.
+    /// Of the speaker of this node, whose process starts now.
     #[must_use]
     pub fn new(me: &str, now: Duration) -> Self {
         Self {
@@ -103,6 +95,9 @@ impl Tenure {
             boot: None,
             is_wanted: false,
             is_doubtful: false,
+            has_weak: false,
+            young_until: Some(now + YOUTH),
+            is_remembered: false,
             version: 0,
             own: BTreeMap::new(),
             untold: BTreeMap::new(),
@@ -110,8 +105,15 @@ impl Tenure {
             past: HashMap::new(),
             news: BTreeSet::new(),
             outbox: VecDeque::new(),
+            wholes: Wholes::default(),
             next_review: now + REVIEW,
         }
+    }
+
+    /// The node whose speaker this is.
+    #[must_use]
+    pub fn me(&self) -> &str {
+        &self.me
     }
 
     /// Whether it matters what the others hold: else they are not asked.
@@ -128,9 +130,7 @@ impl Tenure {
         };
         let gone: Vec<String> = self.peers.iter().filter_map(is_gone).collect();
         let gone: Vec<Peer> = gone.into_iter().filter_map(|node| self.peers.remove(&node)).collect();
-        for (address, rank) in gone.into_iter().flat_map(|peer| peer.claims) {
-            self.bury(address, rank);
-        }
+        gone.into_iter().for_each(|peer| self.bury_all(peer.claims));
         for (node, boot) in peers {
             if !self.peers.contains_key(node) {
                 self.peers.insert(node.to_owned(), Peer::unknown(boot, now));
@@ -138,67 +138,126 @@ impl Tenure {
                 self.send_last(node);
             }
         }
+        self.be_sure();
+    }
+
+    /// Which of them are taken for dead, or do not count for a while: what they hold is no matter, but they are told what the
+    /// others do, since they are told before they count again.
+    pub fn set_down(&mut self, is_down: impl Fn(&str) -> bool, now: Duration) {
+        let changed = self.peers.iter().filter(|(node, peer)| is_down(node) != peer.is_down);
+        let changed: Vec<String> = changed.map(|(node, _)| node.clone()).collect();
+        for node in changed {
+            if let Some(peer) = self.peers.get_mut(&node) {
+                let claims = peer.forget(now);
+                peer.is_down = !peer.is_down;
+                self.bury_all(claims);
+                self.send_last(&node);
+            }
+        }
+        self.be_sure();
+    }
+
+    /// Which of them answer for nothing yet: nobody waits for their word.
+    pub fn set_starting(&mut self, is_starting: impl Fn(&str) -> bool) {
+        for (node, peer) in &mut self.peers {
+            peer.is_starting = is_starting(node);
+        }
+        self.be_sure();
     }
 
     /// This node stood still or was cut off: what it has heard may be out of date, and what it held be somebody else's.
     ///
     /// Until it is [trusted](Self::trust) again it ranks behind everybody.
     pub fn doubt(&mut self, now: Duration) {
-        self.is_doubtful = true;
+        (self.is_doubtful, self.has_weak) = (true, true);
         for (address, rank) in &mut self.own {
             *rank |= WEAK;
             self.untold.insert(*address, *rank);
         }
-        for peer in self.peers.values_mut() {
-            *peer = Peer { claims: std::mem::take(&mut peer.claims), ..Peer::unknown(peer.boot, now) };
-        }
+        self.peers.values_mut().for_each(|peer| peer.doubt(now));
     }
 
-    /// What the others hold is known again: what this node still holds is its own.
+    /// As soon as it is known what the others hold, what this node still holds is its own.
     pub fn trust(&mut self) {
-        if std::mem::take(&mut self.is_doubtful) {
-            self.news.extend(self.own.keys());
+        if self.is_doubtful && self.knows_all() {
+            self.is_doubtful = false;
+            self.be_sure();
         }
     }
 
-    /// Whether anybody holds anything, or did.
+    /// Whether anybody has to be told or asked anything.
     #[must_use]
     pub fn is_used(&self) -> bool {
-        self.is_wanted || self.version > 0 || !self.untold.is_empty()
+        self.is_wanted || !self.own.is_empty() || !self.untold.is_empty()
+    }
+
+    /// Forgets what the others hold: it is no matter.
+    pub fn rest(&mut self) {
+        self.peers.clear();
+        self.past.clear();
+        self.news.clear();
+        self.outbox.clear();
+        self.wholes = Wholes::default();
     }
 
     /// Whether the claims of all the others are known, or there was time enough for that.
     #[must_use]
     pub fn is_known(&self, now: Duration) -> bool {
-        let is_known = |peer: &Peer| peer.version.is_some() || now >= peer.since + PATIENCE;
-        !self.is_wanted || self.peers.values().all(is_known)
+        !self.is_wanted || self.peers.values().all(|peer| !peer.is_awaited() || now >= peer.since + PATIENCE)
     }
 
-    /// The candidate that holds the address; none if none of them does.
+    /// When nobody is waited for any more.
+    pub(crate) fn patient_until(&self) -> Option<Duration> {
+        let awaited = self.peers.values().filter(|peer| peer.is_awaited());
+        awaited.map(|peer| peer.since + PATIENCE).max()
+    }
+
+    fn knows_all(&self) -> bool {
+        !self.peers.values().any(Peer::is_awaited)
+    }
+
+    /// The candidate that holds the address, one of several it is kept under; none if none of them does.
     #[must_use]
     pub fn holder<'a>(
         &self,
         address: IpAddr,
+        kept_under: &[IpAddr],
         candidates: impl IntoIterator<Item = (&'a str, u64)>,
     ) -> Option<&'a str> {
         let claimed = candidates.into_iter().filter_map(|(node, score)| {
-            Some((self.rank_of(node, address)?, ballot(node, score, address), node))
+            let ranks = kept_under.iter().filter_map(|address| self.rank_of(node, *address));
+            Some((ranks.min()?, ballot(node, score, address), node))
         });
         claimed.min().map(|(_, _, node)| node)
     }
 
-    /// This node holds the address from now on.
+    /// Whether a node claims one of these addresses, knowing what the others do.
+    pub(crate) fn claims(&self, node: &str, addresses: &[IpAddr]) -> bool {
+        let mut ranks = addresses.iter().filter_map(|address| self.rank_of(node, *address));
+        ranks.any(|rank| rank & WEAK == 0)
+    }
+
+    /// Whether a node has claimed all it does of these addresses while nobody remembered anything, a moment ago.
+    pub(crate) fn is_fresh(&self, node: &str, addresses: &[IpAddr]) -> bool {
+        let mut ranks = addresses.iter().filter_map(|address| self.rank_of(node, *address));
+        ranks.all(|rank| rank & FRESH != 0)
+    }
+
+    /// This node holds the address from now on, or would if others let go of it.
     pub fn claim(&mut self, address: IpAddr) {
+        let is_weak = self.is_doubtful || !self.knows_all();
         let rank = match self.own.get(&address) {
-            Some(rank) if self.is_doubtful || rank & WEAK == 0 => return,
+            Some(rank) if is_weak || rank & WEAK == 0 => return,
             Some(rank) => rank & !WEAK,
             None => {
                 let heard = self.peers.values().filter_map(|peer| peer.claims.get(&address));
-                let ranks = heard.chain(self.past.get(&address)).map(|rank| rank & !WEAK);
-                let rank = ranks.max().unwrap_or_default().saturating_add(1).min(WEAK - 1);
-                if self.is_doubtful { rank | WEAK } else { rank }
+                let count = heard.chain(self.past.get(&address)).map(|rank| rank & COUNT).max();
+                let count = count.unwrap_or_default().saturating_add(1).min(COUNT);
+                let is_fresh = self.young_until.is_some() && !self.is_remembered;
+                count | if is_fresh { FRESH } else { 0 } | if is_weak { WEAK } else { 0 }
             }
         };
+        self.has_weak |= is_weak;
         self.own.insert(address, rank);
         self.untold.insert(address, rank);
     }
@@ -225,7 +284,7 @@ impl Tenure {
         let changes: Vec<(IpAddr, Rank)> = std::mem::take(&mut self.untold).into_iter().collect();
         for claims in wire::split(&changes) {
             self.version = self.version.saturating_add(1);
-            self.broadcast(&Word::Changed { version: self.version, claims: claims.to_vec() });
+            self.broadcast(Word::Changed { version: self.version, claims: claims.to_vec() });
         }
         self.next_review = self.next_review.min(now + CHECK);
     }
@@ -238,56 +297,100 @@ impl Tenure {
             return;
         }
         let changed = match word {
-            Word::Ask => return self.tell_everything(from),
+            Word::Ask => return self.wholes.ask(from, &self.own, self.version, !self.untold.is_empty()),
+            _ if peer.is_down => return,
             Word::Last { version } => return peer.compare(version, now),
             Word::Changed { version, claims } => peer.change(version, claims, now),
-            Word::Whole { version, part: (part, parts), claims } => {
-                peer.take_part(version, (part, parts), claims)
-            }
+            Word::Whole { version, part, claims } => peer.take_part(version, part, claims, now),
         };
+        let is_old = |peer: &Peer, address| peer.claims.get(address).is_some_and(|rank| rank & FRESH == 0);
+        self.is_remembered |= changed.iter().any(|(address, _)| is_old(peer, address));
         for (address, before) in changed {
             if let Some(rank) = before {
                 self.bury(address, rank);
             }
             self.news.insert(address);
         }
+        self.be_sure();
     }
 
     /// Does what is due.
     pub fn tick(&mut self, now: Duration) {
         let mut asked = Vec::new();
         for (node, peer) in &mut self.peers {
-            if self.is_wanted && peer.version.is_none() && peer.next_ask <= now {
+            if self.is_wanted && peer.is_to_be_asked(now) {
                 peer.next_ask = now + if now < peer.since + PATIENCE { ASK } else { REVIEW };
                 asked.push(node.clone());
             }
         }
-        for node in asked {
-            self.send(&node, &Word::Ask);
+        let ask = Arc::new(Word::Ask);
+        self.outbox.extend(asked.into_iter().map(|node| (node, ask.clone())));
+        if self.young_until.is_some_and(|until| until <= now) {
+            self.grow_up();
         }
-        if self.version > 0 && self.next_review <= now {
+        self.wholes.tick(now);
+        if self.reviews() && self.next_review <= now {
             let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
             self.next_review = now + REVIEW * peers.div_ceil(TOLD_A_SECOND).max(1);
-            self.broadcast(&Word::Last { version: self.version });
+            self.broadcast(Word::Last { version: self.version });
         }
     }
 
     /// When [`Self::tick`] has something to do at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        let unknown = self.peers.values().filter(|peer| self.is_wanted && peer.version.is_none());
-        let review = (self.version > 0).then_some(self.next_review);
-        unknown.map(|peer| peer.next_ask).chain(review).min()
+        let unknown = self.peers.values().filter(|peer| self.is_wanted && peer.is_to_be_asked(Duration::MAX));
+        let review = self.reviews().then_some(self.next_review);
+        let has_mail = !self.outbox.is_empty() || !self.wholes.is_empty();
+        let send = has_mail.then(|| self.wholes.next_burst());
+        let grown = self.young_until.filter(|_| !self.own.is_empty());
+        unknown.map(|peer| peer.next_ask).chain(review).chain(send).chain(grown).min()
     }
 
     /// The next message to send.
     pub fn poll(&mut self) -> Option<Outgoing> {
-        self.outbox.pop_front()
+        let boot = self.boot?;
+        loop {
+            let (to, word) = self.outbox.pop_front().or_else(|| self.wholes.poll())?;
+            if let Some(peer) = self.peers.get(&to) {
+                return Some(Outgoing { bytes: wire::encode((boot, peer.boot), &word), to });
+            }
+        }
+    }
+
+    /// Whether something was heard that nobody has [taken](Self::take_news) yet.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
     }
 
     /// The addresses of which something was heard since the last call.
     pub fn take_news(&mut self) -> BTreeSet<IpAddr> {
         std::mem::take(&mut self.news)
+    }
+
+    /// Whether the others are to hear the number of the last change every now and then.
+    fn reviews(&self) -> bool {
+        self.version > 0 && self.is_used()
+    }
+
+    /// What was claimed while not all was known is to be looked at again once it is.
+    fn be_sure(&mut self) {
+        if self.has_weak && !self.is_doubtful && self.knows_all() {
+            self.has_weak = false;
+            self.news
+                .extend(self.own.iter().filter(|(_, rank)| **rank & WEAK != 0).map(|(address, _)| address));
+        }
+    }
+
+    /// Whoever was started with this process is there by now: what it holds it keeps.
+    fn grow_up(&mut self) {
+        self.young_until = None;
+        for (address, rank) in self.own.iter_mut().filter(|(_, rank)| **rank & FRESH != 0) {
+            *rank &= !FRESH;
+            self.untold.insert(*address, *rank);
+            self.news.insert(*address);
+        }
     }
 
     fn rank_of(&self, node: &str, address: IpAddr) -> Option<Rank> {
@@ -297,88 +400,26 @@ impl Tenure {
         self.peers.get(node)?.claims.get(&address).copied()
     }
 
-    fn bury(&mut self, address: IpAddr, rank: Rank) {
-        let past = self.past.entry(address).or_default();
-        *past = (rank & !WEAK).max(*past);
-    }
-
-    fn tell_everything(&mut self, to: &str) {
-        let claims: Vec<(IpAddr, Rank)> = self.own.iter().map(|(address, rank)| (*address, *rank)).collect();
-        // What is not told yet is in it and comes again with the next number: no harm.
-        let pieces = wire::split(&claims);
-        let parts = u16::try_from(pieces.len()).unwrap_or(u16::MAX);
-        for (part, claims) in (0..parts).zip(pieces) {
-            let word = Word::Whole { version: self.version, part: (part, parts), claims: claims.to_vec() };
-            self.send(to, &word);
+    fn bury_all(&mut self, claims: HashMap<IpAddr, Rank>) {
+        for (address, rank) in claims {
+            self.bury(address, rank);
+            self.news.insert(address);
         }
     }
 
-    fn broadcast(&mut self, word: &Word) {
-        let peers: Vec<String> = self.peers.keys().cloned().collect();
-        peers.iter().for_each(|node| self.send(node, word));
+    fn bury(&mut self, address: IpAddr, rank: Rank) {
+        let past = self.past.entry(address).or_default();
+        *past = (rank & COUNT).max(*past);
+    }
+
+    fn broadcast(&mut self, word: Word) {
+        let word = Arc::new(word);
+        self.outbox.extend(self.peers.keys().map(|node| (node.clone(), word.clone())));
     }
 
     fn send_last(&mut self, to: &str) {
         if self.version > 0 {
-            self.send(to, &Word::Last { version: self.version });
+            self.outbox.push_back((to.to_owned(), Arc::new(Word::Last { version: self.version })));
         }
-    }
-
-    fn send(&mut self, to: &str, word: &Word) {
-        let (Some(peer), Some(boot)) = (self.peers.get(to), self.boot) else { return };
-        let bytes = wire::encode((boot, peer.boot), word);
-        self.outbox.push_back(Outgoing { to: to.to_owned(), bytes });
-    }
-}
-
-/// Addresses whose claim came, changed or went, with the rank before.
-type Changed = Vec<(IpAddr, Option<Rank>)>;
-
-impl Peer {
-    fn unknown(boot: u64, now: Duration) -> Self {
-        Self { boot, version: None, claims: HashMap::new(), parts: None, since: now, next_ask: now }
-    }
-
-    /// Its last change has this number.
-    fn compare(&mut self, version: u64, now: Duration) {
-        if self.version.is_some_and(|known| known < version) {
-            self.version = None;
-            self.next_ask = now;
-        }
-    }
-
-    fn change(&mut self, version: u64, claims: Vec<(IpAddr, Rank)>, now: Duration) -> Changed {
-        let Some(known) = self.version else { return Vec::new() };
-        if known.checked_add(1) != Some(version) {
-            self.compare(version, now);
-            return Vec::new();
-        }
-        self.version = Some(version);
-        claims.into_iter().map(|(address, rank)| (address, self.set(address, rank))).collect()
-    }
-
-    fn set(&mut self, address: IpAddr, rank: Rank) -> Option<Rank> {
-        if rank == 0 { self.claims.remove(&address) } else { self.claims.insert(address, rank) }
-    }
-
-    /// A part of all its claims; what changed if it was the last one missing.
-    fn take_part(&mut self, version: u64, (part, parts): (u16, u16), claims: Vec<(IpAddr, Rank)>) -> Changed {
-        if self.version.is_some() || self.parts.as_ref().is_some_and(|parts| parts.version > version) {
-            return Vec::new();
-        }
-        let whole = self.parts.take().filter(|whole| whole.version == version);
-        let mut whole =
-            whole.unwrap_or_else(|| Parts { version, missing: (0..parts).collect(), claims: HashMap::new() });
-        whole.missing.remove(&part);
-        whole.claims.extend(claims);
-        if !whole.missing.is_empty() {
-            self.parts = Some(whole);
-            return Vec::new();
-        }
-        self.version = Some(version);
-        let before = std::mem::replace(&mut self.claims, whole.claims);
-        let touched: BTreeSet<IpAddr> = before.keys().chain(self.claims.keys()).copied().collect();
-        let changed = touched.into_iter().filter(|address| before.get(address) != self.claims.get(address));
-        changed.map(|address| (address, before.get(&address).copied())).collect()
     }
 }

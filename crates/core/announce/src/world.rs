@@ -73,8 +73,6 @@ pub struct World {
     reluctant: BTreeSet<String>,
     /// Whether an advertisement asks for another election than that of the contract, and that counts.
     has_terms: bool,
-    /// Whether one asks that addresses stay with who holds them, and that counts.
-    keeps_owners: bool,
 }
 
 impl World {
@@ -83,24 +81,19 @@ impl World {
     pub fn new(inputs: Inputs) -> Self {
         let (available, reluctant) = available(&inputs);
         let has_terms = !inputs.is_plain() && inputs.config.pools.values().any(has_terms);
-        let keeps_owners = !inputs.is_plain() && inputs.config.pools.values().any(keeps_owners);
-        Self { inputs, available, reluctant, has_terms, keeps_owners }
+        Self { inputs, available, reluctant, has_terms }
     }
 
-    /// Whether an owner may be chosen otherwise than by the contract's election.
-    pub(crate) fn has_terms(&self) -> bool {
+    /// Whether an owner may be chosen otherwise than by the contract's election: then it matters who holds an address
+    /// already.
+    #[must_use]
+    pub fn has_terms(&self) -> bool {
         self.has_terms
     }
 
     /// Whether an advertisement asks for what only speakers of ours know, and that counts.
     pub(crate) fn has_wishes(&self) -> bool {
         self.has_terms || (!self.inputs.is_plain() && self.asks_for_subnets())
-    }
-
-    /// Whether it matters who holds an address already.
-    #[must_use]
-    pub fn keeps_owners(&self) -> bool {
-        self.keeps_owners
     }
 
     /// What the decisions depend on.
@@ -175,11 +168,7 @@ impl Inputs {
 }
 
 fn has_terms(pool: &Pool) -> bool {
-    keeps_owners(pool) || pool.l2_advertisements.iter().any(|ad| ad.spread != Spread::None)
-}
-
-fn keeps_owners(pool: &Pool) -> bool {
-    pool.l2_advertisements.iter().any(|ad| ad.preempt != Preempt::Always)
+    pool.l2_advertisements.iter().any(|ad| ad.preempt != Preempt::Always || ad.spread != Spread::None)
 }
 
 fn is_selected(name: &str, interfaces: &Interfaces) -> bool {

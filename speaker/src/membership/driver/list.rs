@@ -136,7 +136,12 @@ impl Driver {
         for member in self.machine.members() {
             let announced = meta::decode(&member.meta);
             members.has_foreign |= announced.is_none();
-            members.has_plain |= !announced.is_some_and(|announced| announced.knows_terms);
+            if !announced.is_some_and(|announced| announced.knows_terms) {
+                members.plain.insert(member.name.clone());
+            }
+            if let Some(announced) = announced {
+                members.boots.insert(member.name.clone(), announced.boot);
+            }
             let is_held = beats.is_some_and(Beats::is_held);
             let is_down = beats.is_some_and(|beats| beats.is_down(&member.name));
             if is_down || is_held && member.name == self.settings.name {
@@ -154,9 +159,6 @@ impl Driver {
             };
             if is_starting {
                 members.starting.insert(member.name.clone());
-            }
-            if let Some(announced) = announced {
-                members.boots.insert(member.name.clone(), announced.boot);
             }
             members.alive.insert(member.name.clone());
         }

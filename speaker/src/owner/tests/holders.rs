@@ -63,8 +63,11 @@ fn start(server: &ApiServer) -> (Speaker, watch::Sender<Members>, Other) {
     let flags = ["--ml-labels=component=speaker", "--ml-bindaddr=::1"];
     let (mut speaker, owner) = Speaker::build(server, &flags, Some(membership));
     speaker.task = Some(tokio::spawn(owner.run(speaker.shutdown.clone())));
-    let mut tenure = Tenure::new("n2", since_boot());
+    let mut tenure = Tenure::new("n2", Duration::ZERO);
+    // It is there since long, and knows that the other one holds nothing.
+    tenure.tick(Duration::from_secs(1000));
     tenure.set_peers([("n1", 1), ("n2", 2)], since_boot());
+    tenure.set_starting(|_| true);
     tenure.claim(address());
     (speaker, told, Other { tenure, post })
 }
@@ -115,16 +118,42 @@ async fn one_that_thaws_leaves_what_another_has_taken_over_meanwhile() {
 
 #[tokio::test]
 async fn nobody_is_asked_where_nothing_is_kept_or_a_speaker_of_the_original_is_there() {
-    let foreign = Members { has_plain: true, ..both() };
-    for (spec, told_of) in [
-        (json!({}), both()),
-        (json!({ "spread": "Bounded" }), both()),
-        (json!({ "preempt": "Never" }), foreign),
-    ] {
+    let foreign = Members { plain: ["n2".to_owned()].into(), ..both() };
+    for (spec, told_of) in [(json!({}), both()), (json!({ "preempt": "Never" }), foreign)] {
         let (speaker, told, mut other) = start(&sticky(spec.clone()));
         told.send_replace(told_of);
         speaker.until_announced("web", OF_N1).await;
         let asked = tokio::time::timeout(Duration::from_millis(50), other.post.next()).await;
         assert!(asked.is_err(), "{spec}: {asked:?}");
     }
+}
+
+#[tokio::test]
+async fn one_that_was_held_out_for_coming_and_going_asks_again_before_it_counts_itself() {
+    let (speaker, told, mut other) = start(&sticky(json!({ "preempt": "Never" })));
+    other.tenure.forget(address());
+    let act = other.answer();
+    told.send_replace(both());
+    speaker.until_announced("web", OF_N1).await;
+    let held = Members { alive: ["n2".to_owned()].into(), reluctant: ["n1".to_owned()].into(), ..both() };
+    told.send_replace(held);
+    speaker.until_silent("web", OF_N1).await;
+    // Unheard, as long as this one does not count there either.
+    let take_over = |tenure: &mut Tenure| {
+        tenure.claim(address());
+        tenure.tell(since_boot());
+        while tenure.poll().is_some() {}
+    };
+    act.send(Box::new(take_over)).unwrap();
+    told.send_replace(both());
+    // What nobody holds it announces as soon as it counts itself, and then it knows what the other one holds.
+    let others = (3..9).map(|number| (format!("s{number}"), format!("192.0.2.{number}")));
+    let others: Vec<(String, String)> = others.collect();
+    for (name, address) in &others {
+        speaker.server.put(&service(name, address));
+        speaker.server.put(&slice(name, "n1", true));
+    }
+    let announces_any = || others.iter().any(|(name, address)| speaker.announces(name, address));
+    until("another address is announced", announces_any, |seen| *seen).await;
+    assert!(!speaker.announces("web", OF_N1), "the other one holds it");
 }

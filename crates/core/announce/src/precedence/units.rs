@@ -34,6 +34,21 @@ impl Units {
         self.services.get(&unit).into_iter().flatten()
     }
 
+    /// The units an address belongs to.
+    pub(super) fn at(&self, address: IpAddr) -> impl Iterator<Item = IpAddr> {
+        let sharer = self.sharers.get(&address).and_then(BTreeSet::first);
+        let shared = sharer.and_then(|key| self.of(key)).filter(move |unit| *unit != address);
+        self.services.contains_key(&address).then_some(address).into_iter().chain(shared)
+    }
+
+    /// All addresses of a unit that may share some; none if it has no other than its name.
+    pub(super) fn addresses(&self, unit: IpAddr) -> Box<[IpAddr]> {
+        let members = self.services(unit).filter_map(|key| self.members.get(key));
+        let addresses = members.flat_map(|member| member.shared.iter().copied().chain([member.first]));
+        let addresses: BTreeSet<IpAddr> = addresses.collect();
+        if addresses.iter().eq([&unit]) { Box::default() } else { addresses.into_iter().collect() }
+    }
+
     pub(super) fn keys(&self) -> impl Iterator<Item = &ServiceKey> {
         self.members.keys()
     }

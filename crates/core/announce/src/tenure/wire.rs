@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use super::Rank;
+use super::rank::Rank;
 
 const MAGIC: &[u8; 4] = b"MLBh";
 /// Claims that fit into one datagram, whichever family they are of: memberlist's have 1,400 bytes at most.
@@ -21,22 +21,41 @@ const WHOLE: u8 = 4;
 
 /// A message with who it is from and for. Those of an earlier life of either side are void.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Letter {
-    pub(super) sender: u64,
-    pub(super) receiver: u64,
-    pub(super) word: Word,
+pub struct Letter {
+    /// The number of the sender's process.
+    pub sender: u64,
+    /// The number of the receiver's process.
+    pub receiver: u64,
+    /// What it says.
+    pub word: Word,
 }
 
+/// What a message says.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Word {
+pub enum Word {
     /// Tell me everything you hold.
     Ask,
     /// My last change has this number.
-    Last { version: u64 },
+    Last {
+        /// That number.
+        version: u64,
+    },
     /// What changed; a claim of rank 0 is gone.
-    Changed { version: u64, claims: Vec<(IpAddr, Rank)> },
+    Changed {
+        /// The number of the change.
+        version: u64,
+        /// Addresses, with the ranks of the claims.
+        claims: Vec<(IpAddr, Rank)>,
+    },
     /// A part of everything I hold.
-    Whole { version: u64, part: (u16, u16), claims: Vec<(IpAddr, Rank)> },
+    Whole {
+        /// The number of the last change in it.
+        version: u64,
+        /// Which part this is, from 0, and how many there are.
+        part: (u16, u16),
+        /// Addresses, with the ranks of the claims.
+        claims: Vec<(IpAddr, Rank)>,
+    },
 }
 
 /// Pieces that fit into one message each; at least one.
@@ -44,7 +63,9 @@ pub(super) fn split(claims: &[(IpAddr, Rank)]) -> Vec<&[(IpAddr, Rank)]> {
     if claims.is_empty() { vec![claims] } else { claims.chunks(AT_ONCE).collect() }
 }
 
-pub(super) fn encode((sender, receiver): (u64, u64), word: &Word) -> Vec<u8> {
+/// Writes a message, with the numbers of the sender's and the receiver's process.
+#[must_use]
+pub fn encode((sender, receiver): (u64, u64), word: &Word) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     let kind = match word {
         Word::Ask => ASK,
@@ -89,7 +110,8 @@ fn write_claims(bytes: &mut Vec<u8>, claims: &[(IpAddr, Rank)]) {
 }
 
 /// What a message says; nothing if it is somebody else's, or none.
-pub(super) fn decode(bytes: &[u8]) -> Option<Letter> {
+#[must_use]
+pub fn decode(bytes: &[u8]) -> Option<Letter> {
     let mut rest = Rest(bytes.strip_prefix(MAGIC)?);
     let [kind] = rest.take()?;
     let (sender, receiver) = (rest.number()?, rest.number()?);
@@ -202,8 +224,8 @@ mod tests {
 
         #[test]
         fn no_bytes_are_too_odd(bytes in any::<Vec<u8>>()) {
-            decode(&bytes);
-            decode(&[MAGIC, bytes.as_slice()].concat());
+            let _ = decode(&bytes);
+            let _ = decode(&[MAGIC, bytes.as_slice()].concat());
         }
     }
 }

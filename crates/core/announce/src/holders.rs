@@ -1,0 +1,96 @@
+//! What this speaker and the others hold, as it is used: who takes part, what is waited for, and what is heard.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::company::Company;
+use crate::footing::{Footing, Position};
+use crate::tenure::Tenure;
+
+/// The members of the ring, by their nodes.
+#[derive(Clone, Copy, Debug)]
+pub struct Roll<'a> {
+    /// Those that count, or would if they did not start.
+    pub alive: &'a BTreeSet<String>,
+    /// What those that say so call their processes; those that are taken for dead among them.
+    pub boots: &'a BTreeMap<String, u64>,
+    /// Those that do not say that they know the elections advertisements may ask for.
+    pub plain: &'a BTreeSet<String>,
+    /// Those that answer for nothing yet.
+    pub starting: &'a BTreeSet<String>,
+}
+
+/// What is held by whom, and whether that is known well enough to decide.
+#[derive(Debug)]
+pub struct Holders {
+    /// The claims.
+    pub tenure: Tenure,
+    company: Company,
+    footing: Footing,
+    /// Whether the members have changed since they were heard.
+    is_met: bool,
+}
+
+impl Holders {
+    /// As the speaker of this node sees them, whose process starts now.
+    #[must_use]
+    pub fn new(me: &str, now: Duration) -> Self {
+        let (company, footing) = (Company::default(), Footing::default());
+        Self { tenure: Tenure::new(me, now), company, footing, is_met: false }
+    }
+
+    /// Takes in who the members are.
+    pub fn meet(&mut self, roll: Roll<'_>, now: Duration) {
+        self.company.set(roll.boots, roll.plain, now);
+        self.is_met = true;
+    }
+
+    /// Whether the members are to be looked at anew though they have not changed.
+    #[must_use]
+    pub fn is_stale(&self, now: Duration) -> bool {
+        self.company.next_deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Whether some member knows no election but the contract's.
+    #[must_use]
+    pub fn has_plain(&self) -> bool {
+        self.company.has_plain()
+    }
+
+    /// Hears the others out, if it matters what they hold. False as long as that must be known before anything is decided.
+    pub fn hear<'a>(
+        &mut self,
+        roll: Roll<'_>,
+        (is_wanted, position): (bool, Position),
+        letters: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        now: Duration,
+    ) -> bool {
+        let Self { tenure, company, footing, is_met } = self;
+        tenure.set_wanted(is_wanted);
+        if !tenure.is_used() {
+            tenure.rest();
+            (*footing, *is_met) = (Footing::default(), true);
+            return true;
+        }
+        footing.set(position, tenure, now);
+        if std::mem::take(is_met) {
+            tenure.set_peers(company.boots(), now);
+            tenure.set_down(|node| !roll.alive.contains(node), now);
+            tenure.set_starting(|node| roll.starting.contains(node));
+        }
+        letters.into_iter().for_each(|(from, bytes)| tenure.receive(from, bytes, now));
+        tenure.tick(now);
+        footing.is_sure(tenure, now)
+    }
+
+    /// When there is something to do though nothing has changed.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let tenure = self.tenure.is_used().then(|| self.tenure.next_deadline()).flatten();
+        tenure
+            .into_iter()
+            .chain(self.company.next_deadline())
+            .chain(self.footing.next_deadline(&self.tenure))
+            .min()
+    }
+}

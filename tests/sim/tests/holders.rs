@@ -1,0 +1,40 @@
+//! Addresses stay with who holds them, and have one owner.
+
+use std::time::Duration;
+
+use metallb_sim::holders::{Figures, Terms, cold_start, run};
+use metallb_sim::seeds;
+
+/// Debug code is slow, and there are many runs for each seed.
+const STEP: usize = if cfg!(debug_assertions) { 15 } else { 1 };
+/// Who hear each other find out within so long that both answer for an address: what is sent may get lost again and again.
+const LONGEST_TWO: Duration = Duration::from_millis(2500);
+/// Nobody answers for so long at most while all nodes are well.
+const LONGEST_NOBODY: Duration = Duration::from_millis(1500);
+
+const ALL: [Terms; 4] = [Terms::Never, Terms::Delayed, Terms::Bounded, Terms::Both];
+
+#[test]
+fn whatever_happens_all_agree_at_rest_and_nobody_who_stays_loses_anything() {
+    for terms in ALL {
+        let mut worst = Figures::default();
+        for seed in seeds().step_by(STEP) {
+            let Figures { two, nobody } = run(seed, terms);
+            worst = Figures { two: worst.two.max(two), nobody: worst.nobody.max(nobody) };
+        }
+        eprintln!("{terms:?}: {worst:?}");
+        assert!(worst.two <= LONGEST_TWO && worst.nobody <= LONGEST_NOBODY, "{terms:?}: {worst:?}");
+    }
+}
+
+#[test]
+fn after_a_start_of_all_within_a_minute_everything_is_where_it_was_elected_to() {
+    for terms in ALL {
+        for within in [1, 10, 60] {
+            for seed in seeds().step_by(STEP) {
+                let elsewhere = cold_start(seed, terms, Duration::from_secs(within));
+                assert_eq!(elsewhere, 0, "seed {seed}, {terms:?}, within {within} s");
+            }
+        }
+    }
+}
