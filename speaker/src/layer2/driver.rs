@@ -4,6 +4,8 @@ mod frames;
 mod gratuitous;
 mod handing;
 mod links;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;

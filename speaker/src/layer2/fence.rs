@@ -134,7 +134,7 @@ impl Gate {
         Self::with_clock(fence, since_boot)
     }
 
-    fn with_clock(fence: Fence, clock: fn() -> Duration) -> Self {
+    pub(super) fn with_clock(fence: Fence, clock: fn() -> Duration) -> Self {
         Self { news: fence.state.subscribe(), fence, clock, last_look: clock() }
     }
 

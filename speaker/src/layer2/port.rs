@@ -37,6 +37,8 @@ pub(super) struct Port {
     sockets: BTreeMap<Protocol, Vec<OpenSocket>>,
     memberships: Memberships,
     joined: BTreeSet<Ipv6Addr>,
+    /// The memberships may not fit the table: the link is new, or something was not done.
+    is_in_doubt: bool,
 }
 
 #[derive(Debug)]
@@ -58,8 +60,8 @@ impl Port {
     /// Opens the sockets a link needs. The streams tell when they may have frames, until the port is dropped.
     pub(super) fn open(spec: LinkSpec, reach: &Reach) -> Result<(Self, Streams), SocketError> {
         let memberships = Memberships::new(spec.link.index);
-        let mut port =
-            Self { spec: spec.clone(), sockets: BTreeMap::new(), memberships, joined: BTreeSet::new() };
+        let (sockets, joined) = (BTreeMap::new(), BTreeSet::new());
+        let mut port = Self { spec: spec.clone(), sockets, memberships, joined, is_in_doubt: true };
         let streams = port.update(spec, reach)?;
         Ok((port, streams))
     }
@@ -85,6 +87,7 @@ impl Port {
             // when it comes up again they are joined anew.
             self.memberships = Memberships::new(index);
             self.joined.clear();
+            self.is_in_doubt = true;
         }
         self.sockets.extend(opened);
         self.spec = spec;
@@ -156,17 +159,19 @@ impl Port {
         }
     }
 
-    /// Brings all memberships in line with the table; false when some could not be joined. Thousands take a while:
-    /// `breathe` is called between them.
+    /// Brings all memberships in line with the table, if that is in doubt; false when some could not be joined. Thousands
+    /// take a while: `breathe` is called between them.
     pub(super) fn sync_groups(&mut self, table: &AnnouncedTable, mut breathe: impl FnMut()) -> bool {
-        let mut is_done = true;
-        if self.spec.speaks(Protocol::Ndp) {
+        if !self.spec.speaks(Protocol::Ndp) {
+            return true;
+        }
+        if std::mem::take(&mut self.is_in_doubt) {
             for change in group_changes(table, &self.spec.link.name, &self.joined) {
-                is_done &= self.change_group(change);
+                self.change_group(change);
                 breathe();
             }
         }
-        is_done
+        !self.is_in_doubt
     }
 
     /// The same after a change of this one address.
@@ -189,6 +194,7 @@ impl Port {
                 }
                 Err(error) => {
                     tracing::warn!(interface = link, %group, %error, "multicast group not joined");
+                    self.is_in_doubt = true;
                     false
                 }
             },

@@ -50,6 +50,8 @@ pub enum Input {
 pub struct Round {
     /// What to announce.
     pub subject: Subject,
+    /// Whether it is the one that a burst begins with.
+    pub is_first: bool,
 }
 
 /// The bursts under way.
@@ -67,6 +69,8 @@ struct Schedule {
     until: Moment,
     /// A round is due and not yet handed out.
     due: bool,
+    /// It is the first one.
+    is_first: bool,
 }
 
 impl Burst {
@@ -89,9 +93,15 @@ impl Burst {
             let subject = self.due.pop_front()?;
             let Some(schedule) = self.schedules.get_mut(&subject) else { continue };
             if std::mem::take(&mut schedule.due) {
-                return Some(Round { subject });
+                return Some(Round { subject, is_first: schedule.is_first });
             }
         }
+    }
+
+    /// Whether the subject is made known again and again for now.
+    #[must_use]
+    pub fn is_under_way(&self, subject: Subject) -> bool {
+        self.schedules.contains_key(&subject)
     }
 
     /// When [`Input::Tick`] is wanted next.
@@ -106,7 +116,7 @@ impl Burst {
             schedule.until = until;
             return;
         }
-        self.schedule_round(now, subject, until);
+        self.schedule_round(now, subject, (until, true));
     }
 
     fn tick(&mut self, now: Moment) {
@@ -118,16 +128,17 @@ impl Burst {
                 self.give_back();
                 continue;
             }
-            self.schedule_round(now, subject, schedule.until);
+            // A first round that nobody asked for yet is still to come.
+            self.schedule_round(now, subject, (schedule.until, schedule.due && schedule.is_first));
         }
     }
 
     /// A round now, and the next one counted from now: a driver that was late does not send rounds in a row.
-    fn schedule_round(&mut self, now: Moment, subject: Subject, until: Moment) {
+    fn schedule_round(&mut self, now: Moment, subject: Subject, (until, is_first): (Moment, bool)) {
         let next = now + INTERVAL;
         self.due.push_back(subject);
         self.queue.insert((next, subject));
-        self.schedules.insert(subject, Schedule { next, until, due: true });
+        self.schedules.insert(subject, Schedule { next, until, due: true, is_first });
     }
 
     /// Thousands of addresses may burst at once, and then none for months.

@@ -36,7 +36,7 @@ impl Driver {
         self.buffer = buffer;
     }
 
-    fn hear(&mut self, index: u32, protocol: Protocol, frame: &[u8]) {
+    pub(super) fn hear(&mut self, index: u32, protocol: Protocol, frame: &[u8]) {
         // Read all the same: what was asked while the fence was closed must not be answered once it is open.
         if !self.gate.permits() {
             return;

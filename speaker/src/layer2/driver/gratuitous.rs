@@ -20,10 +20,7 @@ impl Driver {
         while let Some(round) = self.burst.poll_output() {
             match round.subject {
                 Subject::Address(address) => self.queue(address),
-                Subject::Link(index) => {
-                    let name = self.ports.get(&index).map_or("", |port| port.name());
-                    self.outbox.extend(self.table.addresses_on(name).map(|address| (index, address)));
-                }
+                Subject::Link(index) => self.queue_link(index, round.is_first),
             }
         }
         if let Some(address) = self.refresh.poll(now) {
@@ -43,6 +40,14 @@ impl Driver {
 
     fn queue(&mut self, address: IpAddr) {
         self.outbox.extend(self.ports.keys().map(|index| (*index, address)));
+    }
+
+    fn queue_link(&mut self, index: u32, is_first: bool) {
+        let name = self.ports.get(&index).map_or("", |port| port.name());
+        // An address with a burst of its own is repeated by that, on all links.
+        let is_due = |address: &IpAddr| is_first || !self.burst.is_under_way(Subject::Address(*address));
+        let due = self.table.addresses_on(name).filter(is_due);
+        self.outbox.extend(due.map(|address| (index, address)));
     }
 
     /// Checked anew: since it was queued the address may have been withdrawn, the link or the fence closed.

@@ -67,6 +67,24 @@ fn what_begins_again_within_its_burst_gets_a_round_at_once_and_a_whole_burst_aft
 }
 
 #[test]
+fn the_round_a_burst_begins_with_is_told_from_those_that_repeat_it() {
+    let link = Subject::Link(2);
+    let mut burst = Burst::default();
+    let is_first = |burst: &mut Burst| burst.poll_output().map(|round| round.is_first);
+    assert!(!burst.is_under_way(link));
+    burst.handle(at(0), Input::Begin(link));
+    assert!(burst.is_under_way(link));
+    assert_eq!(is_first(&mut burst), Some(true));
+    burst.handle(at(1100), Input::Tick);
+    assert_eq!(is_first(&mut burst), Some(false));
+    burst.handle(at(1500), Input::Begin(link));
+    burst.handle(at(2600), Input::Tick);
+    assert_eq!(is_first(&mut burst), Some(true), "nobody asked for the first one in time");
+    burst.handle(at(2700), Input::Withdraw(link));
+    assert!(!burst.is_under_way(link));
+}
+
+#[test]
 fn rounds_end_when_the_address_is_withdrawn() {
     let mut burst = Burst::default();
     burst.handle(at(0), Input::Announce(address(1)));
@@ -83,7 +101,7 @@ fn an_address_withdrawn_and_announced_again_at_once_gets_one_round_at_once() {
     for input in [Input::Announce(address(1)), Input::Withdraw(address(1)), Input::Announce(address(1))] {
         burst.handle(at(0), input);
     }
-    assert_eq!(burst.poll_output(), Some(Round { subject: address(1) }));
+    assert_eq!(burst.poll_output(), Some(Round { subject: address(1), is_first: true }));
     assert_eq!(burst.poll_output(), None);
 }
 

@@ -1,0 +1,118 @@
+//! The steps one by one, without the loop around them, on the loopback device of a network namespace.
+
+use std::cell::Cell;
+use std::process::Command as Process;
+use std::sync::Arc;
+use std::thread;
+
+use metallb_linux::{Interface, Protocol};
+use metallb_telemetry::metrics::Metrics;
+use nix::sched::{CloneFlags, unshare};
+
+use super::*;
+use crate::layer2::Fence;
+
+const LOOPBACK: u32 = 1;
+const ADDRESS: [u8; 4] = [192, 0, 2, 200];
+const BOUND: Duration = Duration::from_millis(400);
+
+thread_local! {
+    /// The look at the clock, counted from one, before which the process stands still.
+    static STALL_BEFORE: Cell<u32> = const { Cell::new(0) };
+    static LOOKS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A moment later each time, but for the stall.
+fn clock() -> Duration {
+    LOOKS.set(LOOKS.get() + 1);
+    let has_stalled = STALL_BEFORE.get() != 0 && LOOKS.get() >= STALL_BEFORE.get();
+    let stall = if has_stalled { BOUND * 3 } else { Duration::ZERO };
+    Duration::from_millis(LOOKS.get().into()) + stall
+}
+
+/// Runs a test with a driver that may speak ARP on the loopback device and announces [`ADDRESS`].
+fn with_driver<T: Send + 'static>(test: impl FnOnce(&mut Driver, &Metrics) -> T + Send + 'static) -> T {
+    let run = move || {
+        unshare(CloneFlags::CLONE_NEWNET).expect("these tests need root with CAP_NET_ADMIN and CAP_NET_RAW");
+        assert!(Process::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _entered = runtime.enter();
+        let lo = Interface {
+            index: LOOPBACK,
+            name: "lo".to_owned(),
+            mac: Some(MacAddr([2, 0, 0, 0, 0, 0x11])),
+            is_up: true,
+            has_carrier: true,
+            can_broadcast: true,
+            ..Interface::default()
+        };
+        let (_published, interfaces) = watch::channel(Arc::new(vec![lo]));
+        let metrics = Metrics::default();
+        let (fence, _owner) = Fence::attended(BOUND);
+        let options = Options { fence: fence.clone(), ..Options::default() };
+        let mut driver = Driver::new(interfaces, metrics.speaker().unwrap(), options);
+        driver.gate = Gate::with_clock(fence, clock);
+        driver.sync_links();
+        driver.execute_all(Batch {
+            commands: vec![Command::Announce { address: ADDRESS.into(), interfaces: Scope::All }],
+            since: None,
+        });
+        test(&mut driver, &metrics)
+    };
+    thread::spawn(run).join().unwrap()
+}
+
+/// Who has [`ADDRESS`]?
+fn question() -> Vec<u8> {
+    let asker = [2, 0, 0, 0, 0, 0x50];
+    let ethernet = [&[0xff; 6][..], &asker, &[8, 6]].concat();
+    let request = [&[0, 1, 8, 0, 6, 4, 0, 1][..], &asker, &[192, 0, 2, 50], &[0; 6], &ADDRESS].concat();
+    [ethernet, request].concat()
+}
+
+/// What a counter of [`ADDRESS`] says.
+fn counted(metrics: &Metrics, counter: &str) -> u64 {
+    let prefix = format!("metallb_layer2_{counter}{{ip=\"{}\"}} ", IpAddr::from(ADDRESS));
+    let text = metrics.encode();
+    text.lines().find_map(|line| line.strip_prefix(&prefix)).map_or(0, |value| value.parse().unwrap())
+}
+
+#[test]
+fn a_stall_at_any_point_between_a_question_and_its_answer_leaves_it_unanswered() {
+    for (stall_before, expected) in [(None, 1), (Some(1), 0), (Some(2), 0)] {
+        let sent = with_driver(move |driver, metrics| {
+            LOOKS.set(0);
+            STALL_BEFORE.set(stall_before.unwrap_or_default());
+            driver.hear(LOOPBACK, Protocol::Arp, &question());
+            counted(metrics, "responses_sent")
+        });
+        assert_eq!(sent, expected, "it stands still before look {stall_before:?} at the clock");
+    }
+}
+
+#[test]
+fn an_address_and_its_link_that_burst_together_are_one_burst() {
+    let link = Input::Withdraw(Subject::Link(LOOPBACK));
+    let address = Input::Withdraw(Subject::Address(ADDRESS.into()));
+    for (withdrawn, expected) in
+        [(None, [2, 2, 2, 2, 2]), (Some(link), [2, 2, 2, 2, 2]), (Some(address), [2, 2, 2, 2, 2])]
+    {
+        let sent = with_driver(move |driver, metrics| {
+            let sent = || counted(metrics, "gratuitous_sent");
+            // The address was announced a moment ago.
+            driver.announce_link(LOOPBACK);
+            let mut rounds = Vec::new();
+            for number in 0..5 {
+                let before = sent();
+                driver.send_due();
+                rounds.push(sent() - before);
+                if let Some(input) = withdrawn.filter(|_| number == 1) {
+                    driver.burst.handle(driver.now(), input);
+                }
+                driver.started -= Duration::from_millis(1100);
+            }
+            rounds
+        });
+        assert_eq!(sent, expected, "a request and a reply in each round, {withdrawn:?} after the second");
+    }
+}
