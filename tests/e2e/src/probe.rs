@@ -35,6 +35,27 @@ pub struct Answer {
     pub was_asked: bool,
 }
 
+/// A question that waited for its answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Wait {
+    /// When it was asked.
+    pub asked: Instant,
+    /// For how long.
+    pub time: Duration,
+    /// Who had answered the one before.
+    pub before: Option<Mac>,
+    /// Who answered this one; none if nobody did until the end.
+    pub by: Option<Mac>,
+}
+
+impl Wait {
+    /// Whether the one that had answered answered this one as well: it was late, and not gone.
+    #[must_use]
+    pub fn is_of_one_node(&self) -> bool {
+        self.by.is_some() && self.by == self.before
+    }
+}
+
 /// Asks until it is dropped.
 #[derive(Debug)]
 pub struct Probe {
@@ -116,13 +137,21 @@ impl Probe {
         log.answers.iter().filter(|said| said.at > since && is_wanted(said.mac)).copied().collect()
     }
 
-    /// The longest time a question between two moments waited for an answer, whoever gave it.
+    /// How long questions between two moments waited for an answer, whoever gave it.
+    #[must_use]
+    pub fn waits(&self, from: Instant, to: Instant) -> Vec<Wait> {
+        let Log { questions, mut answers } = lock(&self.log).clone();
+        let is_within = |at: &Instant| (from..=to).contains(at);
+        answers.retain(|answer| answer.was_asked);
+        let before = answers.iter().rev().find(|answer| answer.at < from).map(|answer| answer.mac);
+        answers.retain(|answer| is_within(&answer.at));
+        waits(questions.into_iter().filter(is_within), (before, &answers), to)
+    }
+
+    /// The longest of them.
     #[must_use]
     pub fn longest_gap(&self, from: Instant, to: Instant) -> Duration {
-        let Log { questions, answers } = lock(&self.log).clone();
-        let is_within = |at: &Instant| (from..=to).contains(at);
-        let asked = answers.iter().filter(|answer| answer.was_asked).map(|answer| answer.at);
-        longest_wait(questions.into_iter().filter(is_within), asked.filter(is_within), to)
+        self.waits(from, to).iter().map(|wait| wait.time).max().unwrap_or_default()
     }
 }
 
@@ -140,21 +169,22 @@ fn lock(log: &Mutex<Log>) -> std::sync::MutexGuard<'_, Log> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The longest time from the first question after an answer to the next answer; the last one may wait until the end.
-fn longest_wait(
+/// The times from the first question after an answer to the next answer; the last one may wait until the end.
+fn waits(
     questions: impl IntoIterator<Item = Instant>,
-    answers: impl IntoIterator<Item = Instant>,
+    (mut before, answers): (Option<Mac>, &[Answer]),
     end: Instant,
-) -> Duration {
+) -> Vec<Wait> {
     let mut questions = questions.into_iter().peekable();
-    let mut longest = Duration::ZERO;
-    for answer in answers.into_iter().chain([end]) {
-        if let Some(asked) = questions.next_if(|asked| *asked <= answer) {
-            longest = longest.max(answer.saturating_duration_since(asked));
+    let mut waits = Vec::new();
+    for (at, by) in answers.iter().map(|answer| (answer.at, Some(answer.mac))).chain([(end, None)]) {
+        if let Some(asked) = questions.next_if(|asked| *asked <= at) {
+            waits.push(Wait { asked, time: at.saturating_duration_since(asked), before, by });
         }
-        while questions.next_if(|asked| *asked <= answer).is_some() {}
+        while questions.next_if(|asked| *asked <= at).is_some() {}
+        before = by;
     }
-    longest
+    waits
 }
 
 /// A MAC as six bytes.
@@ -164,22 +194,37 @@ pub fn parse_mac(text: &str) -> Result<Mac> {
     bytes.try_into().map_err(|_| anyhow!("{text} is no MAC"))
 }
 
+/// Six bytes as a MAC.
+#[must_use]
+pub fn format_mac(mac: Mac) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_gap_is_the_longest_wait_of_a_question_and_not_a_pause_of_asking() {
+    fn a_wait_begins_with_a_question_and_a_pause_of_asking_is_none() {
         let start = Instant::now();
         let at = |milliseconds: &u64| start + Duration::from_millis(*milliseconds);
-        for (questions, answers, expected) in [
-            (&[0, 5, 10][..], &[1, 6, 11][..], 1),
-            (&[0, 5, 10, 15], &[1, 13, 16], 8),
-            (&[0, 100, 105], &[1, 101, 106], 1),
-            (&[0, 5, 10], &[1], 15),
+        let answer =
+            |(milliseconds, by): &(u64, u8)| Answer { at: at(milliseconds), mac: [*by; 6], was_asked: true };
+        // When the longest one began, its time, who answered before it and who answered it, and if that is one node.
+        for (questions, answers, (asked, time, before, by), is_of_one) in [
+            (&[0, 5, 10][..], &[(2, 1), (6, 1), (11, 1)][..], (0, 2, None, Some(1)), false),
+            (&[0, 5, 10, 15], &[(1, 1), (13, 1), (16, 2)], (5, 8, Some(1), Some(1)), true),
+            (&[0, 5, 10, 15], &[(1, 1), (13, 2), (16, 2)], (5, 8, Some(1), Some(2)), false),
+            (&[0, 100, 105], &[(2, 1), (101, 1), (106, 1)], (0, 2, None, Some(1)), false),
+            (&[0, 5, 10], &[(1, 1)], (5, 15, Some(1), None), false),
         ] {
-            let waits = longest_wait(questions.iter().map(at), answers.iter().map(at), at(&20));
-            assert_eq!(waits, Duration::from_millis(expected), "{questions:?} {answers:?}");
+            let answers: Vec<Answer> = answers.iter().map(answer).collect();
+            let waits = waits(questions.iter().map(at), (None, &answers), at(&20));
+            let longest = waits.iter().max_by_key(|wait| wait.time).unwrap();
+            let mac = |by: Option<u8>| by.map(|by| [by; 6]);
+            let time = Duration::from_millis(time);
+            let expected = Wait { asked: at(&asked), time, before: mac(before), by: mac(by) };
+            assert_eq!((*longest, longest.is_of_one_node()), (expected, is_of_one), "{questions:?}");
         }
     }
 }
