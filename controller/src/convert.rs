@@ -14,9 +14,7 @@ use clap::{ArgAction, Parser};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use metallb_legacy::{Resources, Source};
-use metallb_process::go_style;
-
-use crate::flags::go_bool;
+use metallb_process::{go_bool, go_style};
 
 #[cfg(test)]
 mod tests;

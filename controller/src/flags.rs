@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{ArgAction, Parser};
 use metallb_allocator::UnknownPool;
 use metallb_config::BgpType;
-use metallb_process::{NamespaceError, namespace};
+use metallb_process::{NamespaceError, go_bool, namespace};
 use metallb_serve::{TlsError, TlsSettings};
 use metallb_telemetry::logs::{Level, UnknownLevel};
 
@@ -234,14 +234,5 @@ fn parse_unknown_pool(text: &str) -> Result<UnknownPool, FlagsError> {
         "Pending" => Ok(UnknownPool::Pending),
         "AnyAutoAssign" => Ok(UnknownPool::AnyAutoAssign),
         other => Err(FlagsError::UnknownPool(other.to_owned())),
-    }
-}
-
-/// The spellings of Go's `flag` package.
-pub(crate) fn go_bool(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        other => Err(format!("{other:?} is not a boolean")),
     }
 }

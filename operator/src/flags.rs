@@ -3,19 +3,22 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
+use metallb_process::go_bool;
 
 /// Turns the MetalLB resource into running workloads.
 #[derive(Clone, Debug, Eq, Parser, PartialEq)]
-#[command(name = "operator", version, disable_help_subcommand = true)]
+#[command(name = "operator", version, args_override_self = true, disable_help_subcommand = true)]
 pub struct Flags {
     /// Address the metrics are served on, over HTTPS and to those who may get /metrics; 0 serves none.
     #[arg(long, default_value = "0")]
     pub metrics_addr: String,
     /// Work only while holding the Lease metallb.io.metallboperator, so that several replicas don't get in each other's way.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long, value_parser = go_bool, default_value = "false", default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub enable_leader_election: bool,
     /// Leave the webhook's certificate to others, who put it into --cert-dir.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long, value_parser = go_bool, default_value = "false", default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub disable_cert_rotation: bool,
     /// Folder of the webhook's certificate, with --disable-cert-rotation.
     #[arg(long, default_value = "/tmp/k8s-webhook-server/serving-certs")]
@@ -27,10 +30,12 @@ pub struct Flags {
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
     /// Serve the webhook over HTTP/2 as well.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long, value_parser = go_bool, default_value = "false", default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub webhook_http2: bool,
     /// Restart the operands' webhook server at start. Accepted: there is none.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    #[arg(long, value_parser = go_bool, default_value = "false", default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub external_metallb_webhook_server: bool,
     /// The API server to use instead of that of the pod.
     #[arg(long)]
@@ -74,6 +79,33 @@ mod tests {
         .unwrap();
         assert_eq!((flags.port, flags.kubeconfig), (9090, Some(PathBuf::from("/kubeconfig"))));
         assert!(flags.enable_leader_election && flags.disable_cert_rotation && !flags.webhook_http2);
+    }
+
+    /// As Go's flags: any spelling of a boolean, a value as the next argument, and of several the last one.
+    #[test]
+    fn flags_are_given_as_to_a_go_program() {
+        for flag in [
+            "enable-leader-election",
+            "disable-cert-rotation",
+            "webhook-http2",
+            "external-metallb-webhook-server",
+        ] {
+            let is_on = |value: &str| {
+                let flags =
+                    parse(&[&format!("-{flag}"), &format!("-{flag}={value}"), "-port", "9090"]).unwrap();
+                assert_eq!(flags.port, 9090);
+                [
+                    flags.enable_leader_election,
+                    flags.disable_cert_rotation,
+                    flags.webhook_http2,
+                    flags.external_metallb_webhook_server,
+                ]
+                .contains(&true)
+            };
+            assert!(["1", "t", "T", "true", "TRUE", "True"].into_iter().all(is_on), "{flag}");
+            assert!(!["0", "f", "F", "false", "FALSE", "False"].into_iter().any(is_on), "{flag}");
+            assert!(parse(&[&format!("--{flag}=yes")]).is_err(), "{flag}");
+        }
     }
 
     #[test]

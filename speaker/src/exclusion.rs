@@ -51,7 +51,8 @@ pub enum ExclusionError {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Document {
-    announced_interfaces_to_exclude: Vec<String>,
+    /// Null, as nothing at all, is an empty list.
+    announced_interfaces_to_exclude: Option<Vec<String>>,
 }
 
 impl Exclusion {
@@ -69,11 +70,13 @@ impl Exclusion {
     }
 
     fn parse(text: &str, path: String) -> Result<Self, ExclusionError> {
-        let document: Document = match serde_saphyr::from_str(text) {
+        // An emptied file is none that is broken: it must not end the speakers of a whole cluster.
+        let document: Option<Document> = match serde_saphyr::from_str(text) {
             Ok(document) => document,
             Err(source) => return Err(ExclusionError::Parse { path, source: Box::new(source) }),
         };
-        match RegexSet::new(document.announced_interfaces_to_exclude) {
+        let patterns = document.and_then(|document| document.announced_interfaces_to_exclude);
+        match RegexSet::new(patterns.unwrap_or_default()) {
             Ok(patterns) => Ok(Self { patterns }),
             Err(source) => Err(ExclusionError::Pattern { path, source }),
         }
@@ -105,9 +108,50 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_or_a_missing_file_excludes_nothing() {
-        assert!(!parse("announcedInterfacesToExclude: []").unwrap().excludes("lo"));
-        assert!(!Exclusion::read(Path::new("/does/not/exist")).unwrap().excludes("lo"));
+    fn what_holds_no_pattern_excludes_nothing() {
+        for text in [
+            "",
+            "\n  \n",
+            "# announcedInterfacesToExclude: [lo]\n",
+            "---\n",
+            "null",
+            "{}",
+            "announcedInterfacesToExclude:",
+            "announcedInterfacesToExclude: null",
+            "announcedInterfacesToExclude: []",
+            "other: [lo]",
+        ] {
+            let exclusion = parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+            assert!(!exclusion.excludes("lo") && !exclusion.excludes(""), "{text:?}");
+        }
+        for file in ["/does/not/exist", "/dev/null"] {
+            assert!(!Exclusion::read(Path::new(file)).unwrap().excludes("lo"), "{file}");
+        }
+    }
+
+    #[test]
+    fn other_fields_beside_the_list_are_passed_over() {
+        assert!(parse("other: 1\nannouncedInterfacesToExclude: [lo]").unwrap().excludes("lo"));
+    }
+
+    /// Of Go's syntax two forms are missing: those of a literal text and of a single byte.
+    #[test]
+    fn patterns_are_written_as_for_go() {
+        for (pattern, name) in [
+            ("(?i)^ETH", "eth0"),
+            (r"^\D+\d$", "eth0"),
+            ("^[[:alpha:]]+$", "lo"),
+            ("^(?P<kind>br|virbr)-", "virbr-1"),
+            (r"^\pL{3}\x30\z", "eth0"),
+            ("", "eth0"),
+        ] {
+            let exclusion = parse(&format!("announcedInterfacesToExclude: ['{pattern}']")).unwrap();
+            assert!(exclusion.excludes(name), "{pattern}");
+        }
+        for pattern in [r"\Qeth.1\E", r"\C", "(?=x)"] {
+            let refused = parse(&format!("announcedInterfacesToExclude: ['{pattern}']"));
+            assert!(matches!(refused, Err(ExclusionError::Pattern { .. })), "{pattern}");
+        }
     }
 
     #[test]

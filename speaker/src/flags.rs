@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgAction, Parser};
+use metallb_process::go_bool;
 use metallb_serve::{TlsError, TlsSettings};
 use metallb_telemetry::logs::{Level, UnknownLevel};
 use thiserror::Error;
@@ -27,7 +28,7 @@ const SECRET_KEY_FILE: &str = "secretkey";
 
 /// Announces the addresses of Services from this node.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "speaker", version, disable_help_subcommand = true)]
+#[command(name = "speaker", version, args_override_self = true, disable_help_subcommand = true)]
 pub struct Flags {
     /// Namespace MetalLB runs in; by default that of the service account.
     #[arg(long, env = "METALLB_NAMESPACE", default_value = "")]
@@ -54,7 +55,8 @@ pub struct Flags {
     #[arg(long, env = "METALLB_ML_SECRET_KEY_PATH", default_value = "")]
     pub ml_secret_key_path: String,
     /// Whether members are far apart.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(long, value_parser = go_bool, default_value = "false", default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub ml_wan_config: bool,
     /// UDP port of the heartbeats between speakers, by default the one after memberlist's; 0 sends none, and memberlist
     /// alone notices deaths.
@@ -85,7 +87,8 @@ pub struct Flags {
     #[arg(long, default_value = "")]
     pub lb_class: String,
     /// Announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers as well.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(long, value_parser = go_bool, default_value = "false", default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub ignore_exclude_lb: bool,
     /// Milliseconds by which BGP configuration is held back.
     #[arg(long, env = "METALLB_BGP_DEBOUNCE_TIMEOUT", default_value = "")]
@@ -94,7 +97,8 @@ pub struct Flags {
     #[arg(long, env = "FRRK8S_NAMESPACE", default_value = "")]
     pub frrk8s_namespace: String,
     /// Pass passwords to frr-k8s by the name of their Secret.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(long, value_parser = go_bool, default_value = "false", default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub frrk8s_secret_passthrough: bool,
     /// VersionTLS12 or VersionTLS13.
     #[arg(long, default_value = "VersionTLS13")]

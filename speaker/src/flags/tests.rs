@@ -116,6 +116,26 @@ fn every_flag_of_the_contract_is_taken_with_one_dash_or_two() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+/// As Go's flags: any spelling of a boolean, a value as the next argument, and of several the last one.
+#[test]
+fn flags_are_given_as_to_a_go_program() {
+    let flags = |args: &[&str]| {
+        let args = ["speaker", "-node-name", "n1"].iter().chain(args).copied().map(Into::into);
+        Flags::try_parse_from(go_style(args)).map_err(|error| error.to_string())
+    };
+    for flag in ["ml-wan-config", "ignore-exclude-lb", "frrk8s-secret-passthrough"] {
+        let is_on = |value: &str| {
+            let flags = flags(&[&format!("-{flag}"), &format!("--{flag}={value}"), "-port", "7472"]).unwrap();
+            assert_eq!((flags.node_name.as_str(), flags.port), ("n1", 7472));
+            [flags.ml_wan_config, flags.ignore_exclude_lb, flags.frrk8s_secret_passthrough].contains(&true)
+        };
+        assert!(["1", "t", "T", "true", "TRUE", "True"].into_iter().all(is_on), "{flag}");
+        assert!(!["0", "f", "F", "false", "FALSE", "False"].into_iter().any(is_on), "{flag}");
+        let error = flags(&[&format!("--{flag}=yes")]).unwrap_err();
+        assert!(error.contains(flag) && error.contains("\"yes\" is not a boolean"), "{error}");
+    }
+}
+
 #[test]
 fn without_labels_or_address_every_node_is_a_member() {
     for args in [&["--ml-labels=app=metallb"][..], &["--ml-bindaddr=172.30.0.11"], &[]] {

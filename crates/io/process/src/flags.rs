@@ -21,6 +21,18 @@ fn double_dashed(arg: OsString) -> OsString {
     if is_long { OsString::from(format!("--{name}")) } else { arg }
 }
 
+/// Reads a boolean in any of the spellings Go's flags take (`strconv.ParseBool`).
+///
+/// # Errors
+/// Names what is none of them.
+pub fn go_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        other => Err(format!("{other:?} is not a boolean: give true or false")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +49,19 @@ mod tests {
             ("value-with-dash", "value-with-dash"),
         ] {
             assert_eq!(go_style([OsString::from(given)]), [OsString::from(expected)], "{given}");
+        }
+    }
+
+    #[test]
+    fn booleans_are_spelled_as_in_go() {
+        for (given, expected) in [
+            (&["1", "t", "T", "true", "TRUE", "True"][..], Some(true)),
+            (&["0", "f", "F", "false", "FALSE", "False"], Some(false)),
+            (&["", "2", "yes", "on", "tRUE", " true"], None),
+        ] {
+            for text in given {
+                assert_eq!(go_bool(text).ok(), expected, "{text:?}");
+            }
         }
     }
 

@@ -6,6 +6,6 @@ mod flags;
 mod namespace;
 mod shutdown;
 
-pub use flags::go_style;
+pub use flags::{go_bool, go_style};
 pub use namespace::{NamespaceError, namespace};
 pub use shutdown::Shutdown;
