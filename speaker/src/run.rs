@@ -271,3 +271,27 @@ fn verdict(access: Access) -> Verdict {
         Access::Unknown => Verdict::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use metallb_membership::Settings as Tunables;
+
+    use super::*;
+    use crate::flags::Flags;
+
+    #[test]
+    fn the_ring_has_the_profile_asked_for() {
+        for (more, expected) in [
+            (&[][..], Tunables::lan()),
+            (&["--ml-wan-config"], Tunables::wan()),
+            (&["--ml-wan-config=false"], Tunables::lan()),
+        ] {
+            let flags = ["speaker", "--node-name=n1", "--ml-labels=a=b", "--ml-bindaddr=::1"];
+            let flags = Flags::try_parse_from(flags.iter().chain(more)).unwrap();
+            let settings = flags.parse_settings().unwrap();
+            let ring = ring_settings(&settings, Path::new("/does/not/exist")).unwrap().unwrap();
+            assert_eq!((ring.name.as_str(), ring.profile), ("n1", expected), "{more:?}");
+        }
+    }
+}

@@ -19,6 +19,7 @@ use crate::membership::{Members, Membership};
 use crate::testing::{NAMESPACE, advertisement, node, object, pod, pool, service, slice, statuses, until};
 
 mod holders;
+mod nodes;
 mod resume;
 mod subnets;
 mod told;
@@ -103,8 +104,12 @@ impl Speaker {
         until(&format!("{name} is announced"), || self.announces(name, address), |seen| *seen).await;
     }
 
+    /// Contract 02 §7: a withdrawn address has no series, not even one that says 0.
     async fn until_silent(&self, name: &str, address: &str) {
-        until(&format!("{name} is withdrawn"), || self.announces(name, address), |seen| !*seen).await;
+        let labels = [format!("ip=\"{address}\""), format!("service=\"default/{name}\"")];
+        let is_about = |line: &&str| labels.iter().all(|label| line.contains(label));
+        let series = || self.metrics.encode().lines().filter(is_about).map(str::to_owned).collect::<Vec<_>>();
+        until(&format!("{name} is withdrawn"), series, Vec::is_empty).await;
     }
 
     /// How many times a Service was decided about.
@@ -116,12 +121,22 @@ impl Speaker {
 
     /// Reason and message of every event.
     fn events(&self) -> Vec<(String, String)> {
-        let names =
-            self.server.objects().into_iter().filter(|name| name.contains("default/") && name.contains('.'));
-        let names = names.filter_map(|name| name.rsplit('/').next().map(str::to_owned));
-        let events = names.filter_map(|name| self.server.get::<Event>(Some("default"), &name));
+        let events = events_about(&self.server, "").into_iter();
         events.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect()
     }
+}
+
+/// The events about a Service, or all Services.
+fn events_about(server: &ApiServer, service: &str) -> Vec<Event> {
+    let is_event = |name: &String| name.contains(&format!("default/{service}")) && name.contains('.');
+    let names = server.objects().into_iter().filter(is_event);
+    let names = names.filter_map(|name| name.rsplit('/').next().map(str::to_owned));
+    names.filter_map(|name| server.get::<Event>(Some("default"), &name)).collect()
+}
+
+/// How many events there are about anything.
+fn all_events(server: &ApiServer) -> usize {
+    server.objects().iter().filter(|name| name.to_lowercase().starts_with("event")).count()
 }
 
 #[tokio::test]
@@ -147,6 +162,10 @@ async fn a_service_with_an_address_is_announced_told_and_recorded() {
     server.remove::<Service>(Some("default"), "web");
     speaker.until_silent("web", ADDRESS).await;
     until("no status object", || statuses(&server), Vec::is_empty).await;
+    // Contract 02 §6: no event tells of a withdrawal. It would be there before one about the same name that comes later.
+    server.put(&service("web", ADDRESS));
+    until("the second event", || speaker.events().len(), |seen| *seen == 2).await;
+    assert!(speaker.events().iter().all(|(reason, _)| reason == "nodeAssigned"), "{:?}", speaker.events());
 }
 
 #[tokio::test]
@@ -229,6 +248,9 @@ async fn a_broken_pool_is_reported_by_name_and_the_others_serve_on() {
         || server.get::<ConfigurationState>(Some(NAMESPACE), "speaker-n1").and_then(|s| s.status?.result);
     until("the verdict", result, |seen| *seen == Some(ConfigurationResult::Valid)).await;
     assert!(speaker.metrics.encode().contains("metallb_k8s_client_config_loaded_bool 1"));
+    // Contract 02 §6: nor does one tell of a refused configuration.
+    let told: Vec<String> = speaker.events().into_iter().map(|(reason, _)| reason).collect();
+    assert_eq!((told, all_events(&server)), (vec!["nodeAssigned".to_owned()], 1));
 }
 
 #[tokio::test]
@@ -275,6 +297,16 @@ async fn an_advertisement_for_interfaces_this_node_lacks_is_complained_about() {
     speaker.until_announced("web", ADDRESS).await;
     let named = ("n1".to_owned(), "web".to_owned(), vec!["eth7".to_owned()]);
     until("the status object", || statuses(&server), |seen| *seen == [named.clone()]).await;
+    // Contract 02 §2.4: the same when they go.
+    speaker.interfaces.send_replace(Arc::new(vec![interface("eth0")]));
+    speaker.until_silent("web", ADDRESS).await;
+    until("no status object", || statuses(&server), Vec::is_empty).await;
+    let complaints = || {
+        let events = events_about(&server, "web").into_iter();
+        let failed = events.filter(|event| event.reason.as_deref() == Some("announceFailed"));
+        failed.filter_map(|event| event.count).sum::<i32>()
+    };
+    until("the second complaint", complaints, |seen| *seen == 2).await;
 }
 
 /// A settled list of members.

@@ -56,6 +56,10 @@ async fn an_announced_service_has_one_object_that_belongs_to_the_pod_until_it_is
     let object: ServiceL2Status = server.get(Some(NAMESPACE), &name).unwrap();
     let owner = object.metadata.owner_references.unwrap().remove(0);
     assert_eq!((owner.kind.as_str(), owner.name.as_str(), owner.controller), ("Pod", "speaker-n1", None));
+    // By the number of this very pod: with it the object goes, and not with the next one of its name.
+    let pod = server.get::<k8s_openapi::api::core::v1::Pod>(Some(NAMESPACE), "speaker-n1").unwrap();
+    assert_eq!((owner.api_version.as_str(), Some(owner.uid)), ("v1", pod.metadata.uid));
+    assert_eq!(owner.block_owner_deletion, None);
     let labels = object.metadata.labels.unwrap();
     assert_eq!(labels[LABEL_ANNOUNCING_NODE], "n1");
     assert_eq!(
@@ -149,6 +153,48 @@ async fn a_server_that_serves_nobody_is_left_alone_for_a_while_one_that_refuses_
     assert_eq!(begun_after(away).await, [0, 2]);
     for (code, expected) in [(403, [0, 2]), (429, [0, 2]), (500, [0, 2]), (409, [1, 2]), (422, [1, 2])] {
         assert_eq!(begun_after(api(code)).await, expected, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_somebody_edits_is_put_right() {
+    let server = server();
+    let writer = writer(&server);
+    writer.complete();
+    writer.announced(key("web"), vec!["eth0".to_owned()]);
+    until_statuses(&server, &[("n1", "web", &["eth0"])]).await;
+    let name = steps::object_name("n1", &key("web"));
+    for wrong in [
+        json!({ "interfaces": [{ "name": "eth9" }], "node": "n1", "serviceName": "web", "serviceNamespace": "default" }),
+        json!({ "interfaces": [], "node": "n1", "serviceName": "web", "serviceNamespace": "default" }),
+    ] {
+        server.take_requests();
+        server.set_status::<ServiceL2Status>(Some(NAMESPACE), &name, &wrong);
+        let is_written = || {
+            let requests = server.take_requests();
+            requests.iter().any(|request| request.to_string().contains("servicel2statuses/status"))
+        };
+        crate::testing::until("a write", is_written, |seen| *seen).await;
+        until_statuses(&server, &[("n1", "web", &["eth0"])]).await;
+    }
+}
+
+/// docs/additions.md: the original ends.
+#[tokio::test]
+async fn a_pod_that_is_not_there_or_may_not_be_read_owns_nothing() {
+    for is_there in [false, true] {
+        let server = ApiServer::default();
+        if is_there {
+            server.put(&pod("n1", true));
+            server.forbid("get pods");
+        }
+        let writer = writer(&server);
+        writer.complete();
+        writer.announced(key("web"), vec![]);
+        until_statuses(&server, &[("n1", "web", &[])]).await;
+        let object: ServiceL2Status =
+            server.get(Some(NAMESPACE), &steps::object_name("n1", &key("web"))).unwrap();
+        assert_eq!(object.metadata.owner_references.unwrap_or_default(), [], "{is_there}");
     }
 }
 

@@ -78,6 +78,25 @@ fn an_address_announced_on_another_interface_is_not_made_known_on_this_one() {
     assert!(!metrics.contains(&format!("gratuitous_sent{{ip=\"{V4}\"}}")), "{metrics}");
 }
 
+/// §2.5: the name an advertisement gives is the one an interface has now.
+#[test]
+fn an_interface_that_gets_another_name_answers_what_is_announced_under_that_name() {
+    let wire = Wire::new();
+    let on = |name: &str| Scope::Named(BTreeSet::from([name.to_owned()]));
+    for (name, address) in [("eth0", "192.0.2.201"), ("lan0", V4), ("lan0", V6)] {
+        wire.send(Command::Announce { address: ip(address), interfaces: on(name) });
+    }
+    wire.until_answered("192.0.2.201");
+    wire.until_silent(V4);
+    for command in ["ip link set eth0 down", "ip link set eth0 name lan0", "ip link set lan0 up"] {
+        wire.node.sh(command);
+    }
+    for address in [V4, V6] {
+        wire.until_answered(address);
+    }
+    wire.until_silent("192.0.2.201");
+}
+
 /// §2.8: nothing is sent when an address is given up.
 #[test]
 fn an_address_that_is_given_up_is_given_up_without_a_word() {

@@ -10,6 +10,7 @@ mod many;
 mod netns;
 mod process;
 mod refresh;
+mod refused;
 mod replug;
 mod stall;
 mod storm;

@@ -106,6 +106,27 @@ impl Process {
         .unwrap();
     }
 
+    /// Has the kernel refuse to open any file more.
+    pub fn limit_files(&self) {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let open: BTreeSet<u32> =
+            open.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
+        let free = (0..).find(|number| !open.contains(number)).unwrap();
+        self.set_limit(&free.to_string());
+    }
+
+    /// Takes that back.
+    pub fn unlimit_files(&self) {
+        self.set_limit("1024");
+    }
+
+    fn set_limit(&self, files: &str) {
+        let pid = self.child.id().to_string();
+        let limit = Program::new("prlimit").args(["--pid", &pid, &format!("--nofile={files}:")]).output();
+        let limit = limit.unwrap();
+        assert!(limit.status.success(), "{}", String::from_utf8_lossy(&limit.stderr));
+    }
+
     /// The time the process had on any core.
     pub fn cpu_time(&self) -> Duration {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();

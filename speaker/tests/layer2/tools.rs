@@ -51,6 +51,33 @@ fn the_frames_of_a_burst_are_as_many_for_tcpdump_as_for_the_counter() {
     }
 }
 
+/// Contract 02 §7: each interface an address is made known on counts for itself.
+#[test]
+fn the_frames_of_a_burst_count_on_each_interface() {
+    let two = |node: &Namespace, client: &Namespace| {
+        connect(node, client);
+        node.connect("eth1", "02:00:00:00:00:12", client, "eth1");
+        client.sh("ip link set eth1 up");
+        until_no_tentative(node, "eth1");
+    };
+    let wire = Wire::connected_by(Options { refresh: None, ..Options::default() }, two);
+    for (address, each, filter) in [
+        (V4, 4, format!("arp and ether src {NODE_MAC}")),
+        (V6, 2, format!("icmp6 and ip6[40] == 136 and ether src {NODE_MAC}")),
+    ] {
+        let dump = Dump::start(&wire.client, 1000, &filter);
+        wire.announce(address);
+        let sent = wire.until_quiet(address);
+        let text = dump.stop();
+        let seen = u64::try_from(text.matches(&format!("{NODE_MAC} > ")).count()).unwrap();
+        assert_eq!(2 * seen, sent, "{text}");
+        assert!(
+            sent > each && sent <= 5 * each && sent.is_multiple_of(each),
+            "{sent} frames of {each} a round"
+        );
+    }
+}
+
 #[test]
 fn every_question_of_arping_and_ndisc6_is_counted_and_every_answer_is_seen_by_tcpdump() {
     let wire = Wire::with(|options| options.refresh = None);

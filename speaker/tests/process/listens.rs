@@ -1,5 +1,6 @@
 //! Where a speaker listens, and what its environment tells it (contract 02 §1.1, §1.2, §8).
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
@@ -63,6 +64,50 @@ fn contract_1_2_probes_are_served_on_the_loopback_address_only_and_metrics_on_al
     for address in ["192.0.2.11:17472", "[::1]:17472", "[2001:db8::11]:17472"] {
         assert!(!listens(&node, address), "{address}");
     }
+}
+
+/// What is listed and watched, and nothing else. Neither does a speaker lead or follow others by a Lease.
+#[test]
+fn contract_0_what_layer_2_needs_is_followed_in_the_namespaces_it_is_in() {
+    let node = Namespace::new();
+    node.sh("ip link set lo up");
+    let api = Api::serve(&node);
+    api.put_node("n1");
+    api.put_pod("speaker-n1", "127.0.0.11", ("component", "speaker"));
+    api.put_web("192.0.2.200");
+    let flags = [
+        "--node-name=n1",
+        "--namespace=metallb-system",
+        "--pod-name=speaker-n1",
+        "--ml-bindaddr=127.0.0.11",
+        "--ml-labels=component=speaker",
+    ];
+    let mut speaker = Program::new(&[&flags[..], &[&api.flag()]].concat()).start(&node);
+    speaker.says("service has IP, announcing");
+    let everywhere = ["services", "endpointslices", "nodes"].map(str::to_owned);
+    let own = ["ipaddresspools", "l2advertisements", "servicel2statuses", "pods"];
+    let own = own.map(|what| format!("{what} {NAMESPACE}/"));
+    let expected: BTreeSet<String> = everywhere.into_iter().chain(own).collect();
+    let mut asked = Vec::new();
+    let mut followed = |verb: &str| {
+        asked.extend(api.server.take_requests().iter().map(ToString::to_string));
+        let of_verb = asked.iter().filter_map(|what| what.strip_prefix(&format!("{verb} ")));
+        of_verb.map(str::to_owned).collect::<BTreeSet<String>>()
+    };
+    for verb in ["watch", "list"] {
+        until(verb, DEADLINE, || {
+            let seen_so_far = followed(verb);
+            Ok(seen(seen_so_far.is_superset(&expected), format!("{seen_so_far:?}")))
+        })
+        .unwrap();
+    }
+    // The own object of a kind, followed by its name.
+    let verdict = format!("configurationstates {NAMESPACE}/");
+    for verb in ["watch", "list"] {
+        let more: Vec<String> = followed(verb).difference(&expected).cloned().collect();
+        assert!(more.iter().all(|what| *what == verdict), "{verb}: {more:?}");
+    }
+    assert!(asked.iter().all(|what| !what.contains("leases")), "{asked:?}");
 }
 
 #[test]

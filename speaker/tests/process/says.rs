@@ -1,10 +1,11 @@
 //! What a speaker says that docs and tests rely on, and what it leaves behind (contract 02 §1.1, §8).
 
-use metallb_api::IPAddressPool;
+use k8s_openapi::api::core::v1::Service;
+use metallb_api::{IPAddressPool, L2Advertisement};
 use metallb_testbed::wait::{seen, until};
 use metallb_testkit::Verb;
 use nix::sys::signal::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::{Api, NAMESPACE};
 use crate::netns::Namespace;
@@ -34,8 +35,12 @@ impl Node {
     }
 
     fn start(&self) -> Speaker {
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, more: &[&str]) -> Speaker {
         let flags = ["--node-name=n1", "--namespace=metallb-system", "--log-level=debug", &self.api.flag()];
-        Program::new(&flags).start(&self.node)
+        Program::new(&[&flags[..], more].concat()).start(&self.node)
     }
 }
 
@@ -70,7 +75,7 @@ fn contract_8_the_log_texts_docs_and_tests_rely_on_are_said_as_lines_of_json() {
     on(&line, "error");
     wire.api.server.remove::<IPAddressPool>(Some(NAMESPACE), "broken");
 
-    wire.api.server.remove::<k8s_openapi::api::core::v1::Service>(Some("default"), "web");
+    wire.api.server.remove::<Service>(Some("default"), "web");
     let line = speaker.says("withdrawing service announcement");
     assert_eq!((text(&line, "service"), text(&line, "reason")), ("default/web", "serviceDeleted"), "{line}");
     on(&line, "info");
@@ -96,4 +101,37 @@ fn contract_8_a_speaker_that_is_stopped_deletes_no_status_object() {
     assert_eq!(speaker.ends(), Some(0));
     let deletes = wire.api.server.take_requests().into_iter().filter(|asked| asked.verb == Verb::Delete);
     assert_eq!((deletes.count(), wire.api.statuses().len()), (0, 1));
+}
+
+/// Contract 02 §2.2 rule 3.
+#[test]
+fn contract_2_2_a_shared_address_beside_an_advertisement_that_selects_services_is_warned_of() {
+    let wire = Node::new();
+    let metadata =
+        json!({ "labels": { "app": "web" }, "annotations": { "metallb.io/allow-shared-ip": "key" } });
+    wire.api.server.edit::<Service>(Some("default"), "web", &json!({ "metadata": metadata }));
+    let spec = json!({ "serviceSelectors": [{ "matchLabels": { "app": "web" } }] });
+    wire.api.server.edit::<L2Advertisement>(Some(NAMESPACE), "all", &json!({ "spec": spec }));
+    let mut speaker = wire.start();
+    let line = speaker.says("not announcing service");
+    let fields = ["level", "service", "reason"].map(|field| text(&line, field));
+    assert_eq!(fields, ["warn", "default/web", "sharedIPWithServiceSelector"], "{line}");
+}
+
+/// Contract 02 §1.1; docs/additions.md: the original ends.
+#[test]
+fn contract_1_1_an_own_pod_that_is_not_there_is_told_once_and_keeps_nothing_from_being_announced() {
+    let wire = Node::new();
+    let mut speaker = wire.start_with(&["--pod-name=speaker-n1"]);
+    let message = "own pod not readable, status objects will outlive it: check METALLB_POD_NAME and the role";
+    let line = speaker.says(message);
+    assert_eq!((text(&line, "level"), text(&line, "pod")), ("error", "speaker-n1"), "{line}");
+    speaker.says("service has IP, announcing");
+    until("the status object", DEADLINE, || {
+        let statuses = wire.api.statuses();
+        Ok(seen(statuses.len() == 1, statuses.join(" ")))
+    })
+    .unwrap();
+    assert!(speaker.has_said(message));
+    assert_eq!(speaker.said.iter().filter(|line| text(line, "msg") == message).count(), 1);
 }

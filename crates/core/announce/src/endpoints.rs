@@ -154,8 +154,12 @@ mod tests {
     use serde_json::json;
 
     fn slice(endpoints: serde_json::Value) -> SliceView {
+        slice_of("IPv4", endpoints)
+    }
+
+    fn slice_of(family: &str, endpoints: serde_json::Value) -> SliceView {
         let object = json!({
-            "addressType": "IPv4",
+            "addressType": family,
             "metadata": { "name": "web-x", "namespace": "default", "labels": { "kubernetes.io/service-name": "web" } },
             "endpoints": endpoints,
         });
@@ -174,6 +178,8 @@ mod tests {
     fn an_endpoint_serves_when_it_is_ready_or_unknown_or_serving_while_it_ends() {
         for (conditions, serves) in [
             (json!({}), true),
+            (json!({ "serving": false }), true),
+            (json!({ "ready": null, "serving": false, "terminating": true }), true),
             (json!({ "ready": true }), true),
             (json!({ "ready": true, "serving": false }), true),
             (json!({ "ready": false }), false),
@@ -209,6 +215,19 @@ mod tests {
         }
         assert_eq!((SliceView::default().service(), SliceView::default().nodes().count()), (None, 0));
         assert_eq!(SliceView::new(Some("a/b"), true, []).service(), None);
+    }
+
+    #[test]
+    fn slices_of_every_kind_of_address_count() {
+        let mut index = EndpointIndex::default();
+        for (family, address, node) in
+            [("IPv4", "10.0.0.1", "n1"), ("IPv6", "fd00::1", "n2"), ("FQDN", "web.example.com", "n3")]
+        {
+            let slice = slice_of(family, json!([{ "addresses": [address], "nodeName": node }]));
+            assert_eq!(index.set(key(family), Some(Arc::new(slice))), [web()], "{family}");
+        }
+        let nodes = ["n1", "n2", "n3"].map(str::to_owned).into();
+        assert_eq!(index.of(&web()), Endpoints { any: true, nodes });
     }
 
     #[test]

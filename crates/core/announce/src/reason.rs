@@ -132,3 +132,31 @@ impl fmt::Display for SkipReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_the_word_of_the_contract() {
+        let owner = || "n2".to_owned();
+        for (reason, code) in [
+            (SkipReason::ServiceDeleted, "serviceDeleted"),
+            (SkipReason::NotLoadBalancer, "notLoadBalancer"),
+            (SkipReason::OtherClass, "otherLoadBalancerClass"),
+            (SkipReason::NoIpAllocated, "noIPAllocated"),
+            (SkipReason::InvalidIp, "invalidIP"),
+            (SkipReason::IpNotAllowed, "ipNotAllowed"),
+            (SkipReason::LoadBalancerIpChanged, "loadBalancerIPChanged"),
+            (SkipReason::NoServingEndpoint, "notOwner"),
+            (SkipReason::SharedIpWithServiceSelector, "sharedIPWithServiceSelector"),
+            (SkipReason::NoMatchingAdvertisement, "noMatchingAdvertisement"),
+            (SkipReason::NotSelected { owner: owner() }, "noMatchingAdvertisement"),
+            (SkipReason::NoCandidate, "notOwner"),
+            (SkipReason::OtherNode { owner: owner() }, "notOwner"),
+            (SkipReason::NoSuchInterface { addresses: vec![] }, "announceFailed"),
+        ] {
+            assert_eq!(reason.code(), code, "{reason:?}");
+        }
+    }
+}

@@ -11,18 +11,31 @@ async fn an_event_names_the_speaker_and_its_node_as_its_source() {
     server.put(&service("web", ADDRESS));
     server.put(&slice("web", "n1", true));
     let _speaker = Speaker::start(&server, &[]);
-    let events = || {
-        let names = server.objects().into_iter().filter(|name| name.contains("default/web."));
-        let names = names.filter_map(|name| name.rsplit('/').next().map(str::to_owned));
-        names.filter_map(|name| server.get::<Event>(Some("default"), &name)).collect::<Vec<_>>()
-    };
-    let event = until("the event", events, |seen| seen.len() == 1).await.remove(0);
+    let event = until("the event", || events_about(&server, "web."), |seen| seen.len() == 1).await.remove(0);
     let source = EventSource { component: Some("metallb-speaker".to_owned()), host: Some("n1".to_owned()) };
     assert_eq!(event.source, Some(source));
     let about = event.involved_object;
     let uid = server.get::<Service>(Some("default"), "web").and_then(|web| web.metadata.uid);
     assert_eq!((about.kind.as_deref(), about.name.as_deref()), (Some("Service"), Some("web")));
     assert_eq!((about.uid.is_some(), about.uid), (true, uid));
+}
+
+/// Contract 02 §6.
+#[tokio::test]
+async fn what_went_well_is_a_normal_event_and_what_did_not_a_warning() {
+    for (spec, expected) in [
+        (json!({}), ("Normal", "nodeAssigned")),
+        (json!({ "interfaces": ["eth7"] }), ("Warning", "announceFailed")),
+    ] {
+        let server = cluster();
+        server.put(&advertisement(spec));
+        server.put(&service("web", ADDRESS));
+        server.put(&slice("web", "n1", true));
+        let _speaker = Speaker::start(&server, &[]);
+        let event =
+            until("the event", || events_about(&server, "web."), |seen| seen.len() == 1).await.remove(0);
+        assert_eq!((event.type_.as_deref(), event.reason.as_deref()), (Some(expected.0), Some(expected.1)));
+    }
 }
 
 /// Contract 02 §7.

@@ -8,6 +8,8 @@ use metallb_api::names;
 use proptest::prelude::*;
 use serde_json::json;
 
+mod rows;
+
 const V4: &str = "172.30.0.200";
 const V6: &str = "fd00:30::200";
 

@@ -109,12 +109,32 @@ fn only_what_another_node_announces_is_handed_over() {
         (SkipReason::NoMatchingAdvertisement, [stops(A), stops(B)]),
         (SkipReason::ServiceDeleted, [stops(A), stops(B)]),
         (SkipReason::NotLoadBalancer, [stops(A), stops(B)]),
+        (SkipReason::NoIpAllocated, [stops(A), stops(B)]),
+        (SkipReason::InvalidIp, [stops(A), stops(B)]),
+        (SkipReason::SharedIpWithServiceSelector, [stops(A), stops(B)]),
+        (SkipReason::NoSuchInterface { addresses: vec![ip(A), ip(B)] }, [stops(A), stops(B)]),
+        (SkipReason::OtherClass, [stops(A), stops(B)]),
     ] {
         let mut installed = Installed::default();
         step(&mut installed, "web", &announce(&[A, B], &[]));
         let effects = step(&mut installed, "web", &Verdict::Skip(reason.clone()));
         assert_eq!(effects.get(..2), Some(&expected[..]), "{reason:?}");
+        assert_eq!(effects.get(2..), Some(&[withdrawn("web", &[A, B], reason)][..]));
     }
+}
+
+/// Contract 02 §2.1: the original goes on answering for a Service whose class becomes another one, beside whoever
+/// serves that (docs/additions.md). Its deletion is looked at whatever its class.
+#[test]
+fn a_service_of_another_class_is_given_up_and_leaves_nothing_behind_when_it_is_deleted() {
+    let (other, deleted) = (Verdict::Skip(SkipReason::OtherClass), Verdict::Skip(SkipReason::ServiceDeleted));
+    let mut installed = Installed::default();
+    step(&mut installed, "web", &announce(&[A], &[]));
+    let given_up = [stops(A), withdrawn("web", &[A], SkipReason::OtherClass)];
+    assert_eq!(step(&mut installed, "web", &other), given_up);
+    assert_eq!((installed.announced().count(), installed.keys().count()), (0, 1));
+    assert_eq!(step(&mut installed, "web", &deleted), []);
+    assert_eq!(installed.keys().count(), 0);
 }
 
 #[test]

@@ -6,8 +6,10 @@ use serde_json::json;
 fn only_what_decides_is_kept() {
     let metadata =
         json!({ "labels": { "b": "2", "a": "1" }, "annotations": { "metallb.io/allow-shared-ip": "" } });
-    let spec =
-        json!({ "externalTrafficPolicy": "Local", "loadBalancerClass": "x/y", "ports": [{ "port": 80 }] });
+    let spec = json!({
+        "externalTrafficPolicy": "Local", "internalTrafficPolicy": "Cluster", "loadBalancerClass": "x/y",
+        "ports": [{ "port": 80 }],
+    });
     let facts = named_service("web", &["192.0.2.1", "2001:db8::1"], spec, metadata);
     let expected = ServiceFacts {
         is_load_balancer: true,
@@ -19,6 +21,24 @@ fn only_what_decides_is_kept() {
     };
     assert_eq!(facts, expected);
     assert_eq!(facts.labels(), [("a", "1"), ("b", "2")].map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+}
+
+/// Contract 02 §2.2 rule 6, and §2.1: the policy for traffic of pods is never looked at.
+#[test]
+fn only_the_external_policy_local_asks_for_an_endpoint_on_the_node() {
+    for (spec, is_local) in [
+        (json!({ "externalTrafficPolicy": "Local" }), true),
+        (json!({ "externalTrafficPolicy": "Cluster" }), false),
+        (json!({ "externalTrafficPolicy": "Other" }), false),
+        (json!({ "externalTrafficPolicy": "local" }), false),
+        (json!({ "externalTrafficPolicy": "" }), false),
+        (json!({}), false),
+        (json!({ "internalTrafficPolicy": "Local" }), false),
+        (json!({ "internalTrafficPolicy": "Local", "externalTrafficPolicy": "Cluster" }), false),
+        (json!({ "internalTrafficPolicy": "Cluster", "externalTrafficPolicy": "Local" }), true),
+    ] {
+        assert_eq!(service(&["192.0.2.1"], spec.clone()).is_local, is_local, "{spec}");
+    }
 }
 
 #[test]

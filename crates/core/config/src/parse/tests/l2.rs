@@ -120,6 +120,24 @@ fn nodes_are_selected_and_scored() {
     assert!(ad.selects_service(&labels(&[("z", "1")])) && !ad.selects_service(&Labels::new()));
 }
 
+/// Contract 02 §2.3: of the nodes the advertisement selects.
+#[test]
+fn an_empty_preference_is_for_every_node() {
+    for (preference, scores) in [
+        (json!({}), [3, 0, 3]),
+        (json!({"matchLabels": {}}), [3, 0, 3]),
+        (json!({"matchLabels": {"zone": "b"}}), [0, 0, 3]),
+    ] {
+        let spec = json!({
+            "nodeSelectors": [{"matchLabels": {"name": "n1"}}, {"matchLabels": {"zone": "b"}}],
+            "preferredNodeSelectors": [{"weight": 3, "preference": preference}],
+        });
+        let parsed = parse_advertisements(vec![advertisement("ad", spec)]);
+        let ad = &parsed.config.pools["p"].l2_advertisements[0];
+        assert_eq!(["n1", "n2", "n3"].map(|node| ad.score(node)), scores, "{preference}");
+    }
+}
+
 #[test]
 fn without_selectors_all_nodes_interfaces_and_services_are_meant() {
     let parsed = parse_advertisements(vec![advertisement("ad", json!({"interfaces": []}))]);
