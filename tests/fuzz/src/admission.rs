@@ -13,6 +13,7 @@ const NAMESPACE: &str = "metallb-system";
 
 pub(crate) const SEEDS: &[&str] = &[
     r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1","operation":"CREATE","namespace":"metallb-system","object":{"apiVersion":"metallb.io/v1beta1","kind":"IPAddressPool","metadata":{"name":"red","namespace":"metallb-system"},"spec":{"addresses":["192.0.2.0/24","10.0.0.1-10.0.0.9"],"serviceAllocation":{"namespaces":["a"],"serviceSelectors":[{"matchLabels":{"a":"b"}}]}}}}}"#,
+    r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1","operation":"CREATE","namespace":"metallb-system","object":{"apiVersion":"metallb.io/v1beta1","kind":"IPAddressPool","metadata":{"name":"a","namespace":"metallb-system"},"spec":{"addresses":["172.16.0.0/12"]}}}}"#,
     r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1","operation":"CREATE","object":{"apiVersion":"metallb.io/v1beta2","kind":"BGPPeer","metadata":{"name":"p","namespace":"metallb-system"},"spec":{"myASN":1,"peerASN":2,"peerAddress":"10.0.0.1","holdTime":"90s","nodeSelectors":[{}]}}}}"#,
     r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1","operation":"UPDATE","object":{"apiVersion":"metallb.io/v1beta1","kind":"BGPAdvertisement","metadata":{"name":"a","namespace":"metallb-system"},"spec":{"aggregationLength":24,"communities":["65000:1","large:1:2:3","alias"],"ipAddressPools":["blue"]}}}}"#,
     r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1","operation":"CREATE","object":{"apiVersion":"metallb.io/v1beta1","kind":"L2Advertisement","metadata":{"name":"a","namespace":"metallb-system"},"spec":{"interfaces":["eth0"],"preempt":"Delayed","preemptDelay":"90s","spread":"Bounded","refreshInterval":"1m","subnets":"Prefer","preferredNodeSelectors":[{"weight":5,"preference":{}}]}}}}"#,
@@ -22,7 +23,7 @@ pub(crate) const SEEDS: &[&str] = &[
 ];
 
 /// A review, answered twice, beside an object of another name. A pool is refused here if and only if the daemons
-/// would refuse it.
+/// would refuse it, or the one there is: of two that overlap they keep the one whose name comes first.
 pub fn admission(data: &[u8]) {
     let Ok(request) = decode_admission(data) else { return };
     assert!(!request.uid.is_empty());
@@ -72,11 +73,9 @@ fn existing() -> RawConfig {
     RawConfig { pools: vec![Arc::new(pool("blue", "172.16.0.0/24"))], ..RawConfig::default() }
 }
 
-/// What a daemon says of the pool when it appears beside those there are.
+/// Whether a daemon refuses something when the pool appears beside those there are, of which it refuses none.
 fn is_refused(pool: &IPAddressPool, mut existing: RawConfig) -> bool {
-    let name = pool.metadata.name.clone().unwrap_or_default();
-    existing.pools.retain(|other| other.metadata.name.as_deref() != Some(&name));
+    existing.pools.retain(|other| other.metadata.name != pool.metadata.name);
     existing.pools.push(Arc::new(pool.clone()));
-    let refusals = metallb_config::parse(&existing, &Config::default()).refusals;
-    refusals.iter().any(|refusal| refusal.name == name)
+    !metallb_config::parse(&existing, &Config::default()).refusals.is_empty()
 }

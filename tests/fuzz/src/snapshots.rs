@@ -8,6 +8,7 @@ pub(crate) const SEEDS: &[&str] = &[
     r#"{"node":"n1","services":[],"slices":[],"nodes":[],"pools":[],"advertisements":[],"pods":[]}"#,
     r#"{"node":"n1","services":[{"namespace":"default","name":"web","uid":"u","facts":{"is_load_balancer":true,"is_local":false,"has_sharing_annotation":false,"class":null,"addresses":["192.0.2.1","2001:db8::1"],"labels":[["app","web"]]}}],"slices":[],"nodes":[],"pools":[],"advertisements":[],"pods":[]}"#,
     r#"{"node":"n1","services":[],"slices":[{"namespace":"default","name":"web-x","service":"web","any":true,"nodes":["n1","n2"]}],"nodes":[{"name":"n1","labels":{"a":"b"},"network_unavailable":false}],"pools":[],"advertisements":[],"pods":[{"name":"speaker-x","address":"172.30.0.11"}]}"#,
+    r#"{"node":"n1","services":[],"slices":[{"namespace":"default","name":"web-x","service":"we/b","any":true,"nodes":["n2","","n/1"]}],"nodes":[],"pools":[],"advertisements":[],"pods":[]}"#,
     r#"{"node":"n1","services":[],"slices":[],"nodes":[],"pools":[{"apiVersion":"metallb.io/v1beta1","kind":"IPAddressPool","metadata":{"name":"p"},"spec":{"addresses":["192.0.2.0/24"]}}],"advertisements":[{"apiVersion":"metallb.io/v1beta1","kind":"L2Advertisement","metadata":{"name":"a"},"spec":{"preempt":"Never","spread":"Bounded","refreshInterval":"0s","subnets":"Prefer"}}],"pods":[]}"#,
 ];
 
