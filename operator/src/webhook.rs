@@ -134,7 +134,9 @@ pub struct Teller {
     pub ready: Gate,
 }
 
-fn rotation(namespace: &str, service: &str) -> RotationSettings {
+/// How its certificate is kept, for clients that call this Service.
+#[must_use]
+pub fn rotation(namespace: &str, service: &str) -> RotationSettings {
     RotationSettings {
         namespace: namespace.to_owned(),
         secret: OPERATOR_WEBHOOK_CERT_SECRET.to_owned(),

@@ -14,6 +14,7 @@ mod openshift;
 mod others;
 mod prune;
 mod removal;
+mod rights;
 mod scenario;
 mod takeover;
 mod webhook;

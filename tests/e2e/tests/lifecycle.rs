@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use metallb_e2e::cluster::{REACTION, STARTUP, addresses, condition, items, text};
+use metallb_e2e::cluster::{REACTION, STARTUP, addresses, condition, items, repository, text};
 use metallb_e2e::manifest::{self, NAMESPACE, Service};
 use metallb_e2e::{Cluster, lan, suite};
 use metallb_testbed::Signal;
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
             ("restarting the controller with 200 assigned Services writes to none of them", silent_restart),
             ("a controller that starts without an API server serves once it is back", late_apiserver),
             ("a missing CRD is named by readiness and stops no process", missing_crd),
+            ("deleting the whole manifest at once leaves nothing of MetalLB", uninstall),
         ],
     )
 }
@@ -117,19 +118,39 @@ fn removal(cluster: &Cluster) -> Result<()> {
     cluster.kubectl(&["delete", "metallb", "metallb", "-n", NAMESPACE])?;
     // Kubernetes' garbage collector takes up to 30 s to learn of a kind that is new.
     wait::until("no operand left", STARTUP, || {
-        let kinds =
-            "deployments,daemonsets,pods,configmaps,roles,rolebindings,serviceaccounts,networkpolicies";
+        let kinds = "deployments,daemonsets,pods,configmaps,secrets,services,roles,rolebindings,serviceaccounts,\
+                     networkpolicies,poddisruptionbudgets";
         let left = cluster.get(&[kinds, "-n", NAMESPACE])?;
         let names = items(&left)
             .iter()
             .map(|item| format!("{}/{}", text(&item["kind"]), text(&item["metadata"]["name"])));
         let ours: Vec<String> = names.filter(|name| is_operand(name)).collect();
-        let roles = cluster.kubectl(&["get", "clusterroles,clusterrolebindings", "-o", "name"])?;
-        let ours_too = roles.lines().filter(|name| name.contains("metallb-system:"));
-        let all: Vec<String> = ours.into_iter().chain(ours_too.map(str::to_owned)).collect();
+        let all: Vec<String> = ours.into_iter().chain(outside(cluster, OPERANDS)?).collect();
         Ok(seen(all.is_empty(), format!("{all:?}")))
     })?;
     lan::wait_silence(&cluster.bed, address, Duration::from_secs(5))
+}
+
+/// What the names of operands outside of namespaces contain.
+const OPERANDS: &[&str] = &["metallb-system:", "kube-rbac-proxy", "metallb-webhook-configuration"];
+
+/// Objects outside of namespaces whose names contain one of these.
+fn outside(cluster: &Cluster, parts: &[&str]) -> Result<Vec<String>> {
+    let kinds = "clusterroles,clusterrolebindings,validatingwebhookconfigurations,customresourcedefinitions";
+    let names = cluster.kubectl(&["get", kinds, "-o", "name"])?;
+    let is_meant = |name: &&str| parts.iter().any(|part| name.contains(part));
+    Ok(names.lines().filter(is_meant).map(str::to_owned).collect())
+}
+
+/// With the resource there, and nobody to see it go.
+fn uninstall(cluster: &Cluster) -> Result<()> {
+    ensure!(!outside(cluster, OPERANDS)?.is_empty(), "there is nothing that could be left");
+    let manifest = repository().join("bundle/install.yaml");
+    cluster.kubectl(&["delete", "--wait=false", "-f", &manifest.display().to_string()])?;
+    wait::until("nothing outside of namespaces left", STARTUP, || {
+        let left = outside(cluster, &["metallb", "kube-rbac-proxy"])?;
+        Ok(seen(left.is_empty(), format!("{left:?}")))
+    })
 }
 
 fn is_operand(name: &str) -> bool {

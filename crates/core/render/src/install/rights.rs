@@ -51,7 +51,7 @@ pub(super) fn cluster_rules() -> Vec<PolicyRule> {
     // Creating and listing can't be limited to names; changing and deleting can.
     let by_name = ["get", "patch", "delete"];
     let mut rules = vec![
-        rule("metallb.io", &["metallbs"], &["get", "list", "watch"]),
+        rule("metallb.io", &["metallbs"], &["list", "watch"]),
         rule("metallb.io", &["metallbs/status"], &["patch"]),
         // Asked of whoever makes an object belong to a MetalLB resource.
         rule("metallb.io", &["metallbs/finalizers"], &["update"]),
