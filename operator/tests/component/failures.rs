@@ -4,6 +4,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret};
 use kube::Api;
 use kube::api::ListParams;
+use kube::client::Body;
 use metallb_operator::disposition::Disposition;
 use metallb_testkit::{Failure, Request};
 use serde_json::json;
@@ -173,6 +174,26 @@ async fn nothing_is_shown_of_workloads_of_which_nothing_is_known() {
         let removed = scenario.operator.metrics.ready.remove_label_values(&[workload]);
         assert!(removed.is_err(), "there was none of {workload}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_can_not_be_read_is_the_trouble_of_that_object_alone() {
+    let mut scenario = Scenario::with_resource();
+    let behind = scenario.server.client(NAMESPACE);
+    let service = tower::service_fn(move |request: http::Request<Body>| {
+        let behind = behind.clone();
+        async move {
+            match request.uri().path().ends_with("/configmaps/metallb-excludel2") {
+                true => Ok(http::Response::new(Body::from(b"junk".to_vec()))),
+                false => behind.send(request).await,
+            }
+        }
+    });
+    scenario.operator.client = kube::Client::new(service, NAMESPACE);
+    let report = scenario.pass().await;
+    assert_eq!(report.disposition, Some(Disposition::Transient), "{report:?}");
+    assert!(scenario.told("metallb")[0].contains("metallb-excludel2"), "{:?}", scenario.told("metallb"));
+    assert!(scenario.speaker().is_some(), "the objects after it are applied");
 }
 
 #[tokio::test]
