@@ -67,3 +67,38 @@ impl Footing {
         tenure.patient_until().filter(|_| self.is_waiting)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_waits_before_it_answers_and_before_it_counts_again_and_not_otherwise() {
+        use Position::{Closed, Held, Open, Opening};
+        let at = Duration::from_millis;
+        let mut tenure = Tenure::new("a", at(0));
+        tenure.set_wanted(true);
+        tenure.set_peers([("a", 1), ("b", 1)], at(0));
+        let mut footing = Footing::default();
+        for (now, position, is_sure, why) in [
+            (0, Opening, false, "a new process"),
+            (499, Opening, false, "the other one may still answer"),
+            (500, Opening, true, "it did not"),
+            (501, Open, true, "it answers"),
+            (1000, Open, true, "nothing has happened"),
+            (1001, Closed, true, "it answers for nothing anyhow"),
+            (1100, Opening, false, "others may have taken over"),
+            (1600, Opening, true, "they had time to say so"),
+            (1601, Open, true, "it answers"),
+            (2000, Held, true, "others have taken over"),
+            (3000, Open, false, "what they hold is to be known now"),
+            (3499, Open, false, "they may still answer"),
+            (3500, Open, true, "they did not"),
+            (3501, Open, true, "nothing has happened"),
+        ] {
+            footing.set(position, &mut tenure, at(now));
+            assert_eq!(footing.is_sure(&mut tenure, at(now)), is_sure, "at {now}: {why}");
+            assert_eq!(footing.next_deadline(&tenure).is_some(), !is_sure, "at {now}: {why}");
+        }
+    }
+}

@@ -135,6 +135,14 @@ impl Cluster {
         self.decide(&[key(name)].into());
     }
 
+    fn remove(&mut self, name: &str) {
+        self.services.remove(&key(name));
+        for (snapshot, _) in self.speakers.values_mut() {
+            snapshot.services.remove(&key(name));
+        }
+        self.decide(&[key(name)].into());
+    }
+
     fn serve(&mut self, name: &str, nodes: &[&str]) {
         let slice_key = SliceKey { namespace: "default".into(), name: name.into() };
         for (snapshot, _) in self.speakers.values_mut() {
@@ -334,6 +342,78 @@ fn services_that_share_an_address_have_one_owner_whatever_is_asked_for() {
             }
         }
     }
+}
+
+#[test]
+fn a_service_keeps_its_owner_when_one_it_shares_with_comes_or_goes() {
+    let shares = json!({ "annotations": { "metallb.io/allow-shared-ip": "x" } });
+    for number in 0..10 {
+        let mut cluster = Cluster::new(json!({ "preempt": "Never" }));
+        let six = format!("fd00:30::{number}");
+        cluster.add("six", &[&six], shares.clone());
+        let holder = cluster.owner("six");
+        for four in ["172.30.0.9", "172.30.0.3"] {
+            cluster.add(four, &[four, &six], shares.clone());
+            assert_eq!(
+                (cluster.owner("six"), cluster.owner(four)),
+                (holder.clone(), holder.clone()),
+                "{six}"
+            );
+        }
+        for gone in ["172.30.0.3", "172.30.0.9"] {
+            cluster.remove(gone);
+            assert_eq!(cluster.owner("six"), holder, "{six} without {gone}");
+        }
+    }
+}
+
+#[test]
+fn an_advertisement_that_is_made_anew_in_time_leaves_owners_where_they_are() {
+    for (pause, is_kept) in [(9, true), (11, false)] {
+        let mut cluster = Cluster::new(json!({ "preempt": "Never" }));
+        cluster.fill(20);
+        let contract = cluster.owners();
+        cluster.stop("n2");
+        cluster.start("n2");
+        let before = cluster.owners();
+        assert_ne!(before, contract);
+        let without = json!({});
+        for (spec, wait) in [(without, pause), (json!({ "preempt": "Never" }), 0)] {
+            let all = [advertisement("all", spec)];
+            let pools = [pool("pool", &["172.30.0.0/24", "fd00:30::/64"])];
+            cluster.inputs = configured(cluster.inputs.clone(), &pools, &all);
+            cluster.meet();
+            cluster.now += wait * SECOND;
+            cluster.decide(&BTreeSet::new());
+        }
+        assert_eq!(cluster.owners() == before, is_kept, "after {pause} s");
+        assert_eq!(cluster.owners() == contract, !is_kept, "after {pause} s");
+    }
+}
+
+#[test]
+fn one_that_sees_other_addresses_than_the_others_moves_none_of_theirs() {
+    let mut cluster = Cluster::new(json!({ "spread": "Bounded" }));
+    cluster.fill(24);
+    let before = cluster.owners();
+    // It reads nothing more: addresses go, and others move up behind them.
+    for number in 0..6 {
+        let gone = key(&format!("s{number}"));
+        cluster.services.remove(&gone);
+        for (_, (snapshot, _)) in cluster.speakers.iter_mut().filter(|(node, _)| *node != "n2") {
+            snapshot.services.remove(&gone);
+        }
+        cluster.decide(&[gone].into());
+        cluster.owners();
+    }
+    let now = cluster.owners();
+    let moved = now.iter().filter(|(service, owner)| before.get(*service) != Some(*owner)).count();
+    assert!(moved <= 6, "{moved} moved");
+    // What it held it can hold no longer: who claims nothing is no owner, whatever it is thought to be.
+    cluster.stop("n1");
+    cluster.now += 2 * SECOND;
+    cluster.decide(&BTreeSet::new());
+    cluster.owners();
 }
 
 #[test]

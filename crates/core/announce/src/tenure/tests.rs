@@ -293,6 +293,131 @@ fn nothing_is_sent_while_nobody_has_ever_held_anything() {
     }
 }
 
+#[test]
+fn what_is_claimed_while_somebody_is_not_heard_yields_to_who_held_it_before() {
+    let mut ring = Ring::of(&["a", "b"]);
+    ring.with("b", |tenure| {
+        tenure.claim(ip(A));
+        tenure.release(ip(A));
+        tenure.claim(ip(A));
+    });
+    ring.run(1);
+    ring.lost.insert(("b".to_owned(), "a".to_owned()));
+    ring.start("a", 2);
+    ring.run(60);
+    assert!(ring.speakers["a"].is_known(ring.now), "it waits no longer");
+    ring.with("a", |tenure| tenure.claim(ip(A)));
+    ring.lost.clear();
+    ring.run(110);
+    assert_eq!(ring.agreed(A), Some("b"), "though its rank is the higher one");
+    ring.with("a", |tenure| {
+        assert!(tenure.take_news().contains(&ip(A)));
+        tenure.claim(ip(A));
+    });
+    ring.run(1);
+    assert_eq!(ring.agreed(A), Some("a"), "who claims it knowing that is the earlier owner by its rank");
+}
+
+#[test]
+fn what_is_claimed_when_nobody_remembers_anything_ranks_behind_until_the_process_is_old() {
+    let mut ring = Ring::of(&["node-a", "node-b"]);
+    ring.with("node-a", |tenure| tenure.claim(ip(A)));
+    ring.run(1);
+    let is_fresh = |ring: &Ring, at: &str| ring.speakers[at].is_fresh("node-a", &[ip(A)]);
+    assert!(is_fresh(&ring, "node-a") && is_fresh(&ring, "node-b"));
+    ring.run(9000);
+    ring.with("node-a", |_| {});
+    ring.run(1);
+    assert!(!is_fresh(&ring, "node-a") && !is_fresh(&ring, "node-b"), "it has been told");
+    ring.start("node-b", 2);
+    ring.run(1);
+    ring.with("node-b", |tenure| tenure.claim(ip("10.0.0.2")));
+    assert!(!ring.speakers["node-b"].is_fresh("node-b", &[ip("10.0.0.2")]), "the other one remembers");
+}
+
+#[test]
+fn who_is_down_holds_nothing_and_is_told_what_the_others_hold() {
+    let mut ring = Ring::of(&["a", "b"]);
+    ring.with("a", |tenure| tenure.claim(ip(A)));
+    ring.run(1);
+    let now = ring.now;
+    ring.with("b", |tenure| {
+        tenure.take_news();
+        tenure.set_down(|node| node == "a", now);
+        assert_eq!(tenure.take_news(), [ip(A)].into(), "nobody holds it now");
+        tenure.claim(ip(A));
+    });
+    ring.run(5);
+    assert_eq!(ring.holder("b", A), Some("b"));
+    ring.with("a", |tenure| tenure.release(ip(A)));
+    assert_eq!(ring.holder("a", A), Some("b"), "it hears of the heir all the time");
+    ring.with("a", |tenure| tenure.doubt(now));
+    ring.run(1);
+    assert!(ring.speakers["a"].is_known(ring.now), "it is answered as well");
+    ring.with("b", |tenure| tenure.set_down(|_| false, now));
+    ring.run(2);
+    assert_eq!(ring.agreed(A), Some("b"));
+}
+
+#[test]
+fn a_new_life_is_news_of_all_the_old_one_held() {
+    let mut ring = Ring::of(&["a", "b"]);
+    ring.with("b", |tenure| tenure.claim(ip(A)));
+    ring.run(1);
+    let now = ring.now;
+    ring.with("a", |tenure| {
+        assert_eq!(tenure.take_news(), [ip(A)].into());
+        tenure.set_peers([("a", 1), ("b", 2)], now);
+        assert_eq!(tenure.take_news(), [ip(A)].into());
+    });
+}
+
+#[test]
+fn who_asks_again_and_again_is_told_everything_once_and_in_turn_with_others() {
+    let mut tenure = Tenure::new("a", Duration::ZERO);
+    let mut now = Duration::from_secs(1);
+    tenure.set_peers([("a", 1), ("b", 2), ("c", 3)], now);
+    tenure.tick(now);
+    (0..12_000u16).for_each(|number| {
+        let [high, low] = number.to_be_bytes();
+        tenure.claim(IpAddr::from([10, 1, high, low]));
+    });
+    tenure.tell(now);
+    while tenure.poll().is_some() {}
+    for (peer, boot) in [("b", 2), ("b", 2), ("c", 3), ("b", 2)] {
+        tenure.receive(peer, &wire::encode((boot, 1), &Word::Ask), now);
+    }
+    let (mut sent, mut lots) = (BTreeMap::<String, usize>::new(), Vec::new());
+    while tenure.next_deadline().is_some_and(|due| due < now + CHECK) {
+        now = now.max(tenure.next_deadline().unwrap());
+        tenure.tick(now);
+        let letters: Vec<Outgoing> = std::iter::from_fn(|| tenure.poll()).collect();
+        lots.push(letters.len());
+        letters.into_iter().for_each(|letter| *sent.entry(letter.to).or_default() += 1);
+        if lots.len() == 2 {
+            assert_eq!(sent["b"].abs_diff(sent["c"]), 0, "they take turns");
+        }
+    }
+    assert!(lots.iter().all(|lot| *lot <= 130), "{lots:?}");
+    assert!(sent.values().all(|parts| (200..210).contains(parts)), "{sent:?}");
+}
+
+#[test]
+fn nothing_is_told_any_more_when_nothing_is_asked_for_and_nothing_held() {
+    let mut ring = Ring::of(&["a", "b"]);
+    ring.with("a", |tenure| tenure.claim(ip(A)));
+    ring.run(200);
+    for tenure in ring.speakers.values_mut() {
+        tenure.set_wanted(false);
+        tenure.forget(ip(A));
+    }
+    ring.with("a", |_| {});
+    ring.run(200);
+    assert!(ring.speakers.values().all(|tenure| !tenure.is_used() && tenure.next_deadline().is_none()));
+    ring.with("b", Tenure::rest);
+    assert_eq!(ring.holder("b", A), None);
+}
+
 proptest! {
     #[test]
     fn whatever_is_claimed_lost_and_restarted_all_agree_in_the_end(
