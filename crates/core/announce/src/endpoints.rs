@@ -95,8 +95,8 @@ fn digest(service: &ServiceKey) -> u64 {
 #[derive(Clone, Debug, Default)]
 pub struct EndpointIndex {
     slices: BTreeMap<SliceKey, Arc<SliceView>>,
-    /// Behind a digest of the Service each belongs to.
-    by_service: BTreeSet<(u64, SliceKey)>,
+    /// Their names, each behind a digest of the Service it belongs to, which is in the same namespace.
+    by_service: BTreeSet<(u64, Arc<str>)>,
 }
 
 impl EndpointIndex {
@@ -107,12 +107,12 @@ impl EndpointIndex {
         }
         let mut touched = Vec::new();
         if let Some(service) = self.slices.remove(&key).and_then(|old| old.service_key(&key)) {
-            self.by_service.remove(&(digest(&service), key.clone()));
+            self.by_service.remove(&(digest(&service), key.name.clone()));
             touched.push(service);
         }
         let Some(slice) = slice else { return touched };
         if let Some(service) = slice.service_key(&key) {
-            self.by_service.insert((digest(&service), key.clone()));
+            self.by_service.insert((digest(&service), key.name.clone()));
             touched.push(service);
         }
         self.slices.insert(key, slice);
@@ -124,11 +124,11 @@ impl EndpointIndex {
     pub fn of(&self, service: &ServiceKey) -> Endpoints {
         let mut all = Endpoints::default();
         let digest = digest(service);
-        let keys = self.by_service.range((digest, SliceKey::default())..);
-        let keys = keys.take_while(|(of, _)| *of == digest).map(|(_, key)| key);
+        let names = self.by_service.range((digest, Arc::default())..);
+        let names = names.take_while(|(of, _)| *of == digest).map(|(_, name)| name);
+        let key = |name: &Arc<str>| SliceKey { namespace: service.namespace.clone(), name: name.clone() };
+        let slices = names.filter_map(|name| self.slices.get(&key(name)));
         // Another Service may have the same digest.
-        let of_service = keys.filter(|key| key.namespace == service.namespace);
-        let slices = of_service.filter_map(|key| self.slices.get(key));
         for slice in slices.filter(|slice| slice.service() == Some(&*service.name)) {
             all.any |= slice.any;
             all.nodes.extend(slice.nodes().map(str::to_owned));
@@ -228,6 +228,20 @@ mod tests {
         }
         let nodes = ["n1", "n2", "n3"].map(str::to_owned).into();
         assert_eq!(index.of(&web()), Endpoints { any: true, nodes });
+    }
+
+    #[test]
+    fn a_slice_of_the_same_name_elsewhere_is_another_one() {
+        let on = |node: &str| Arc::new(SliceView::new(Some("web"), true, [node]));
+        let elsewhere = |name: &str| ("shop".into(), Arc::<str>::from(name));
+        let (namespace, name) = elsewhere("a");
+        let mut index = EndpointIndex::default();
+        index.set(key("a"), Some(on("n1")));
+        index.set(SliceKey { namespace, name }, Some(on("n2")));
+        let (namespace, name) = elsewhere("web");
+        let other = ServiceKey { namespace, name };
+        let nodes = |service: &ServiceKey| index.of(service).nodes.into_iter().collect::<Vec<_>>();
+        assert_eq!((nodes(&web()), nodes(&other)), (vec!["n1".to_owned()], vec!["n2".to_owned()]));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::ops::Deref;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +14,36 @@ use crate::decision::Announcement;
 /// An [`Announcement`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Kept {
-    pub(super) addresses: Box<[IpAddr]>,
+    pub(super) addresses: Addresses,
     off_subnet: Box<[IpAddr]>,
     pub(super) terms: Arc<Terms>,
+}
+
+/// Mostly one: that is kept in place.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Addresses {
+    One(IpAddr),
+    Several(Box<[IpAddr]>),
+}
+
+impl Deref for Addresses {
+    type Target = [IpAddr];
+
+    fn deref(&self) -> &[IpAddr] {
+        match self {
+            Self::One(address) => slice::from_ref(address),
+            Self::Several(addresses) => addresses,
+        }
+    }
+}
+
+impl From<&[IpAddr]> for Addresses {
+    fn from(addresses: &[IpAddr]) -> Self {
+        match addresses {
+            [address] => Self::One(*address),
+            several => Self::Several(several.into()),
+        }
+    }
 }
 
 /// What many have in common.
@@ -79,9 +108,10 @@ mod tests {
     use super::*;
 
     fn announcement(contest: u64) -> Announcement {
+        let addresses = [1, 2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
         Announcement {
             pool: "pool".to_owned(),
-            addresses: vec![[192, 0, 2, 1].into(), [192, 0, 2, 2].into()],
+            addresses: addresses.into_iter().take(usize::try_from(contest).unwrap()).collect(),
             interfaces: Interfaces::Only(["eth0".to_owned()].into()),
             refresh: Some(Duration::from_secs(7)),
             off_subnet: vec![[192, 0, 2, 2].into()],
@@ -94,6 +124,7 @@ mod tests {
         let mut all = AllTerms::default();
         let [one, two, other] = [1, 1, 2].map(|contest| all.keep(&announcement(contest)));
         assert_eq!([&one, &other].map(Kept::announcement), [1, 2].map(announcement));
+        assert!(matches!(one.addresses, Addresses::One(_)), "{one:?}");
         assert!(Arc::ptr_eq(&one.terms, &two.terms) && !Arc::ptr_eq(&one.terms, &other.terms));
     }
 
