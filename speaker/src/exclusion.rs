@@ -1,10 +1,9 @@
-//! Interfaces that are never announced on (contract 02 §1.4).
+//! Interfaces that are never announced on (contract 02 §1.4): the file.
 
 use std::io;
 use std::path::Path;
 
-use regex::RegexSet;
-use serde::Deserialize;
+use metallb_l2::{ExcludedNames, ExclusionFault};
 use thiserror::Error;
 
 /// Where the ConfigMap `metallb-excludel2` is mounted.
@@ -13,7 +12,7 @@ pub const EXCLUSION_FILE: &str = "/etc/metallb/excludel2.yaml";
 /// Which interfaces are left out, by name.
 #[derive(Clone, Debug)]
 pub struct Exclusion {
-    patterns: RegexSet,
+    names: ExcludedNames,
 }
 
 /// The file can't be used.
@@ -28,31 +27,15 @@ pub enum ExclusionError {
         #[source]
         source: io::Error,
     },
-    /// It is no YAML of the right shape.
-    #[error("parsing {path}: a list announcedInterfacesToExclude is expected")]
+    /// It says something else.
+    #[error("parsing {path}")]
     Parse {
         /// The file.
         path: String,
         /// What is wrong.
         #[source]
-        source: Box<serde_saphyr::Error>,
+        source: ExclusionFault,
     },
-    /// An entry is no regular expression.
-    #[error("{path}: an entry of announcedInterfacesToExclude is no regular expression")]
-    Pattern {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        #[source]
-        source: regex::Error,
-    },
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Document {
-    /// Null, as nothing at all, is an empty list.
-    announced_interfaces_to_exclude: Option<Vec<String>>,
 }
 
 impl Exclusion {
@@ -64,28 +47,24 @@ impl Exclusion {
         let name = path.display().to_string();
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, name),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { patterns: RegexSet::empty() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Self { names: ExcludedNames::default() })
+            }
             Err(source) => Err(ExclusionError::Read { path: name, source }),
         }
     }
 
     fn parse(text: &str, path: String) -> Result<Self, ExclusionError> {
-        // An emptied file is none that is broken: it must not end the speakers of a whole cluster.
-        let document: Option<Document> = match serde_saphyr::from_str(text) {
-            Ok(document) => document,
-            Err(source) => return Err(ExclusionError::Parse { path, source: Box::new(source) }),
-        };
-        let patterns = document.and_then(|document| document.announced_interfaces_to_exclude);
-        match RegexSet::new(patterns.unwrap_or_default()) {
-            Ok(patterns) => Ok(Self { patterns }),
-            Err(source) => Err(ExclusionError::Pattern { path, source }),
+        match ExcludedNames::parse(text) {
+            Ok(names) => Ok(Self { names }),
+            Err(source) => Err(ExclusionError::Parse { path, source }),
         }
     }
 
     /// Whether the interface of this name is left out.
     #[must_use]
     pub fn excludes(&self, name: &str) -> bool {
-        self.patterns.is_match(name)
+        self.names.contains(name)
     }
 }
 
@@ -150,17 +129,20 @@ mod tests {
         }
         for pattern in [r"\Qeth.1\E", r"\C", "(?=x)"] {
             let refused = parse(&format!("announcedInterfacesToExclude: ['{pattern}']"));
-            assert!(matches!(refused, Err(ExclusionError::Pattern { .. })), "{pattern}");
+            let is_told =
+                matches!(refused, Err(ExclusionError::Parse { source: ExclusionFault::Pattern(_), .. }));
+            assert!(is_told, "{pattern}");
         }
     }
 
     #[test]
     fn files_that_can_not_be_used_are_refused() {
-        assert!(matches!(parse("announcedInterfacesToExclude: 7"), Err(ExclusionError::Parse { .. })));
-        assert!(matches!(
-            parse("announcedInterfacesToExclude: [\"(\"]"),
-            Err(ExclusionError::Pattern { .. })
-        ));
+        let fault = |text| match parse(text) {
+            Err(ExclusionError::Parse { source, .. }) => source,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(fault("announcedInterfacesToExclude: 7"), ExclusionFault::Shape(_)));
+        assert!(matches!(fault("announcedInterfacesToExclude: [\"(\"]"), ExclusionFault::Pattern(_)));
         assert!(matches!(Exclusion::read(Path::new("/proc")), Err(ExclusionError::Read { .. })));
     }
 }

@@ -30,7 +30,7 @@ use crate::interfaces::{InterfaceWatch, Interfaces};
 use crate::layer2::{self, Fence, FenceOwner, Layer2};
 use crate::membership::{self, CONFIG_FILE, ConfigError, Membership, RingSettings};
 use crate::owner::{LONGEST_SILENCE, Lost, Owner, Resume, Ring, View, ViewSettings};
-use crate::snapshot::{self, Contents, Keeper, Moment};
+use crate::snapshot::{self, Contents, Keeper};
 use crate::status::{StatusSettings, StatusWriter};
 use crate::stores::Stores;
 use crate::tidy::Tidy;
@@ -165,7 +165,7 @@ fn resume(
 ) -> Result<Resume, RunError> {
     let (contents, metrics) = (Contents::new(stores, &settings.node, namespace), metrics.snapshot()?);
     let Some(file) = &settings.snapshot else { return Ok(Resume::new(None, contents, metrics)) };
-    let found = snapshot::read(file, &settings.node, Moment::now()).unwrap_or_else(|error| {
+    let found = snapshot::read(file, &settings.node, snapshot::now()).unwrap_or_else(|error| {
         let path = file.path.display();
         tracing::warn!(%path, error = logs::chain(&error), "snapshot left alone");
         None

@@ -11,4 +11,4 @@ pub(crate) use contents::Contents;
 pub use file::SnapshotSettings;
 pub(crate) use file::{Found, read};
 pub(crate) use keeper::Keeper;
-pub(crate) use moment::Moment;
+pub(crate) use moment::now;

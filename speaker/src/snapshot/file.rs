@@ -8,12 +8,10 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use metallb_announce::{Saved, SavedError};
+use metallb_announce::{Moment, Saved, SavedError};
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use nix::unistd::geteuid;
 use thiserror::Error;
-
-use super::moment::{LINE, Moment};
 
 #[cfg(test)]
 mod tests;
@@ -95,7 +93,7 @@ pub(crate) fn read(
     check(&file)?;
     let mut text = Vec::new();
     file.take(LARGEST).read_to_end(&mut text).map_err(ReadError::Read)?;
-    let (line, text) = text.split_at_checked(LINE).ok_or(SavedError::Foreign)?;
+    let (line, text) = text.split_at_checked(Moment::LINE).ok_or(SavedError::Foreign)?;
     let written = Moment::parse(line).ok_or(SavedError::Foreign)?;
     check_age(&written, &now.map_err(ReadError::Boot)?, settings.max_age)?;
     let saved = Saved::decode(text, node)?;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::contents::Contents;
 use super::file;
-use super::moment::Moment;
+use super::moment::now;
 
 #[cfg(test)]
 mod tests;
@@ -115,7 +115,7 @@ impl Keeper {
         let (contents, path, before) = (self.contents.clone(), self.path.clone(), self.written);
         let unchanged = before.filter(|_| !self.is_behind);
         let write = move || {
-            let now = Moment::now().map_err(WriteError::Boot)?;
+            let now = now().map_err(WriteError::Boot)?;
             let (outcome, checksum) = if let Some(checksum) = unchanged {
                 (file::touch(&path, &now), checksum)
             } else {

@@ -9,10 +9,13 @@ mod binary;
 mod communities;
 mod conversion;
 mod durations;
+mod exclusion;
 mod heartbeats;
 mod holders;
 mod legacy;
+mod links;
 mod members;
+mod moments;
 mod ndp;
 mod packets;
 mod ranges;
@@ -28,9 +31,12 @@ pub use arp::arp;
 pub use communities::communities;
 pub use conversion::conversion;
 pub use durations::durations;
+pub use exclusion::exclusion;
 pub use heartbeats::heartbeats;
 pub use holders::holders;
 pub use legacy::legacy;
+pub use links::links;
+pub use moments::moments;
 pub use ndp::ndp;
 pub use packets::packets;
 pub use ranges::ranges;
@@ -58,9 +64,12 @@ pub const TARGETS: &[Target] = &[
     Target { name: "communities", run: communities, seeds: communities::SEEDS },
     Target { name: "conversion", run: conversion, seeds: conversion::SEEDS },
     Target { name: "durations", run: durations, seeds: durations::SEEDS },
+    Target { name: "exclusion", run: exclusion, seeds: exclusion::SEEDS },
     Target { name: "heartbeats", run: heartbeats, seeds: heartbeats::SEEDS },
     Target { name: "holders", run: holders, seeds: holders::SEEDS },
     Target { name: "legacy", run: legacy, seeds: legacy::SEEDS },
+    Target { name: "links", run: links, seeds: links::SEEDS },
+    Target { name: "moments", run: moments, seeds: moments::SEEDS },
     Target { name: "ndp", run: ndp, seeds: ndp::SEEDS },
     Target { name: "packets", run: packets, seeds: packets::SEEDS },
     Target { name: "ranges", run: ranges, seeds: ranges::SEEDS },

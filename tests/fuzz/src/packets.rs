@@ -1,6 +1,6 @@
 //! Datagrams of memberlist.
 
-mod oracle;
+pub(crate) mod oracle;
 
 use metallb_membership::wire::message::Message;
 use metallb_membership::wire::packet::{self, MOST_PARTS, Sealing};

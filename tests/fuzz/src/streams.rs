@@ -1,5 +1,7 @@
 //! Streams of memberlist.
 
+mod oracle;
+
 use metallb_membership::wire::message::StreamMessage;
 use metallb_membership::wire::stream::{self, Reader, StreamError};
 use metallb_membership::{Keyring, Settings};
@@ -28,10 +30,13 @@ pub(crate) const SEEDS: &[&str] = &[
 /// Longest reason of a refusal that is read to its end.
 const LONGEST_REASON: usize = 1024;
 
-/// A stream: in pieces it reads as it does in one, and what was read reads the same when it was written again.
+/// A stream: a push/pull says what another codec reads there. In pieces it reads as it does in one, and what was read reads the same when it was written again.
 pub fn streams(data: &[u8]) {
     let bytes = binary::of(data);
     let size = 1 + usize::from(data.last().copied().unwrap_or_default());
+    if let Ok(Some(message)) = read([&*bytes], &Keyring::plain(), &Settings::lan()) {
+        oracle::check(&bytes, &message);
+    }
     for (keyring, settings) in &members::surroundings() {
         let whole = read(bytes.chunks(bytes.len().max(1)), keyring, settings);
         let pieces = read(bytes.chunks(size), keyring, settings);

@@ -46,7 +46,7 @@ pub use overruled::Overruled;
 pub use plan::{Plan, Services, Snapshot, plan};
 pub use precedence::Precedence;
 pub use reason::SkipReason;
-pub use saved::{Saved, SavedError, SavedPod, SavedService, SavedSlice};
+pub use saved::{Moment, Saved, SavedError, SavedPod, SavedService, SavedSlice};
 pub use service::ServiceFacts;
 pub use shares::{Candidates, Shares};
 pub use shift::{Cause, Change, Shift, shifts};

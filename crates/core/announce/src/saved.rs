@@ -12,11 +12,15 @@ use thiserror::Error;
 use crate::node::NodeView;
 use crate::service::ServiceFacts;
 
+mod moment;
+#[cfg(test)]
+mod oracle;
 mod shared;
 mod slice;
 #[cfg(test)]
 mod tests;
 
+pub use moment::Moment;
 pub use slice::SavedSlice;
 
 /// The first word of the file.

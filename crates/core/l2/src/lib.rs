@@ -1,4 +1,5 @@
-//! ARP and NDP: frames, answers and their limits, multicast groups, gratuitous packets, hand-overs, others' claims.
+//! ARP and NDP: frames, answers and their limits, multicast groups, gratuitous packets, hand-overs, others' claims; interfaces that
+//! are left out.
 //!
 //! Must not know: Services, pools or nodes (that is `metallb-announce`), sockets, netlink or the clock.
 
@@ -6,6 +7,7 @@ mod arp;
 mod burst;
 mod conflict;
 mod cover;
+mod exclusion;
 mod filters;
 mod groups;
 mod handover;
@@ -22,6 +24,7 @@ pub use arp::{ArpError, ArpFrame, ArpOperation, ArpPacket, gratuitous_arp};
 pub use burst::{Burst, Input, Round, Subject};
 pub use conflict::{Claim, Conflict, Conflicts};
 pub use cover::Cover;
+pub use exclusion::{ExcludedNames, ExclusionFault};
 pub use filters::Filters;
 pub use groups::{GroupChange, group_changes, group_changes_of, solicited_node};
 pub use handover::HandOvers;

@@ -64,6 +64,9 @@ pub fn decode(bytes: &[u8]) -> Option<Announced> {
 }
 
 #[cfg(test)]
+mod oracle;
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

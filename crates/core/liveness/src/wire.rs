@@ -224,4 +224,6 @@ fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;

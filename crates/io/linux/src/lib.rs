@@ -20,4 +20,5 @@ pub use filter::Targets;
 pub use interface::{Ineligible, Interface, Protocols};
 pub use links::{LinkError, LinkMonitor, News};
 pub use multicast::Memberships;
+pub use netlink::interfaces_in;
 pub use packet::{LONGEST_FRAME, PacketSocket, Protocol, SocketError};

@@ -70,6 +70,18 @@ pub(crate) fn take_datagram(mut datagram: &[u8], table: &mut LinkTable) -> io::R
     Ok(progress)
 }
 
+/// The interfaces that datagrams of the kernel tell of, taken in one after the other, ordered by index.
+///
+/// # Errors
+/// The kernel's, when one of them is a refusal.
+pub fn interfaces_in<'a>(datagrams: impl IntoIterator<Item = &'a [u8]>) -> io::Result<Vec<Interface>> {
+    let mut table = LinkTable::default();
+    for datagram in datagrams {
+        take_datagram(datagram, &mut table)?;
+    }
+    Ok(table.interfaces(|_| true))
+}
+
 /// Error messages carry the negative error number.
 fn parse_error(body: &[u8]) -> io::Error {
     io::Error::from_raw_os_error(read_i32(body, 0).unwrap_or(-libc::EPROTO).saturating_neg())

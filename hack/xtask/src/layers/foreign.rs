@@ -10,9 +10,10 @@ const FOR_CORE: &[&str] = &[
     "kube-derive", // runs in the compiler
     "regex",       // patterns of interfaces, checked before a speaker reads them
     "ring",        // encryption of memberlist's packets; see SEALED
+    "regex",       // names of interfaces that are left out
     "schemars",    // schemas of our resources
     "serde",
-    "serde-saphyr", // YAML of old configurations
+    "serde-saphyr", // YAML of old configurations, and of interfaces that are left out
     "serde_json",
     "sha2",      // the election's order
     "thiserror", // runs in the compiler

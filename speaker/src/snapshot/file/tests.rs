@@ -1,5 +1,6 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use super::super::now;
 use super::*;
 use crate::testing::Folder;
 
@@ -14,7 +15,7 @@ fn settings(path: PathBuf) -> SnapshotSettings {
 }
 
 fn later(seconds: u64) -> Moment {
-    let now = Moment::now().unwrap();
+    let now = now().unwrap();
     Moment { at: now.at + Duration::from_secs(seconds), ..now }
 }
 
@@ -79,9 +80,13 @@ fn links_folders_and_files_too_large_are_not_read() {
     OpenOptions::new().write(true).open(&large).unwrap().set_len(LARGEST + 1).unwrap();
     assert_eq!(refused(&large), "it holds 67108865 bytes, too many for a snapshot");
     let whole = std::fs::read(&real).unwrap();
-    for text in
-        [&b""[..], b"something else", &whole[1..], &whole[LINE..], &[&[b'x'; LINE], &whole[LINE..]].concat()]
-    {
+    for text in [
+        &b""[..],
+        b"something else",
+        &whole[1..],
+        &whole[Moment::LINE..],
+        &[&[b'x'; Moment::LINE], &whole[Moment::LINE..]].concat(),
+    ] {
         std::fs::write(&real, text).unwrap();
         assert_eq!(refused(&real), "it is no snapshot of a speaker");
     }
@@ -147,7 +152,7 @@ fn what_is_not_ours_is_not_said_again() {
     assert_eq!(text(), before);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     touch(&path, &later(60)).unwrap();
-    assert_eq!(text()[LINE..], before[LINE..]);
+    assert_eq!(text()[Moment::LINE..], before[Moment::LINE..]);
     assert_ne!(text(), before);
 }
 

@@ -44,7 +44,7 @@ async fn kept_of(test: &str, server: ApiServer, members: Option<&MemberSettings>
 impl Kept {
     fn services(&self) -> Option<Vec<String>> {
         let settings = SnapshotSettings { path: self.keeper.path.clone(), max_age: REFRESH };
-        let found = read(&settings, "n1", Moment::now()).unwrap()?;
+        let found = read(&settings, "n1", now()).unwrap()?;
         Some(found.saved.services.into_iter().map(|service| service.name).collect())
     }
 }

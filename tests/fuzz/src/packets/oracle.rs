@@ -43,25 +43,25 @@ fn kind_of(message: &Message) -> u8 {
 }
 
 /// A map by names, as Go sees it: the last one counts, and nil is nothing.
-struct Fields<'a>(&'a ValueRef<'a>);
+pub(crate) struct Fields<'a>(pub(crate) &'a ValueRef<'a>);
 
 impl Fields<'_> {
-    fn value(&self, name: &str) -> Option<&ValueRef<'_>> {
+    pub(crate) fn value(&self, name: &str) -> Option<&ValueRef<'_>> {
         let ValueRef::Map(pairs) = self.0 else { return None };
         let named = |key: &ValueRef<'_>| raw(key) == Some(name.as_bytes());
         let (_, value) = pairs.iter().rev().find(|(key, _)| named(key))?;
         (*value != ValueRef::Nil).then_some(value)
     }
 
-    fn number(&self, name: &str) -> u64 {
+    pub(crate) fn number(&self, name: &str) -> u64 {
         self.value(name).map_or(0, |value| value.as_u64().unwrap_or(u64::MAX))
     }
 
-    fn bytes(&self, name: &str) -> &[u8] {
+    pub(crate) fn bytes(&self, name: &str) -> &[u8] {
         self.value(name).and_then(raw).unwrap_or_default()
     }
 
-    fn address(&self, name: &str, port: &str) -> Option<SocketAddr> {
+    pub(crate) fn address(&self, name: &str, port: &str) -> Option<SocketAddr> {
         let bytes = self.bytes(name);
         let v4 = || <[u8; 4]>::try_from(bytes).ok().map(|octets| IpAddr::V4(Ipv4Addr::from(octets)));
         let v6 = || <[u8; 16]>::try_from(bytes).ok().map(|octets| IpAddr::V6(Ipv6Addr::from(octets)));
@@ -99,9 +99,14 @@ impl Fields<'_> {
     }
 
     fn check_alive(&self, alive: &Alive) {
-        let Alive { incarnation, node, address, meta, versions } = alive;
+        assert_eq!(self.bytes("Node"), alive.node.as_bytes());
+        self.check_said(alive);
+    }
+
+    /// All but the name, which is called otherwise in a push/pull.
+    pub(crate) fn check_said(&self, alive: &Alive) {
+        let Alive { incarnation, node: _, address, meta, versions } = alive;
         assert_eq!(self.number("Incarnation"), u64::from(*incarnation));
-        assert_eq!(self.bytes("Node"), node.as_bytes());
         assert_eq!(self.address("Addr", "Port"), Some(*address));
         assert_eq!(self.bytes("Meta"), meta.as_slice());
         assert_eq!(self.bytes("Vsn").first_chunk().copied().unwrap_or_default(), versions.0);
