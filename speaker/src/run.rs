@@ -77,6 +77,10 @@ pub enum RunError {
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     let shutdown = Shutdown::on_signals().map_err(RunError::Signals)?;
     outlive_quit().map_err(RunError::Signals)?;
+    // Two sockets for each interface, and some for multicast groups: there may be thousands.
+    if let Err(error) = metallb_process::allow_open_files() {
+        tracing::warn!(%error, "the number of open files stays as it is: on a node with many interfaces some may stay silent");
+    }
     let namespace = metallb_process::namespace(&settings.namespace)?;
     let client = metallb_cluster::connect(settings.kubeconfig.as_deref()).await?;
     let (interface_watch, interfaces) = InterfaceWatch::new(Exclusion::read(Path::new(EXCLUSION_FILE))?)?;

@@ -9,7 +9,12 @@ fn events(server: &ApiServer) -> Vec<(String, String)> {
     let names = server.objects().into_iter().filter(|name| name.contains("default/") && name.contains('.'));
     let names = names.filter_map(|name| name.rsplit('/').next().map(str::to_owned));
     let events = names.filter_map(|name| server.get::<core::Event>(Some("default"), &name));
+    let told = |event: &core::Event| {
+        let said = (event.type_.as_deref(), event.reason.as_deref());
+        assert_eq!(said, (Some("Warning"), Some("addressConflict")), "{event:?}");
+    };
     events
+        .inspect(told)
         .map(|event| (event.involved_object.name.unwrap_or_default(), event.message.unwrap_or_default()))
         .collect()
 }

@@ -208,3 +208,20 @@ async fn an_object_somebody_deletes_comes_back() {
     server.remove::<ServiceL2Status>(Some(NAMESPACE), &steps::object_name("n1", &key("web")));
     until_statuses(&server, &[("n1", "web", &[])]).await;
 }
+
+#[tokio::test]
+async fn the_own_pod_is_looked_up_when_the_api_server_is_back() {
+    let server = server();
+    server.fail_all(Some(Failure::Unreachable));
+    let writer = writer(&server);
+    writer.complete();
+    writer.announced(key("web"), vec!["eth0".to_owned()]);
+    let asked = || server.take_requests().iter().any(|request| request.to_string().starts_with("get pods"));
+    crate::testing::until("it is asked for in vain", asked, |asked| *asked).await;
+    server.fail_all(None);
+    until_statuses(&server, &[("n1", "web", &["eth0"])]).await;
+    let object: ServiceL2Status =
+        server.get(Some(NAMESPACE), &steps::object_name("n1", &key("web"))).unwrap();
+    let owners = object.metadata.owner_references.unwrap_or_default();
+    assert_eq!(owners.iter().map(|owner| owner.name.as_str()).collect::<Vec<_>>(), ["speaker-n1"]);
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use etherparse::{Icmpv6Type, PacketBuilder};
 use metallb_l2::{ArpFrame, ArpOperation, ArpPacket};
 use metallb_linux::{LONGEST_FRAME, PacketSocket, Protocol, Targets};
 use metallb_net::MacAddr;
@@ -33,13 +34,23 @@ pub fn index_of(client: &Namespace) -> u32 {
     client.sh("ip -o link show eth0").split(':').next().unwrap().trim().parse().unwrap()
 }
 
-/// Asks at this rate for what `target` names, until told to stop; counts what was sent.
-fn flood(
-    client: &Namespace,
-    stop: Arc<AtomicBool>,
-    sent: Arc<AtomicU64>,
-    target: impl Fn(u64) -> u32 + Send + 'static,
-) {
+/// A neighbour's question for an address of the group of the announced one: the last three bytes are the same.
+fn solicitation(number: u64) -> Vec<u8> {
+    let IpAddr::V6(ours) = ip(V6) else { panic!("{V6}") };
+    let target = (ours.to_bits() + (u128::from(number + 1) << 24)).to_be_bytes();
+    let source: std::net::Ipv6Addr = "fe80::50".parse().unwrap();
+    let group = [&[0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff][..], &target[13..]].concat();
+    let mac = [&[0x33, 0x33, 0xff], &target[13..]].concat();
+    let builder = PacketBuilder::ethernet2(CLIENT.octets(), mac.try_into().unwrap())
+        .ipv6(source.octets(), group.try_into().unwrap(), 255)
+        .icmpv6(Icmpv6Type::NeighborSolicitation);
+    let mut frame = Vec::new();
+    builder.write(&mut frame, &[&target[..], &[1, 1], &CLIENT.octets()].concat()).unwrap();
+    frame
+}
+
+/// Sends these at this rate, one after the other, until told to stop; counts what was sent.
+fn flood(client: &Namespace, stop: Arc<AtomicBool>, sent: Arc<AtomicU64>, frames: Vec<Vec<u8>>) {
     let index = index_of(client);
     let (started, start) = std::sync::mpsc::channel();
     client.run(move || {
@@ -50,7 +61,6 @@ fn flood(
         started.send((runtime, socket)).unwrap();
     });
     let (runtime, socket) = start.recv().unwrap();
-    let frames: Vec<Vec<u8>> = (0..FRAMES).map(|number| request(target(number))).collect();
     std::thread::spawn(move || {
         let begin = Instant::now();
         while !stop.load(Ordering::Relaxed) {
@@ -94,7 +104,7 @@ fn waits(client: &Namespace) -> Vec<Duration> {
 }
 
 /// Share of a core in percent, and median wait.
-fn measure(further: u32, target: impl Fn(u64) -> u32 + Send + 'static) -> (u128, Duration) {
+fn measure(further: u32, frame: impl Fn(u64) -> Vec<u8>) -> (u128, Duration) {
     let (node, client) = (Namespace::new(), Namespace::new());
     connect(&node, &client);
     client.sh(&format!("ip link set eth0 address {CLIENT}"));
@@ -108,7 +118,7 @@ fn measure(further: u32, target: impl Fn(u64) -> u32 + Send + 'static) -> (u128,
     until("the bursts are over", DEADLINE, || Ok(seen(begin.elapsed() > Duration::from_secs(6), "")))
         .unwrap();
     let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    flood(&client, stop.clone(), sent.clone(), target);
+    flood(&client, stop.clone(), sent.clone(), (0..FRAMES).map(frame).collect());
     let (before, begin) = (process.cpu_time(), Instant::now());
     let waits = waits(&client);
     let (spent, took) = (process.cpu_time() - before, begin.elapsed());
@@ -128,13 +138,46 @@ fn measure(further: u32, target: impl Fn(u64) -> u32 + Send + 'static) -> (u128,
 
 #[test]
 fn a_flood_for_foreign_addresses_costs_little_and_ours_are_answered() {
-    let (percent, median) = measure(0, |number| 0xc000_0200 + u32::try_from(number % 190).unwrap());
+    let (percent, median) = measure(0, |number| request(0xc000_0200 + u32::try_from(number % 190).unwrap()));
     assert!(percent <= 30 && median <= Duration::from_millis(5), "{percent} %, median {median:?}");
 }
 
 #[test]
 fn a_flood_between_thousands_of_scattered_addresses_costs_little_and_ours_are_answered() {
-    let between = |number| 0x0a00_0001 + u32::try_from(number * 7919 % u64::from(MANY)).unwrap() * STEP;
-    let (percent, median) = measure(MANY, between);
+    let between = |number: u64| 0x0a00_0001 + u32::try_from(number * 7919 % u64::from(MANY)).unwrap() * STEP;
+    let (percent, median) = measure(MANY, |number| request(between(number)));
     assert!(percent <= 30 && median <= Duration::from_millis(5), "{percent} %, median {median:?}");
+}
+
+#[test]
+fn a_flood_of_solicitations_for_foreign_addresses_of_a_joined_group_costs_little_and_ours_are_answered() {
+    let (percent, median) = measure(0, solicitation);
+    assert!(percent <= 30 && median <= Duration::from_millis(5), "{percent} %, median {median:?}");
+}
+
+/// What one station may ask for one address: a row, and then so many a second (`metallb_l2::Limiter`).
+const ROW: u64 = 10_000;
+const A_SECOND: u64 = 5_000;
+
+#[test]
+fn a_storm_of_requests_for_an_announced_address_is_answered_in_part_and_others_wholly() {
+    let wire = Wire::with(|options| options.refresh = None);
+    wire.announce(V4);
+    wire.until_answered(V4);
+    let IpAddr::V4(ours) = ip(V4) else { panic!("{V4}") };
+    let begin = Instant::now();
+    let stop = Arc::new(AtomicBool::new(false));
+    flood(&wire.client, stop.clone(), Arc::default(), vec![request(ours.to_bits())]);
+    let counted = |counter| wire.counted(counter, V4);
+    until("questions are left unanswered", DEADLINE * 3, || {
+        let (asked, answered) = (counted("requests_received"), counted("responses_sent"));
+        Ok(seen(asked > answered + ROW, format!("{answered} of {asked}")))
+    })
+    .unwrap();
+    // The client's own hardware address is another one than that of the storm.
+    wire.until_answered(V4);
+    let answered = counted("responses_sent");
+    let most = ROW + A_SECOND * (begin.elapsed().as_secs() + 1) + 100;
+    stop.store(true, Ordering::Relaxed);
+    assert!(answered >= ROW && answered <= most, "{answered} answers, {most} at most");
 }

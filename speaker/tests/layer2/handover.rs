@@ -10,7 +10,7 @@ use super::*;
 const FOREVER: Duration = Duration::from_mins(2);
 
 /// What the new owner says unasked.
-fn claim(wire: &Wire, address: &str) {
+pub fn claim(wire: &Wire, address: &str) {
     let (index, mac) = (flood::index_of(&wire.client), MacAddr([2, 0, 0, 0, 0, 0x77]));
     let (protocol, frames) = match ip(address) {
         IpAddr::V4(v4) => (Protocol::Arp, gratuitous_arp(mac, v4).map(|frame| frame.encode()).to_vec()),

@@ -7,6 +7,7 @@ mod flood;
 mod handover;
 mod kinds;
 mod many;
+mod measured;
 mod netns;
 mod process;
 mod refresh;

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStderr, ChildStdout, Command as Program, Stdio};
 
 use metallb_speaker::layer2::Fence;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -12,6 +13,9 @@ use super::*;
 
 /// Says that this binary is to be the speaker's process, not the test: how many more addresses it announces.
 const ROLE: &str = "METALLB_TEST_SPEAKER";
+/// How many files it may have open when it starts, and if it asks for it.
+pub const FILES: u64 = 1024;
+const MOST_FILES: u64 = 16 * 1024;
 const BOUND: Duration = Duration::from_millis(300);
 /// The further addresses, this far apart.
 const FURTHER: u32 = 0x0a00_0000;
@@ -23,6 +27,9 @@ pub const STEP: u32 = 16;
 fn speaker() {
     let Ok(further) = std::env::var(ROLE) else { return };
     let further: u32 = further.parse().unwrap();
+    // As a container may start it; the speaker asks for as many as it is allowed.
+    setrlimit(Resource::RLIMIT_NOFILE, FILES, MOST_FILES).unwrap();
+    metallb_process::allow_open_files().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let exclusion = Exclusion::read(std::path::Path::new("/does/not/exist")).unwrap();
@@ -135,6 +142,11 @@ impl Process {
         let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
         // A hundred ticks a second on every architecture Linux knows.
         Duration::from_millis(ticks * 10)
+    }
+
+    /// How many files and sockets are open.
+    pub fn files(&self) -> u64 {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count().try_into().unwrap()
     }
 
     /// Memory in use, in kilobytes.

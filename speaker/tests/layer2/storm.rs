@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use tokio::sync::watch;
 
+use super::process::{FILES, Process};
 use super::*;
 
 const PAIRS: usize = 500;
@@ -80,4 +81,29 @@ fn addresses_are_answered_and_changes_heard_in_a_storm_of_interfaces() {
         Ok(seen(text.to_lowercase().contains("02:00:00:00:00:77"), text))
     })
     .unwrap();
+}
+
+/// Each of them has sockets of its own: more than a container may have open at first.
+#[test]
+fn the_last_of_a_thousand_interfaces_that_are_up_answers_as_the_first_does() {
+    let (node, client) = (Namespace::new(), Namespace::new());
+    connect(&node, &client);
+    for_each_pair(&node, |number| format!("link add a{number} type veth peer name b{number}"));
+    for_each_pair(&node, |number| format!("link set a{number} up\nlink set b{number} up"));
+    node.connect("last0", "02:00:00:00:00:12", &client, "eth1");
+    client.sh("ip link set eth1 up");
+    client.sh("ip addr add 192.0.2.51/24 dev eth1");
+    let process = Process::start(&node, 0);
+    for (interface, mac) in [("eth0", NODE_MAC), ("eth1", "02:00:00:00:00:12")] {
+        until(&format!("{interface} is answered"), DEADLINE * 3, || {
+            let (_, text) = client.try_sh(&format!("arping -c 1 -w 1 -I {interface} {V4}"));
+            Ok(seen(text.to_lowercase().contains(mac), text))
+        })
+        .unwrap();
+    }
+    until("all have their sockets", DEADLINE * 3, || {
+        Ok(seen(process.files() > 2 * 2 * u64::try_from(PAIRS).unwrap(), process.files()))
+    })
+    .unwrap();
+    assert!(process.files() > FILES);
 }

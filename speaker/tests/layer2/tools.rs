@@ -8,7 +8,7 @@ const ASKED: u64 = 5;
 
 impl Wire {
     /// A counter of an address; none that is not there yet has counted anything.
-    fn counted(&self, counter: &str, address: &str) -> u64 {
+    pub fn counted(&self, counter: &str, address: &str) -> u64 {
         let prefix = format!("metallb_layer2_{counter}{{ip=\"{address}\"}} ");
         let text = self.metrics.encode();
         text.lines().find_map(|line| line.strip_prefix(&prefix)?.parse().ok()).unwrap_or(0)
@@ -95,16 +95,17 @@ fn every_question_of_arping_and_ndisc6_is_counted_and_every_answer_is_seen_by_tc
         ),
     ] {
         let mut answers = 0;
-        let dump = wire.capture(1, &format!("ether src {NODE_MAC} and {filter}"), || {
-            // ndisc6 ends with the first answer unless it waits for more of them: it is asked as often.
-            while answers < ASKED {
-                let (_, text) = wire.client.try_sh(&ask);
-                let found = u64::try_from(text.to_lowercase().matches(replies).count()).unwrap();
-                assert_ne!(found, 0, "{text}");
-                answers += found;
-            }
-        });
-        assert!(dump.contains(address), "{dump}");
+        let dump = Dump::start(&wire.client, 1000, &format!("ether src {NODE_MAC} and {filter}"));
+        // ndisc6 ends with the first answer unless it waits for more of them: it is asked as often.
+        while answers < ASKED {
+            let (_, text) = wire.client.try_sh(&ask);
+            let found = u64::try_from(text.to_lowercase().matches(replies).count()).unwrap();
+            assert_ne!(found, 0, "{text}");
+            answers += found;
+        }
+        let text = dump.stop();
+        let seen = u64::try_from(text.matches(&format!("{NODE_MAC} > ")).count()).unwrap();
+        assert!(seen == answers && text.contains(address), "{seen} of {answers}: {text}");
         // The tools saw all of them, so they are sent: the counter is not behind.
         assert_eq!(wire.counted("responses_sent", address), answers, "{address}");
         assert_eq!(wire.counted("requests_received", address), answers, "{address}");

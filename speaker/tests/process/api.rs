@@ -79,14 +79,20 @@ impl Api {
             "apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement",
             "metadata": { "name": "all", "namespace": NAMESPACE }, "spec": {},
         }));
+        self.put_service("web", address);
+    }
+
+    /// One more Service with an endpoint on `n1`.
+    pub fn put_service(&self, name: &str, address: &str) {
         self.put::<Service>(json!({
-            "metadata": { "name": "web", "namespace": "default", "uid": "uid-of-web" },
+            "metadata": { "name": name, "namespace": "default", "uid": format!("uid-of-{name}") },
             "spec": { "type": "LoadBalancer", "clusterIP": "10.96.0.9" },
             "status": { "loadBalancer": { "ingress": [{ "ip": address }] } },
         }));
         self.put::<EndpointSlice>(json!({
             "metadata": {
-                "name": "web-x", "namespace": "default", "labels": { "kubernetes.io/service-name": "web" },
+                "name": format!("{name}-x"), "namespace": "default",
+                "labels": { "kubernetes.io/service-name": name },
             },
             "addressType": "IPv4",
             "endpoints": [

@@ -59,6 +59,17 @@ impl Program {
         self
     }
 
+    /// The same with so many open files at first, and so many if it asks.
+    pub fn files(mut self, soft: u32, hard: u32) -> Self {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={soft}:{hard}")).arg(self.command.get_program());
+        command.args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command = command;
+        self
+    }
+
     /// Runs it to its end.
     pub fn output(self, node: &Namespace) -> Output {
         let Self { mut command, folder } = self;
@@ -119,6 +130,12 @@ impl Speaker {
 
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// A line of its limits, as the kernel has them.
+    pub fn limit(&self, name: &str) -> String {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        limits.lines().find(|line| line.starts_with(name)).unwrap().to_owned()
     }
 
     /// Waits for its end: with which status it was, none if a signal did it.

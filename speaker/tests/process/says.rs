@@ -135,3 +135,50 @@ fn contract_1_1_an_own_pod_that_is_not_there_is_told_once_and_keeps_nothing_from
     assert!(speaker.has_said(message));
     assert_eq!(speaker.said.iter().filter(|line| text(line, "msg") == message).count(), 1);
 }
+
+#[test]
+fn rights_that_are_missing_are_told_once_however_many_services_there_are() {
+    let wire = Node::new();
+    for refused in ["strategic-patch services/status", "watch pods"] {
+        wire.api.server.forbid(refused);
+    }
+    for number in 1..5 {
+        wire.api.put_service(&format!("web-{number}"), &format!("192.0.2.{number}"));
+    }
+    let flags = ["--node-name=n1", "--namespace=metallb-system", &wire.api.flag()];
+    let variables = [("METALLB_ML_LABELS", "component=speaker"), ("METALLB_ML_BIND_ADDR", "127.0.0.1")];
+    let mut speaker = Program::new(&flags).with(&variables).start(&wire.node);
+    let told = [
+        ("Services have no condition metallb.io/Announced: the role lacks patch on services/status", ""),
+        ("can't watch, listing again and again", "pods"),
+    ];
+    for (message, what) in told {
+        let line = speaker.says_where(message, |line| text(line, "what") == what);
+        assert_eq!(text(&line, "level"), "warn", "{line}");
+    }
+    for number in 1..5 {
+        let service = format!("default/web-{number}");
+        speaker.says_where("service has IP, announcing", |line| text(line, "service") == service);
+    }
+    // Each change of a Service is one more reason to write.
+    wire.api.put_service("web-9", "192.0.2.9");
+    speaker.says_where("service has IP, announcing", |line| text(line, "service") == "default/web-9");
+    speaker.signal(Signal::SIGTERM);
+    assert_eq!(speaker.ends(), Some(0));
+    speaker.has_said("the rest of the log");
+    for (message, what) in told {
+        let lines =
+            speaker.said.iter().filter(|line| text(line, "msg") == message && text(line, "what") == what);
+        assert_eq!(lines.count(), 1, "{message}");
+    }
+}
+
+#[test]
+fn a_speaker_may_open_as_many_sockets_as_its_container_allows_at_most() {
+    let wire = Node::new();
+    let flags = ["--node-name=n1", "--namespace=metallb-system", &wire.api.flag()];
+    let mut speaker = Program::new(&flags).files(256, 4096).start(&wire.node);
+    speaker.says("service has IP, announcing");
+    let limit = speaker.limit("Max open files");
+    assert_eq!(limit.split_whitespace().filter(|word| *word == "4096").count(), 2, "{limit}");
+}

@@ -166,3 +166,36 @@ fn what_cannot_be_written_leaves_the_old_text_and_no_rest() {
     assert_eq!(found(&path, later(0)).unwrap(), Some(saved()));
     assert!(write(&folder.file("no/such/folder"), &later(0), b"new").is_err());
 }
+
+/// On a disk of its own that holds two pages more than the file there is: half of the new one fits.
+#[test]
+fn a_disk_that_is_full_leaves_the_old_text_and_no_half_of_the_new_one() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let folder = Folder::new("full");
+    let path = folder.file("disk/snapshot");
+    // A mount of this thread alone, gone with it.
+    let full = move || {
+        use nix::mount::{MsFlags, mount};
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+        let disk = path.parent().unwrap();
+        std::fs::create_dir(disk).unwrap();
+        mount(Some("tmpfs"), disk, Some("tmpfs"), MsFlags::empty(), Some("size=16k")).unwrap();
+        write_saved(&path);
+        for length in [8 * 1024, 64 * 1024, 1 << 20] {
+            let refused = write(&path, &later(0), &vec![b'x'; length]);
+            assert_eq!(refused.is_ok(), length == 8 * 1024, "{length}: {refused:?}");
+            if let Err(error) = refused {
+                assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{length}");
+                assert_eq!(std::fs::read_dir(disk).unwrap().count(), 1, "{length}: something is left");
+                assert_eq!(found(&path, later(0)).unwrap(), Some(saved()), "{length}");
+            }
+            // With what was in the way gone there is room again.
+            write_saved(&path);
+        }
+    };
+    std::thread::spawn(full).join().unwrap();
+}

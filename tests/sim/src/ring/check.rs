@@ -101,3 +101,92 @@ impl Watchdog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three nodes that list each other, the first of which answers for the only address.
+    fn at_rest() -> (Watchdog, Vec<Node>, Vec<Vec<usize>>) {
+        let mut nodes: Vec<Node> = (0..3).map(|number| Node::new(number, Duration::ZERO)).collect();
+        let boots: Vec<u64> = nodes.iter().map(|node| node.boot).collect();
+        for (number, node) in nodes.iter_mut().enumerate() {
+            let others = boots.iter().copied().enumerate().filter(|(other, _)| *other != number);
+            node.view = others.collect();
+        }
+        nodes[0].answers.insert(0);
+        (Watchdog::new(1), nodes, vec![vec![0, 1, 2]])
+    }
+
+    fn watch(watchdog: &mut Watchdog, nodes: &[Node], network: &Network) {
+        for second in [10, 11, 12] {
+            watchdog.check_owners(nodes, network, Duration::from_secs(second));
+        }
+    }
+
+    #[test]
+    fn a_ring_at_rest_is_passed() {
+        let (mut watchdog, nodes, ranks) = at_rest();
+        watch(&mut watchdog, &nodes, &Network::good());
+        watchdog.check_rest(&nodes, &ranks);
+        watchdog.check_cause(true, Duration::ZERO, "a fall");
+        assert!(!watchdog.shares() && watchdog.longest == Duration::ZERO);
+    }
+
+    #[test]
+    fn two_that_answer_where_they_can_not_know_are_passed() {
+        let (mut watchdog, mut nodes, _) = at_rest();
+        nodes[1].answers.insert(0);
+        let mut network = Network::good();
+        network.plug(1, false);
+        watch(&mut watchdog, &nodes, &network);
+        assert!(!watchdog.shares());
+    }
+
+    #[test]
+    #[should_panic(expected = "0 and 1 both answer for 0, since 10s")]
+    fn two_that_answer_for_two_seconds_are_found() {
+        let (mut watchdog, mut nodes, _) = at_rest();
+        nodes[1].answers.insert(0);
+        watch(&mut watchdog, &nodes, &Network::good());
+    }
+
+    #[test]
+    #[should_panic(expected = "10s n1 falls without a cause")]
+    fn a_fall_for_nothing_is_found() {
+        at_rest().0.check_cause(false, Duration::from_secs(10), "n1 falls");
+    }
+
+    #[test]
+    #[should_panic(expected = "[] answer for 0, the order is [0, 1, 2]")]
+    fn an_address_nobody_answers_for_is_found() {
+        let (watchdog, mut nodes, ranks) = at_rest();
+        nodes[0].answers.clear();
+        watchdog.check_rest(&nodes, &ranks);
+    }
+
+    #[test]
+    #[should_panic(expected = "[1] answer for 0")]
+    fn an_address_somebody_else_answers_for_is_found() {
+        let (watchdog, mut nodes, ranks) = at_rest();
+        nodes[0].answers.clear();
+        nodes[1].answers.insert(0);
+        watchdog.check_rest(&nodes, &ranks);
+    }
+
+    #[test]
+    #[should_panic(expected = "no rest")]
+    fn a_fence_that_stays_closed_is_found() {
+        let (watchdog, mut nodes, ranks) = at_rest();
+        nodes[2].fenced = true;
+        watchdog.check_rest(&nodes, &ranks);
+    }
+
+    #[test]
+    #[should_panic(expected = "no rest")]
+    fn a_member_that_is_not_listed_is_found() {
+        let (watchdog, mut nodes, ranks) = at_rest();
+        nodes[2].view.remove(&0);
+        watchdog.check_rest(&nodes, &ranks);
+    }
+}

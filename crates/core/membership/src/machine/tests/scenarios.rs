@@ -57,6 +57,13 @@ fn hundreds_of_members_notice_a_death_too() {
     assert!(took < seconds(14.0), "{took:?}");
 }
 
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes in debug code: cargo test --release")]
+fn a_thousand_members_notice_a_death_too() {
+    let took = median_of_deaths(1000, 1, 12.0);
+    assert!(took < seconds(16.0), "{took:?}");
+}
+
 /// Contract 02 §1.3: with N ≥ 4 a suspect whom nobody else suspects has 24 s.
 #[test]
 fn a_member_whom_only_one_other_misses_is_not_taken_for_dead() {
