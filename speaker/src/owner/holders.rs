@@ -54,7 +54,8 @@ impl Owner {
 
     /// Resolves when there is something to do about it. Safe to cancel.
     pub(super) fn holders_due(&self) -> impl Future<Output = ()> + use<> {
-        let waiting = self.view.snapshot().and_then(|snapshot| snapshot.precedence.next_deadline());
+        let snapshot = self.view.snapshot().filter(|_| !self.holders.is_waiting());
+        let waiting = snapshot.and_then(|snapshot| snapshot.precedence.next_deadline());
         let deadline = self.holders.next_deadline().into_iter().chain(waiting).min();
         async move {
             match deadline {

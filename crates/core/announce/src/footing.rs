@@ -62,6 +62,10 @@ impl Footing {
         !self.is_waiting
     }
 
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.is_waiting
+    }
+
     /// When it goes on without those who do not tell.
     pub(crate) fn next_deadline(&self, tenure: &Tenure) -> Option<Duration> {
         tenure.patient_until().filter(|_| self.is_waiting)

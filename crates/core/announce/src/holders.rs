@@ -29,6 +29,8 @@ pub struct Holders {
     footing: Footing,
     /// Whether the members have changed since they were heard.
     is_met: bool,
+    /// Whether they were heard at all.
+    has_begun: bool,
 }
 
 impl Holders {
@@ -36,7 +38,7 @@ impl Holders {
     #[must_use]
     pub fn new(me: &str, now: Duration) -> Self {
         let (company, footing) = (Company::default(), Footing::default());
-        Self { tenure: Tenure::new(me, now), company, footing, is_met: false }
+        Self { tenure: Tenure::new(me, now), company, footing, is_met: false, has_begun: false }
     }
 
     /// Takes in who the members are.
@@ -65,7 +67,10 @@ impl Holders {
         letters: impl IntoIterator<Item = (&'a str, &'a [u8])>,
         now: Duration,
     ) -> bool {
-        let Self { tenure, company, footing, is_met } = self;
+        let Self { tenure, company, footing, is_met, has_begun } = self;
+        if !std::mem::replace(has_begun, true) {
+            tenure.begin(now);
+        }
         tenure.set_wanted(is_wanted);
         if !tenure.is_used() {
             tenure.rest();
@@ -83,6 +88,12 @@ impl Holders {
         footing.is_sure(tenure, now)
     }
 
+    /// Whether nothing is decided until the others have told what they hold.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.footing.is_waiting()
+    }
+
     /// When there is something to do though nothing has changed.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
@@ -92,5 +103,27 @@ impl Holders {
             .chain(self.company.next_deadline())
             .chain(self.footing.next_deadline(&self.tenure))
             .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ip;
+
+    #[test]
+    fn a_process_is_young_from_when_it_may_claim_however_long_it_waited_for_the_api_server() {
+        let (start, address) = (Duration::from_secs(1), ip("192.0.2.1"));
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let (alive, boots) = (["n1".to_owned()].into(), [("n1".to_owned(), 1)].into());
+        let (plain, starting) = (BTreeSet::new(), BTreeSet::new());
+        let roll = Roll { alive: &alive, boots: &boots, plain: &plain, starting: &starting };
+        let mut holders = Holders::new("n1", start);
+        holders.meet(roll, at(300));
+        for (now, is_young) in [(300, true), (389, true), (391, false)] {
+            assert!(holders.hear(roll, (true, Position::Open), [], at(now)));
+            holders.tenure.claim(address);
+            assert_eq!(holders.tenure.is_fresh("n1", &[address]), is_young, "after {now} s");
+        }
     }
 }

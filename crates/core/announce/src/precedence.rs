@@ -34,7 +34,7 @@ pub struct Precedence {
     units: Units,
     stands: BTreeMap<IpAddr, Stand>,
     shares: BTreeMap<Candidates, Shares>,
-    /// Units to be looked at again, and when.
+    /// Units to be looked at again, and when: what their stands say.
     waiting: BTreeSet<(Duration, IpAddr)>,
     /// Addresses of Services that advertisements no longer speak of, and until when it is kept who holds them.
     lapsing: BTreeMap<IpAddr, Duration>,
@@ -184,6 +184,7 @@ impl Precedence {
         let before = self.stands.remove(&unit);
         if let Some(before) = &before {
             self.leave_shares(before, unit);
+            before.again.into_iter().for_each(|at| _ = self.waiting.remove(&(at, unit)));
         }
         let Some((terms, candidates)) = found else { return };
         let (candidates, shared) = (candidates.into_iter().collect(), self.units.addresses(unit));
@@ -226,8 +227,10 @@ impl Precedence {
     /// Chooses the owner of a unit. True if it is another one now.
     fn choose(&mut self, me: &str, unit: IpAddr, tenure: &mut Tenure, now: Duration) -> bool {
         let Some(stand) = self.stands.get_mut(&unit) else { return false };
-        let (is_another, again) = stand.choose((me, unit), tenure, now);
-        self.waiting.extend(again.map(|at| (at, unit)));
+        let before = stand.again;
+        let is_another = stand.choose((me, unit), tenure, now);
+        before.into_iter().for_each(|at| _ = self.waiting.remove(&(at, unit)));
+        self.waiting.extend(stand.again.map(|at| (at, unit)));
         is_another
     }
 }

@@ -110,6 +110,11 @@ impl Tenure {
         }
     }
 
+    /// Only now this process may claim: it knows its cluster, and so does soon whoever was started with it.
+    pub fn begin(&mut self, now: Duration) {
+        self.young_until = Some(now + YOUTH);
+    }
+
     /// The node whose speaker this is.
     #[must_use]
     pub fn me(&self) -> &str {
@@ -246,6 +251,7 @@ impl Tenure {
     /// This node holds the address from now on, or would if others let go of it.
     pub fn claim(&mut self, address: IpAddr) {
         let is_weak = self.is_doubtful || !self.knows_all();
+        self.has_weak |= is_weak;
         let rank = match self.own.get(&address) {
             Some(rank) if is_weak || rank & WEAK == 0 => return,
             Some(rank) => rank & !WEAK,
@@ -257,7 +263,6 @@ impl Tenure {
                 count | if is_fresh { FRESH } else { 0 } | if is_weak { WEAK } else { 0 }
             }
         };
-        self.has_weak |= is_weak;
         self.own.insert(address, rank);
         self.untold.insert(address, rank);
     }

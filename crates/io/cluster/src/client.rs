@@ -20,6 +20,9 @@ const REQUEST: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(5);
 const PROBE: Duration = Duration::from_secs(2);
 const PROBES: u32 = 3;
+/// Connections kept for later. Each takes some 20 kB, with TLS 40; but where fewer are kept than write at once in the crowd that
+/// thousands of Services are, some are closed and opened all the time.
+const KEPT: usize = 32;
 /// How long sent data or probes may stay unacknowledged.
 const DEAF: Duration = Duration::from_secs(11);
 
@@ -77,11 +80,11 @@ fn build(config: Config) -> Result<Client, kube::Error> {
     Ok(Client::new(limited, config.default_namespace))
 }
 
-/// Closes connections nobody has used for 90 s: after thousands of writes at once there are dozens, each with its buffers.
-/// Without a timer they stay until the next request.
+/// Keeps few connections that nobody uses, and those for 90 s: after thousands of writes at once there are a hundred, each with its
+/// buffers. Without a timer they stay until the next request.
 fn hyper_client() -> Builder {
     let mut builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
-    builder.pool_timer(TokioTimer::new());
+    builder.pool_timer(TokioTimer::new()).pool_max_idle_per_host(KEPT);
     builder
 }
 
@@ -116,10 +119,16 @@ fn connector() -> HttpConnector {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::future::join_all;
     use k8s_openapi::api::core::v1::ConfigMap;
     use kube::Api;
     use kube::api::{ListParams, WatchParams};
-    use tokio::net::TcpListener;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::Barrier;
 
     use super::*;
 
@@ -146,5 +155,47 @@ mod tests {
         let parameters = WatchParams::default();
         let watch = api.watch(&parameters, "1");
         assert!(tokio::time::timeout(REQUEST * 10, watch).await.is_err());
+    }
+
+    /// Answers requests once so many have come at the same time.
+    async fn serve(mut stream: TcpStream, all: Arc<Barrier>, open: Arc<AtomicUsize>) {
+        let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n\
+                      {\"metadata\":{},\"items\":[]}";
+        let mut request = [0; 4096];
+        while stream.read(&mut request).await.is_ok_and(|bytes| bytes > 0) {
+            all.wait().await;
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+        open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    #[tokio::test]
+    async fn of_many_connections_few_are_kept() {
+        const MANY: usize = 80;
+        let (client, listener) = of_a_silent_server().await;
+        let (all, open) = (Arc::new(Barrier::new(MANY)), Arc::new(AtomicUsize::new(0)));
+        let count = open.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(serve(stream, all.clone(), count.clone()));
+            }
+        });
+        let list = || {
+            let api = Api::<ConfigMap>::all(client.clone());
+            async move { api.list(&ListParams::default()).await.unwrap() }
+        };
+        join_all((0..MANY).map(|_| list())).await;
+        let few = async {
+            while open.load(Ordering::Relaxed) > KEPT {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(REQUEST, few).await.is_ok(),
+            "{} are open",
+            open.load(Ordering::Relaxed)
+        );
+        assert_eq!(open.load(Ordering::Relaxed), KEPT);
     }
 }

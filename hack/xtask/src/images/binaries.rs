@@ -50,6 +50,8 @@ pub(super) fn compile(workspace: &Workspace, profile: Profile) -> anyhow::Result
 fn flags(root: &Path) -> Vec<String> {
     let fixed = [
         "-Ctarget-feature=+crt-static",
+        // Moved to another place at each start, a megabyte of tables would be every process's own.
+        "-Crelocation-model=static",
         // A static binary cannot look the system call up by name, and would fall back to a device file.
         "--cfg=getrandom_backend=\"linux_getrandom\"",
     ];

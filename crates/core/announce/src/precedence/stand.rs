@@ -29,6 +29,8 @@ pub(super) struct Stand {
     /// Since when nobody holds it.
     vacant_since: Option<Duration>,
     pub(super) owner: Option<String>,
+    /// When to look at it again though nothing has changed.
+    pub(super) again: Option<Duration>,
 }
 
 /// What the advertisements of a Service ask for: of several the strictest counts.
@@ -69,8 +71,12 @@ impl Stand {
             since: now,
             vacant_since: None,
             owner: None,
+            again: None,
         };
         let Some(Self { preferred, since, vacant_since, owner, .. }) = before else { return fresh };
+        // Who is no candidate any more is not preferred for the time until it is found who is: there may be nobody.
+        let is_candidate = |name: &String| named(&fresh.candidates).any(|(node, _)| node == name);
+        let preferred = preferred.filter(is_candidate);
         Self { preferred, since, vacant_since, owner, ..fresh }
     }
 
@@ -89,13 +95,8 @@ impl Stand {
         }
     }
 
-    /// Chooses the owner, and claims what is to be claimed. Whether it is another one now, and when to look again.
-    pub(super) fn choose(
-        &mut self,
-        (me, unit): (&str, IpAddr),
-        tenure: &mut Tenure,
-        now: Duration,
-    ) -> (bool, Option<Duration>) {
+    /// Chooses the owner, and claims what is to be claimed. Whether it is another one now.
+    pub(super) fn choose(&mut self, (me, unit): (&str, IpAddr), tenure: &mut Tenure, now: Duration) -> bool {
         let candidates = self.candidates.clone();
         let kept_under = self.kept_under(&unit);
         let holder = tenure.holder(unit, kept_under, named(&candidates));
@@ -122,7 +123,8 @@ impl Stand {
             self.owner = owner.map(str::to_owned);
         }
         self.vacant_since = holder.is_none().then(|| self.vacant_since.unwrap_or(now));
-        (is_another, again)
+        self.again = again;
+        is_another
     }
 
     /// The owner of what nobody holds, and when to look again.

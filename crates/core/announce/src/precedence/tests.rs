@@ -7,6 +7,8 @@ use crate::plan::Snapshot;
 use crate::testing::{advertisement, configured, inputs, ip, named_service, pool};
 use crate::world::{Inputs, Speakers};
 
+mod gone;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The same cluster as each of its speakers sees it, who hear each other at once.

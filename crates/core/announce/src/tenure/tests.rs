@@ -3,6 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::testing::ip;
 
+mod doubt;
+
 const A: &str = "10.0.0.1";
 
 /// Speakers that hear each other, by name.

@@ -1,0 +1,26 @@
+//! Claims made while not all is known.
+
+use super::*;
+
+fn told(tenure: &mut Tenure, word: &Word) {
+    tenure.receive("n2", &wire::encode((2, 1), word), Duration::from_secs(1));
+}
+
+#[test]
+fn a_claim_in_doubt_is_looked_at_again_once_all_is_known_though_it_was_claimed_again_meanwhile() {
+    let mut tenure = Tenure::new("n1", Duration::ZERO);
+    tenure.set_wanted(true);
+    tenure.set_peers([("n1", 1), ("n2", 2)], Duration::ZERO);
+    tenure.claim(ip(A));
+    let whole = |version| Word::Whole { version, part: (0, 1), claims: Vec::new() };
+    told(&mut tenure, &whole(3));
+    assert_eq!(tenure.take_news(), [ip(A)].into());
+    // A change of the other one got lost before that was acted on.
+    told(&mut tenure, &Word::Last { version: 4 });
+    tenure.claim(ip(A));
+    assert!(!tenure.claims("n1", &[ip(A)]), "in doubt");
+    told(&mut tenure, &whole(4));
+    assert_eq!(tenure.take_news(), [ip(A)].into());
+    tenure.claim(ip(A));
+    assert!(tenure.claims("n1", &[ip(A)]));
+}
