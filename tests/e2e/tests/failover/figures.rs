@@ -49,23 +49,11 @@ impl Figures {
 
     /// Tells the figures and judges them.
     pub(crate) fn judge(mut self) -> Result<()> {
-        let bound = if rounds() < MANY_ROUNDS { NEVER } else { self.bound };
-        let is_kept = self.say(bound);
-        ensure!(is_kept, "{}: a p99 is above {bound:?}: {:?}", self.what, self.times);
-        Ok(())
-    }
-
-    /// Tells the figures.
-    pub(crate) fn tell(mut self) {
-        self.say(NEVER);
-    }
-
-    /// Tells the figures. Whether each 99th percentile is within the bound.
-    fn say(&mut self, bound: Duration) -> bool {
         for (protocol, fates) in &self.fates {
             say(&format!("{} {protocol}, TCP connections: {}", self.what, count(fates)));
         }
         let mut is_kept = true;
+        let bound = if rounds() < MANY_ROUNDS { NEVER } else { self.bound };
         for (protocol, times) in &mut self.times {
             times.sort_unstable();
             let (median, high, most) = (share(times, 50), share(times, 99), share(times, 100));
@@ -79,7 +67,8 @@ impl Figures {
             ));
             is_kept &= high <= bound;
         }
-        is_kept
+        ensure!(is_kept, "{}: a p99 is above {bound:?}: {:?}", self.what, self.times);
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! All nodes of the bed and the control plane share the machine's processors, and each of them is busy when an endpoint
 //! goes: its packet filter is made anew. An answer that is late because its speaker waits for a processor, while the same
-//! node answers before and after, is no gap that a move leaves. It is told beside those between two nodes, and not judged.
+//! node answers before and after, is no gap that a move leaves. It is told beside those between two nodes, with a bound of its own.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,9 @@ use crate::watched::{BACK, Watched};
 
 /// The longest time a question may wait for an answer.
 const NO_GAP: Duration = Duration::from_millis(50);
+/// The same where one node answers before and after. More than a processor keeps it waiting is a move that failed and was
+/// undone.
+const NO_PAUSE: Duration = Duration::from_millis(250);
 
 /// What moves the addresses of a node, and what brings them back.
 struct Move {
@@ -74,7 +77,7 @@ pub(crate) fn endpoint_left(cluster: &Cluster) -> Result<()> {
 fn measure(cluster: &Cluster, kind: &Move) -> Result<()> {
     let what = kind.what;
     let services = Watched::spread(cluster, kind.prefix, kind.is_local)?;
-    let (mut figures, mut late) = (Figures::new(what, NO_GAP), Figures::new(kind.late, NO_GAP));
+    let (mut figures, mut late) = (Figures::new(what, NO_GAP), Figures::new(kind.late, NO_PAUSE));
     for watched in services.iter().cycle().take(rounds()) {
         let watch = watched.watch(cluster)?;
         let streams = watched.connect(cluster)?;
@@ -96,7 +99,7 @@ fn measure(cluster: &Cluster, kind: &Move) -> Result<()> {
             figures.add_fate(address, stream.finish()?);
         }
     }
-    late.tell();
+    late.judge()?;
     figures.judge()
 }
 
