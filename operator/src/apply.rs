@@ -10,7 +10,7 @@ use metallb_render::{Desired, Mode, Readiness, controller_shortcoming, readiness
 
 use crate::build::Prepared;
 use crate::disposition::{Disposition, explain};
-use crate::others::{Foreign, objection};
+use crate::others::{Foreign, objection, role_of};
 
 /// How everything is applied.
 pub(crate) const KEEPER: Keeper = Keeper { manager: OPERATOR_FIELD_MANAGER, predecessors: &PREDECESSORS };
@@ -94,6 +94,8 @@ struct Failure {
 enum Cause {
     Api(kube::Error),
     Foreign(Foreign),
+    /// It would bind a role that is somebody else's.
+    Binds(String),
 }
 
 impl From<kube::Error> for Cause {
@@ -107,6 +109,9 @@ impl std::fmt::Display for Failure {
         match &self.cause {
             Cause::Api(cause) => write!(f, "could not apply {}: {}", self.object, explain(cause)),
             Cause::Foreign(foreign) => foreign.fmt(f),
+            Cause::Binds(role) => {
+                write!(f, "{} is not made: it would bind {role}, which is not ours", self.object)
+            }
         }
     }
 }
@@ -142,8 +147,10 @@ impl Failure {
 
     fn disposition(&self) -> Disposition {
         match &self.cause {
+            // Its kind is not followed before it is there.
+            Cause::Api(_) if self.is_optional && self.has_code(404) => Disposition::Refused,
             Cause::Api(cause) => Disposition::of(cause),
-            Cause::Foreign(_) => Disposition::Refused,
+            Cause::Foreign(_) | Cause::Binds(_) => Disposition::Refused,
         }
     }
 
@@ -241,6 +248,10 @@ impl Round<'_> {
         {
             return Err(Cause::Foreign(foreign));
         }
+        // Ours, it would be taken for a proof that the role is ours as well.
+        if let Some(role) = role_of(desired).filter(|role| live.is_none() && self.is_foreign(role)) {
+            return Err(Cause::Binds(format!("ClusterRole {role}")));
+        }
         let keeper = match resource.kind.as_str() {
             "Secret" | "ServiceAccount" => SHARED_KEEPER,
             _ => KEEPER,
@@ -251,6 +262,14 @@ impl Round<'_> {
             (Mode::CreateOnce, None) => create(self.client, resource, object, OPERATOR_FIELD_MANAGER).await,
         };
         Ok(kept?)
+    }
+
+    /// Whether this role was found to be somebody else's.
+    fn is_foreign(&self, role: &str) -> bool {
+        self.failures.iter().any(|failure| match &failure.cause {
+            Cause::Foreign(foreign) => foreign.is("ClusterRole", role),
+            Cause::Api(_) | Cause::Binds(_) => false,
+        })
     }
 
     fn note(&mut self, desired: &Desired, kept: Result<Kept, Cause>) -> Step {

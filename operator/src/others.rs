@@ -7,10 +7,11 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingW
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Subject};
-use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, PartialObjectMeta};
 use kube::{Client, Resource, ResourceExt as _};
+use metallb_api::MetalLB;
 use metallb_api::names::WEBHOOK_CONFIGURATION;
-use metallb_render::{Desired, OWNED_BY};
+use metallb_render::{DEFINITION, Desired, OWNED_BY};
 use serde_json::Value;
 
 use crate::disposition::{Disposition, explain};
@@ -27,6 +28,13 @@ pub struct Foreign {
     object: String,
     whose: String,
     namespace: String,
+}
+
+impl Foreign {
+    /// Whether this is the object.
+    pub(crate) fn is(&self, kind: &str, name: &str) -> bool {
+        self.object.strip_prefix(kind).and_then(|rest| rest.strip_prefix(' ')) == Some(name)
+    }
 }
 
 /// MetalLB runs here already, by other means.
@@ -73,7 +81,7 @@ pub async fn look_for_others(client: &Client, namespace: &str) -> Result<(), Oth
     let configurations = of_cluster::<ValidatingWebhookConfiguration>(client);
     let live = configurations.get_opt(WEBHOOK_CONFIGURATION).await.map_err(OthersError::Read)?;
     if let Some(live) = live {
-        let claim = standing(client, claim(&live, WEBHOOKS, namespace)).await.map_err(OthersError::Read)?;
+        let claim = standing(client, claims(&live, WEBHOOKS, namespace)).await.map_err(OthersError::Read)?;
         if let Some(Claim { whose, .. }) = claim {
             return Err(OthersError::Webhooks(refusal(WEBHOOKS, &live, whose, namespace)));
         }
@@ -89,13 +97,19 @@ where
     let resource = ApiResource::erase::<K>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
     let listed = api.list_metadata(&ListParams::default().labels(CHART)).await.map_err(OthersError::Read)?;
-    match listed.items.first() {
+    match listed.items.iter().find(|found| !is_ours(found)) {
         Some(found) => {
             let object = format!("{} {namespace}/{}", resource.kind, found.name_any());
             Err(OthersError::Chart { object })
         }
         None => Ok(()),
     }
+}
+
+/// The chart's have other names, and a label is soon put on by somebody. What a resource of ours made is no chart's either.
+fn is_ours(found: &PartialObjectMeta<DynamicObject>) -> bool {
+    let is_made_by_us = found.owner_references().iter().any(|owner| owner.kind == MetalLB::kind(&()));
+    is_made_by_us || ["controller", "speaker"].contains(&found.name_any().as_str())
 }
 
 fn of_cluster<K: Resource<DynamicType = ()>>(client: &Client) -> Api<DynamicObject> {
@@ -114,35 +128,38 @@ pub async fn objection(
 ) -> Result<Option<Foreign>, kube::Error> {
     let Some(namespace) = desired.object.labels().get(OWNED_BY) else { return Ok(None) };
     let kind = desired.resource.kind.as_str();
-    let claim = match kind {
-        "ClusterRole" if !live.labels().contains_key(OWNED_BY) => {
-            claim_on_role(client, binding_of(desired, all), namespace).await?
+    let claims = match kind {
+        "ClusterRole" if !live.labels().contains_key(OWNED_BY) && !goes_with_us(live) => {
+            claims_on_role(client, binding_of(desired, all), namespace).await?
         }
-        _ => claim(live, kind, namespace),
+        _ => claims(live, kind, namespace),
     };
-    let claim = standing(client, claim).await?;
+    let claim = standing(client, claims).await?;
     Ok(claim.map(|Claim { whose, .. }| refusal(kind, live, whose, namespace)))
+}
+
+/// Whether it has the owner that we give to what belongs to the whole cluster.
+fn goes_with_us(live: &DynamicObject) -> bool {
+    live.owner_references().iter().any(|owner| owner.name == DEFINITION)
 }
 
 /// The binding that is to be applied for this role.
 fn binding_of<'a>(role: &Desired, all: &'a [Desired]) -> &'a str {
-    let binds = |desired: &&Desired| {
-        desired.is::<ClusterRoleBinding>(desired.name())
-            && desired.object.data.pointer("/roleRef/name").and_then(Value::as_str) == Some(role.name())
-    };
-    all.iter().find(binds).map(Desired::name).unwrap_or_default()
+    all.iter().find(|desired| role_of(desired) == Some(role.name())).map(Desired::name).unwrap_or_default()
+}
+
+/// The role that a binding of the whole cluster is for.
+pub(crate) fn role_of(desired: &Desired) -> Option<&str> {
+    let role = desired.object.data.pointer("/roleRef/name").and_then(Value::as_str)?;
+    desired.is::<ClusterRoleBinding>(desired.name()).then_some(role)
 }
 
 /// A role does not say for whom it is; its binding does.
-async fn claim_on_role(
-    client: &Client,
-    binding: &str,
-    namespace: &str,
-) -> Result<Option<Claim>, kube::Error> {
+async fn claims_on_role(client: &Client, binding: &str, namespace: &str) -> Result<Vec<Claim>, kube::Error> {
     let binding = of_cluster::<ClusterRoleBinding>(client).get_opt(binding).await?;
     Ok(match binding {
-        Some(binding) => claim(&binding, "ClusterRoleBinding", namespace),
-        None => Some(Claim::of_somebody("nothing says that MetalLB made it")),
+        Some(binding) => claims(&binding, "ClusterRoleBinding", namespace),
+        None => vec![Claim::of_somebody("nothing says that MetalLB made it")],
     })
 }
 
@@ -159,27 +176,29 @@ impl Claim {
     }
 }
 
-/// The claim, unless whoever has it went with his namespace.
-async fn standing(client: &Client, claim: Option<Claim>) -> Result<Option<Claim>, kube::Error> {
-    let Some(namespace) = claim.as_ref().and_then(|claim| claim.namespace.as_deref()) else {
-        return Ok(claim);
-    };
-    let is_there = Api::<Namespace>::all(client.clone()).get_metadata_opt(namespace).await?.is_some();
-    Ok(claim.filter(|_| is_there))
+/// A claim of somebody who is not gone with his namespace.
+async fn standing(client: &Client, claims: Vec<Claim>) -> Result<Option<Claim>, kube::Error> {
+    for claim in claims {
+        let Some(namespace) = claim.namespace.as_deref() else { return Ok(Some(claim)) };
+        if Api::<Namespace>::all(client.clone()).get_metadata_opt(namespace).await?.is_some() {
+            return Ok(Some(claim));
+        }
+    }
+    Ok(None)
 }
 
-/// Whose a live object is, by what it says itself: our label, another's, or for whom it works.
-fn claim(live: &DynamicObject, kind: &str, namespace: &str) -> Option<Claim> {
+/// Whose a live object is, by what it says itself: our label, another's, or for whom it works. None if it is ours.
+fn claims(live: &DynamicObject, kind: &str, namespace: &str) -> Vec<Claim> {
     match live.labels().get(OWNED_BY) {
-        Some(ours) if ours == namespace => None,
-        Some(theirs) => Some(Claim {
+        Some(ours) if ours == namespace => Vec::new(),
+        Some(theirs) => vec![Claim {
             whose: format!("it belongs to the MetalLB in namespace {theirs}"),
             namespace: Some(theirs.clone()),
-        }),
+        }],
         None => match kind {
             "ClusterRoleBinding" => bound_elsewhere(live, namespace),
             WEBHOOKS => asks_elsewhere(live, namespace),
-            _ => None,
+            _ => Vec::new(),
         },
     }
 }
@@ -188,37 +207,40 @@ fn refusal(kind: &str, live: &DynamicObject, whose: String, namespace: &str) -> 
     Foreign { object: format!("{kind} {}", live.name_any()), whose, namespace: namespace.to_owned() }
 }
 
-fn bound_elsewhere(live: &DynamicObject, namespace: &str) -> Option<Claim> {
+fn bound_elsewhere(live: &DynamicObject, namespace: &str) -> Vec<Claim> {
     let subjects = live.data.get("subjects").cloned().unwrap_or_default();
     // What is no list of subjects was not made by MetalLB.
     let Ok(subjects) = serde_json::from_value::<Option<Vec<Subject>>>(subjects) else {
-        return Some(Claim::of_somebody("its subjects can't be read"));
+        return vec![Claim::of_somebody("its subjects can't be read")];
     };
     let is_elsewhere = |subject: &Subject| {
         subject.kind != "ServiceAccount" || subject.namespace.as_deref() != Some(namespace)
     };
-    let Subject { kind, namespace, name, .. } = subjects.into_iter().flatten().find(is_elsewhere)?;
-    let place = namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-    Some(Claim { whose: format!("it grants rights to {kind} {place}{name}"), namespace })
+    let claim = |Subject { kind, namespace, name, .. }: Subject| {
+        let place = namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        Claim { whose: format!("it grants rights to {kind} {place}{name}"), namespace }
+    };
+    subjects.into_iter().flatten().filter(is_elsewhere).map(claim).collect()
 }
 
-fn asks_elsewhere(live: &DynamicObject, namespace: &str) -> Option<Claim> {
+fn asks_elsewhere(live: &DynamicObject, namespace: &str) -> Vec<Claim> {
     let webhooks = live.data.get("webhooks").cloned().unwrap_or_default();
     let Ok(webhooks) = serde_json::from_value::<Option<Vec<ValidatingWebhook>>>(webhooks) else {
-        return Some(Claim::of_somebody("its webhooks can't be read"));
+        return vec![Claim::of_somebody("its webhooks can't be read")];
     };
     served_elsewhere(&webhooks.unwrap_or_default(), namespace)
 }
 
-fn served_elsewhere(webhooks: &[ValidatingWebhook], namespace: &str) -> Option<Claim> {
-    webhooks.iter().find_map(|webhook| match &webhook.client_config.service {
+fn served_elsewhere(webhooks: &[ValidatingWebhook], namespace: &str) -> Vec<Claim> {
+    let claim = |webhook: &ValidatingWebhook| match &webhook.client_config.service {
         Some(service) if service.namespace == namespace => None,
         Some(service) => Some(Claim {
             whose: format!("it asks Service {}/{}", service.namespace, service.name),
             namespace: Some(service.namespace.clone()),
         }),
         None => Some(Claim::of_somebody("it asks no Service")),
-    })
+    };
+    webhooks.iter().filter_map(claim).collect()
 }
 
 /// Who answers webhooks like these, if it is somebody else who is still there.

@@ -121,6 +121,8 @@ async fn what_went_wrong_hides_neither_what_was_done_nor_how_the_pods_are() {
     scenario.server.forget_kind("servicemonitors");
     let report = scenario.pass().await;
     assert!(report.settling && report.changes.len() > 20, "{report:?}");
+    // It may be so for good: no reason to ask every five seconds.
+    assert_eq!(report.disposition, Some(Disposition::Refused));
     let told = scenario.told("metallb");
     let ends = "is its CRD installed? (404); MetalLB speaker daemonset status is out of date";
     assert!(told[0].starts_with("Degraded ") && told[0].ends_with(ends), "{told:?}");

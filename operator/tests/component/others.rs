@@ -84,6 +84,13 @@ async fn what_somebody_else_has_under_our_names_stays_his_is_named_and_keeps_not
             "it grants rights to ServiceAccount another/prometheus",
         ),
         ("metrics-reader", &none, group, "it grants rights to Group monitoring"),
+        (
+            "metrics-reader",
+            &none,
+            // One left over does not open it for the others.
+            json!([account("prometheus", "gone")[0], account("prometheus", "another")[0]]),
+            "it grants rights to ServiceAccount another/prometheus",
+        ),
     ] {
         let mut scenario = beside("another");
         scenario.restart_with(&[POD_MONITORS]);
@@ -111,8 +118,16 @@ async fn a_role_of_which_nothing_says_whose_it_is_is_handed_over_by_its_label() 
     let mut scenario = Scenario::with_resource();
     scenario.restart_with(&[POD_MONITORS]);
     put_role(&scenario, "metrics-reader", &json!({}));
-    scenario.pass().await;
+    let role = || scenario.server.get::<ClusterRole>(None, "metrics-reader");
+    let before = role();
+    for _ in 0..3 {
+        scenario.pass().await;
+    }
+    assert_eq!(role(), before);
+    // Made, it would be the proof that the role is ours.
+    assert_eq!(scenario.server.get::<ClusterRoleBinding>(None, "metrics-reader"), None);
     let told = scenario.told("metallb");
+    assert!(told[0].contains("it would bind ClusterRole metrics-reader, which is not ours"), "{told:?}");
     assert!(
         told[0].contains("ClusterRole metrics-reader is not ours: nothing says that MetalLB made it"),
         "{told:?}"
@@ -186,4 +201,16 @@ async fn an_installation_by_helm_is_neither_joined_nor_touched_and_the_steps_are
         scenario.settle().await;
         assert_eq!(scenario.told("metallb"), AVAILABLE);
     }
+}
+
+#[tokio::test]
+async fn the_label_of_the_chart_on_what_is_ours_makes_no_chart_of_it() {
+    let scenario = Scenario::with_resource();
+    scenario.settle().await;
+    let mut speaker = scenario.speaker().unwrap();
+    let labels = speaker.metadata.labels.get_or_insert_default();
+    labels.insert("app.kubernetes.io/name".to_owned(), "metallb".to_owned());
+    scenario.server.put::<DaemonSet>(&speaker);
+    scenario.settle().await;
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
 }
