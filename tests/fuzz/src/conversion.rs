@@ -9,6 +9,7 @@ use serde_json::Value;
 pub(crate) const SEEDS: &[&str] = &[
     r#"{"kind":"ConversionReview","apiVersion":"apiextensions.k8s.io/v1","request":{"uid":"1","desiredAPIVersion":"metallb.io/v1beta1","objects":[{"apiVersion":"metallb.io/v1beta2","kind":"BGPPeer","metadata":{"name":"p","annotations":{"a":"b"}},"spec":{"myASN":1,"dynamicASN":"internal","interface":"eth0","holdTime":"90s","vrf":"red","nodeSelectors":[{"matchLabels":{"a":"b"},"matchExpressions":[{"key":"c","operator":"Exists"}]}],"passwordSecret":{"name":"x"}},"status":{}}]}}"#,
     r#"{"kind":"ConversionReview","apiVersion":"apiextensions.k8s.io/v1beta1","request":{"uid":"1","desiredAPIVersion":"metallb.io/v1beta2","objects":[{"apiVersion":"metallb.io/v1beta1","kind":"BGPPeer","metadata":{"name":"p"},"spec":{"myASN":1,"peerASN":2,"peerAddress":"10.0.0.1","peerPort":0,"nodeSelectors":[{"matchExpressions":[{"key":"c","operator":"In","values":["d"]}]},{}]}}]}}"#,
+    r#"{"kind":"ConversionReview","apiVersion":"apiextensions.k8s.io/v1","request":{"uid":"1","desiredAPIVersion":"metallb.io/v1beta1","objects":[{"apiVersion":"metallb.io/v1beta2","kind":"BGPPeer","metadata":{"name":"p","annotations":{}},"spec":{"myASN":1,"peerASN":2,"vrf":"red"}}]}}"#,
     r#"{"kind":"ConversionReview","apiVersion":"apiextensions.k8s.io/v1","request":{"uid":"1","desiredAPIVersion":"metallb.io/v1beta1","objects":[]}}"#,
 ];
 
@@ -28,7 +29,8 @@ pub fn conversion(data: &[u8]) {
     }
 }
 
-/// Whether an API server could have stored this: it drops what the schema does not name. What is kept in annotations
+/// Whether an API server could have stored this: it drops what the schema does not name, and annotations of which there are
+/// none. What is kept in annotations
 /// belongs to the conversion; an object that brings it along did not come from a user.
 fn is_stored_like_that(object: &Value) -> bool {
     let annotations = object.pointer("/metadata/annotations");
@@ -37,7 +39,8 @@ fn is_stored_like_that(object: &Value) -> bool {
         "metallb.io/v1beta1" => typed::<metallb_api::bgp_peer_v1beta1::BGPPeer>(object),
         _ => typed::<metallb_api::BGPPeer>(object),
     };
-    typed.as_ref() == Some(object) && !ANNOTATIONS.iter().any(|name| brings_along(name))
+    let is_empty = annotations.and_then(Value::as_object).is_some_and(serde_json::Map::is_empty);
+    typed.as_ref() == Some(object) && !is_empty && !ANNOTATIONS.iter().any(|name| brings_along(name))
 }
 
 fn version(object: &Value) -> &str {
