@@ -151,6 +151,8 @@ async fn a_server_that_serves_nobody_is_left_alone_for_a_while_one_that_refuses_
     };
     let away = kube::Error::Service("connection refused".into());
     assert_eq!(begun_after(away).await, [0, 2]);
+    let unread = kube::Error::SerdeError(serde_json::from_str::<u8>("x").unwrap_err());
+    assert_eq!(begun_after(unread).await, [1, 2], "what is answered about one object may be odd");
     for (code, expected) in [(403, [0, 2]), (429, [0, 2]), (500, [0, 2]), (409, [1, 2]), (422, [1, 2])] {
         assert_eq!(begun_after(api(code)).await, expected, "{code}");
     }

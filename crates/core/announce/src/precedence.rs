@@ -25,7 +25,8 @@ use units::Units;
 #[cfg(test)]
 mod tests;
 
-/// What is held of addresses that advertisements no longer speak of is kept for so long: they are made anew, as a rule.
+/// Who holds addresses that no advertisement speaks of any more is kept in mind for so long: they are made anew, as a rule.
+/// Where one speaks of them and asks for nothing, that counts at once: else it would be undone when it asks again.
 const LAPSE: Duration = Duration::from_secs(10);
 
 /// The owners chosen so, kept up to date.
@@ -107,7 +108,7 @@ impl Precedence {
         for key in touched {
             let seen = seen_to(known, key);
             if seen.is_none() {
-                still_there.extend(addresses(known, key));
+                still_there.extend(unasked(known, key));
             }
             let (addresses, may_share) = seen.unwrap_or_default();
             changed.extend(self.units.set(key, &addresses, may_share));
@@ -134,7 +135,7 @@ impl Precedence {
         let left: BTreeSet<IpAddr> = self.stands.keys().flat_map(|unit| self.kept_under(*unit)).collect();
         let lapsing = std::mem::take(&mut self.lapsing);
         let Self { units, .. } = std::mem::replace(self, Self { lapsing, ..Self::default() });
-        let still_there = units.keys().flat_map(|key| addresses(known, key)).collect();
+        let still_there = units.keys().flat_map(|key| unasked(known, key)).collect();
         self.leave(left, &still_there, tenure, now);
         units.keys().cloned().collect()
     }
@@ -235,9 +236,16 @@ impl Precedence {
     }
 }
 
-/// The addresses of a Service.
-fn addresses<'a>(known: Known<'a>, key: &ServiceKey) -> impl Iterator<Item = IpAddr> + use<'a> {
-    known.services.get(key).and_then(|service| service.addresses.as_deref()).into_iter().flatten().copied()
+/// The addresses of a Service, unless its advertisements are there and ask for nothing.
+fn unasked<'a>(known: Known<'a>, key: &ServiceKey) -> impl Iterator<Item = IpAddr> + use<'a> {
+    let service = known.services.get(key).filter(|service| !asks_for_nothing(known, service));
+    service.and_then(|service| service.addresses.as_deref()).into_iter().flatten().copied()
+}
+
+fn asks_for_nothing(known: Known<'_>, service: &ServiceFacts) -> bool {
+    let pool = service.addresses.as_deref().and_then(|all| known.world.inputs().config.pool_of(all));
+    let advertisements = pool.map(|pool| relevant(pool, service)).unwrap_or_default();
+    !advertisements.is_empty() && Terms::of(advertisements.into_iter()) == Terms::default()
 }
 
 /// The addresses of a Service whose advertisements ask for something, and whether it may share them.

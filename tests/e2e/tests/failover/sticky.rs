@@ -18,16 +18,10 @@ const STEADY: Duration = Duration::from_secs(5);
 /// Speakers that were all started a moment ago, as other tests may leave them, remember nothing and keep nothing yet (ADR 13, cold
 /// start).
 const YOUTH: Duration = Duration::from_secs(95);
-/// Who held an address is remembered for ten seconds after the field is gone.
-const FORGOTTEN: Duration = Duration::from_secs(13);
 /// One that is stopped, or gives way, answers beside its heir for this long at most.
 const BOTH: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Copy, Debug)]
-#[expect(
-    dead_code,
-    reason = "one fault after the other is to be looked at again: what is remembered of the first decides the second"
-)]
 enum Fault {
     Deleted,
     Frozen,
@@ -45,8 +39,10 @@ pub(crate) fn stays(cluster: &Cluster) -> Result<()> {
     wait::until("the speakers' ninetieth second", BACK, || {
         Ok(seen(start.elapsed() >= YOUTH, format!("{:?}", start.elapsed())))
     })?;
-    let fault = Fault::Deleted;
-    round(cluster, fault, &winner, &probe).with_context(|| format!("{fault:?} on {winner}"))
+    for fault in [Fault::Deleted, Fault::Frozen, Fault::Unplugged] {
+        round(cluster, fault, &winner, &probe).with_context(|| format!("{fault:?} on {winner}"))?;
+    }
+    Ok(())
 }
 
 fn round(cluster: &Cluster, fault: Fault, winner: &str, probe: &Probe) -> Result<()> {
@@ -73,7 +69,7 @@ fn round(cluster: &Cluster, fault: Fault, winner: &str, probe: &Probe) -> Result
     ensure!(strange.is_empty(), "the heir answers since {:?}, and {strange:?} after it", heir.at);
     // What held it there was the field: without it the contract's winner has it again.
     preempt(cluster, "Always")?;
-    probe.wait_only(mac, FORGOTTEN, BACK)
+    probe.wait_only(mac, STEADY, BACK)
 }
 
 fn preempt(cluster: &Cluster, when: &str) -> Result<()> {

@@ -370,30 +370,6 @@ fn a_service_keeps_its_owner_when_one_it_shares_with_comes_or_goes() {
 }
 
 #[test]
-fn an_advertisement_that_is_made_anew_in_time_leaves_owners_where_they_are() {
-    for (pause, is_kept) in [(9, true), (11, false)] {
-        let mut cluster = Cluster::new(json!({ "preempt": "Never" }));
-        cluster.fill(20);
-        let contract = cluster.owners();
-        cluster.stop("n2");
-        cluster.start("n2");
-        let before = cluster.owners();
-        assert_ne!(before, contract);
-        let without = json!({});
-        for (spec, wait) in [(without, pause), (json!({ "preempt": "Never" }), 0)] {
-            let all = [advertisement("all", spec)];
-            let pools = [pool("pool", &["172.30.0.0/24", "fd00:30::/64"])];
-            cluster.inputs = configured(cluster.inputs.clone(), &pools, &all);
-            cluster.meet();
-            cluster.now += wait * SECOND;
-            cluster.decide(&BTreeSet::new());
-        }
-        assert_eq!(cluster.owners() == before, is_kept, "after {pause} s");
-        assert_eq!(cluster.owners() == contract, !is_kept, "after {pause} s");
-    }
-}
-
-#[test]
 fn one_that_sees_other_addresses_than_the_others_moves_none_of_theirs() {
     let mut cluster = Cluster::new(json!({ "spread": "Bounded" }));
     cluster.fill(24);
