@@ -20,7 +20,7 @@ const REQUEST: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(5);
 const PROBE: Duration = Duration::from_secs(2);
 const PROBES: u32 = 3;
-/// Connections kept for later. Each takes some 20 kB, with TLS 40; but where fewer are kept than write at once in the crowd that
+/// Connections kept for later. Each takes some 20 kB, and more with TLS; but where fewer are kept than write at once in the crowd that
 /// thousands of Services are, some are closed and opened all the time.
 const KEPT: usize = 32;
 /// How long sent data or probes may stay unacknowledged.
