@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::Client;
 use kube::api::DynamicObject;
 use metallb_api::names::{OPERATOR_FIELD_MANAGER, WEBHOOK_SERVICE};
@@ -94,8 +95,8 @@ struct Failure {
 enum Cause {
     Api(kube::Error),
     Foreign(Foreign),
-    /// It would bind a role that is somebody else's.
-    Binds(String),
+    /// It would bind a role of this name that is not as prepared: it may be somebody else's.
+    Waits(String),
 }
 
 impl From<kube::Error> for Cause {
@@ -109,9 +110,7 @@ impl std::fmt::Display for Failure {
         match &self.cause {
             Cause::Api(cause) => write!(f, "could not apply {}: {}", self.object, explain(cause)),
             Cause::Foreign(foreign) => foreign.fmt(f),
-            Cause::Binds(role) => {
-                write!(f, "{} is not made: it would bind {role}, which is not ours", self.object)
-            }
+            Cause::Waits(role) => write!(f, "{} waits for ClusterRole {role}", self.object),
         }
     }
 }
@@ -125,10 +124,10 @@ impl ApplyError {
     /// else: being quicker does not help against a refusal.
     #[must_use]
     pub fn disposition(&self) -> Disposition {
-        if self.is_total && self.failures.iter().all(|failure| failure.has_code(403)) {
+        if self.is_total && self.failures.iter().all(Failure::is_forbidden) {
             return Disposition::CutOff;
         }
-        let all: Vec<Disposition> = self.failures.iter().map(Failure::disposition).collect();
+        let all: Vec<Disposition> = self.failures.iter().filter_map(Failure::disposition).collect();
         let other = all.iter().copied().filter(|one| *one != Disposition::Conflict).max();
         other.or(all.first().copied()).unwrap_or(Disposition::Transient)
     }
@@ -136,7 +135,7 @@ impl ApplyError {
     /// Whether all that is missing is what a cluster may do without, for want of its kind.
     #[must_use]
     pub fn is_harmless(&self) -> bool {
-        self.failures.iter().all(|failure| failure.is_optional && failure.has_code(404))
+        self.failures.iter().all(Failure::lacks_kind)
     }
 }
 
@@ -145,21 +144,32 @@ impl Failure {
         matches!(&self.cause, Cause::Api(kube::Error::Api(status)) if status.code == code)
     }
 
-    fn disposition(&self) -> Disposition {
+    /// Whether it is of a kind that the cluster may do without, and does.
+    fn lacks_kind(&self) -> bool {
+        self.is_optional && self.has_code(404)
+    }
+
+    fn is_forbidden(&self) -> bool {
+        self.has_code(403) || matches!(self.cause, Cause::Waits(_))
+    }
+
+    /// What it means for the next pass; none if another failure does.
+    fn disposition(&self) -> Option<Disposition> {
         match &self.cause {
-            // Its kind is not followed before it is there.
-            Cause::Api(_) if self.is_optional && self.has_code(404) => Disposition::Refused,
-            Cause::Api(cause) => Disposition::of(cause),
-            Cause::Foreign(_) | Cause::Binds(_) => Disposition::Refused,
+            // Its kind is not followed before it is there, and may never be.
+            Cause::Api(_) if self.lacks_kind() => Some(Disposition::Refused),
+            Cause::Api(cause) => Some(Disposition::of(cause)),
+            Cause::Foreign(_) => Some(Disposition::Refused),
+            Cause::Waits(_) => None,
         }
     }
 
     /// Whether trying the next object makes no sense.
     fn is_final(&self) -> bool {
-        !matches!(
-            &self.cause,
-            Cause::Api(kube::Error::Api(_) | kube::Error::SerdeError(_)) | Cause::Foreign(_)
-        )
+        match &self.cause {
+            Cause::Api(cause) => !matches!(cause, kube::Error::Api(_) | kube::Error::SerdeError(_)),
+            Cause::Foreign(_) | Cause::Waits(_) => false,
+        }
     }
 }
 
@@ -249,8 +259,8 @@ impl Round<'_> {
             return Err(Cause::Foreign(foreign));
         }
         // Ours, it would be taken for a proof that the role is ours as well.
-        if let Some(role) = role_of(desired).filter(|role| live.is_none() && self.is_foreign(role)) {
-            return Err(Cause::Binds(format!("ClusterRole {role}")));
+        if let Some(role) = role_of(desired).filter(|role| live.is_none() && self.has_failed(role)) {
+            return Err(Cause::Waits(role.to_owned()));
         }
         let keeper = match resource.kind.as_str() {
             "Secret" | "ServiceAccount" => SHARED_KEEPER,
@@ -264,12 +274,10 @@ impl Round<'_> {
         Ok(kept?)
     }
 
-    /// Whether this role was found to be somebody else's.
-    fn is_foreign(&self, role: &str) -> bool {
-        self.failures.iter().any(|failure| match &failure.cause {
-            Cause::Foreign(foreign) => foreign.is("ClusterRole", role),
-            Cause::Api(_) | Cause::Binds(_) => false,
-        })
+    /// Whether a role could not be applied in this round, for whatever reason: then it is not known whose it is.
+    fn has_failed(&self, role: &str) -> bool {
+        let roles = self.objects.iter().filter(|desired| desired.is::<ClusterRole>(role)).map(name);
+        roles.into_iter().any(|role| self.failures.iter().any(|failure| failure.object == role))
     }
 
     fn note(&mut self, desired: &Desired, kept: Result<Kept, Cause>) -> Step {

@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Subject};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, PartialObjectMeta};
 use kube::{Client, Resource, ResourceExt as _};
-use metallb_api::MetalLB;
 use metallb_api::names::WEBHOOK_CONFIGURATION;
 use metallb_render::{DEFINITION, Desired, OWNED_BY};
 use serde_json::Value;
@@ -28,13 +27,6 @@ pub struct Foreign {
     object: String,
     whose: String,
     namespace: String,
-}
-
-impl Foreign {
-    /// Whether this is the object.
-    pub(crate) fn is(&self, kind: &str, name: &str) -> bool {
-        self.object.strip_prefix(kind).and_then(|rest| rest.strip_prefix(' ')) == Some(name)
-    }
 }
 
 /// MetalLB runs here already, by other means.
@@ -106,10 +98,9 @@ where
     }
 }
 
-/// The chart's have other names, and a label is soon put on by somebody. What a resource of ours made is no chart's either.
+/// The chart's workloads have other names, and a label is soon put on ours by somebody.
 fn is_ours(found: &PartialObjectMeta<DynamicObject>) -> bool {
-    let is_made_by_us = found.owner_references().iter().any(|owner| owner.kind == MetalLB::kind(&()));
-    is_made_by_us || ["controller", "speaker"].contains(&found.name_any().as_str())
+    ["controller", "speaker"].contains(&found.name_any().as_str())
 }
 
 fn of_cluster<K: Resource<DynamicType = ()>>(client: &Client) -> Api<DynamicObject> {

@@ -5,6 +5,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use metallb_operator::disposition::Disposition;
+use metallb_testkit::{Failure, Request};
 use serde_json::{Value, json};
 
 use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
@@ -127,7 +128,8 @@ async fn a_role_of_which_nothing_says_whose_it_is_is_handed_over_by_its_label() 
     // Made, it would be the proof that the role is ours.
     assert_eq!(scenario.server.get::<ClusterRoleBinding>(None, "metrics-reader"), None);
     let told = scenario.told("metallb");
-    assert!(told[0].contains("it would bind ClusterRole metrics-reader, which is not ours"), "{told:?}");
+    assert!(told[0].contains("metrics-reader waits for ClusterRole metrics-reader"), "{told:?}");
+    assert!(scenario.controller().is_some() && scenario.speaker().is_some(), "all else is there");
     assert!(
         told[0].contains("ClusterRole metrics-reader is not ours: nothing says that MetalLB made it"),
         "{told:?}"
@@ -213,4 +215,32 @@ async fn the_label_of_the_chart_on_what_is_ours_makes_no_chart_of_it() {
     scenario.server.put::<DaemonSet>(&speaker);
     scenario.settle().await;
     assert_eq!(scenario.told("metallb"), AVAILABLE);
+}
+
+#[tokio::test]
+async fn a_role_of_somebody_else_is_not_taken_because_it_could_not_be_looked_at_once() {
+    let unlabelled = || {
+        let mut scenario = Scenario::with_resource();
+        scenario.restart_with(&[POD_MONITORS]);
+        put_role(&scenario, "metrics-reader", &json!({}));
+        scenario
+    };
+    let reference = unlabelled();
+    reference.pass().await;
+    let reads = reference.server.take_requests();
+    let about_roles =
+        |request: &Request| request.resource.starts_with("clusterrole") && !request.verb.writes();
+    let reads: Vec<usize> =
+        reads.iter().enumerate().filter(|(_, read)| about_roles(read)).map(|(nth, _)| nth).collect();
+    assert!(reads.len() > 2);
+    for nth in reads {
+        let scenario = unlabelled();
+        let before = scenario.server.get::<ClusterRole>(None, "metrics-reader");
+        scenario.server.fail_nth(nth, Failure::Status(500));
+        for _ in 0..3 {
+            scenario.pass().await;
+        }
+        assert_eq!(scenario.server.get::<ClusterRole>(None, "metrics-reader"), before, "{nth}");
+        assert_eq!(scenario.server.get::<ClusterRoleBinding>(None, "metrics-reader"), None, "{nth}");
+    }
 }
