@@ -195,7 +195,7 @@ impl Rotation {
             let state = match &*seen.borrow() {
                 Seen::Missing => return None,
                 Seen::Unknown(reason) => Err(reason.clone()),
-                Seen::There(object) => Ok(target.slots(object)),
+                Seen::There(object) => Ok(target.slots(object, &self.settings.namespace)),
             };
             Some(Told { target: place, state })
         });
@@ -279,7 +279,8 @@ impl Rotation {
         let mut outcome = Ok(());
         for (target, seen) in &self.targets {
             let Seen::There(object) = seen.borrow().clone() else { continue };
-            match target.tell(self.client.clone(), &object, pem, &self.settings.manager).await {
+            let by = (self.settings.namespace.as_str(), self.settings.manager.as_str());
+            match target.tell(self.client.clone(), &object, pem, by).await {
                 Ok(None) => {}
                 Ok(Some(written)) => {
                     tracing::info!(%target, "caBundle written");

@@ -62,8 +62,8 @@ impl Target {
         Api::all_with(client, &kind)
     }
 
-    /// Every place for a `caBundle` in the object.
-    pub(super) fn slots(&self, object: &DynamicObject) -> Vec<Slot> {
+    /// Every place for a `caBundle` in the object. Webhooks that ask a Service of another namespace are somebody else's.
+    pub(super) fn slots(&self, object: &DynamicObject, namespace: &str) -> Vec<Slot> {
         let paths: Vec<String> = match self {
             Self::ValidatingWebhooks(_) => {
                 let webhooks = object.data.get("webhooks").and_then(Value::as_array).map_or(0, Vec::len);
@@ -75,7 +75,9 @@ impl Target {
             let config = object.data.pointer(&path)?;
             let pem: Option<ByteString> =
                 config.get("caBundle").and_then(|bundle| serde_json::from_value(bundle.clone()).ok());
-            Some(Slot { path, pem: pem.unwrap_or_default().0 })
+            let asked = config.pointer("/service/namespace").and_then(Value::as_str);
+            let is_ours = matches!(self, Self::Conversion(_)) || asked.is_none_or(|asked| asked == namespace);
+            is_ours.then(|| Slot { path, pem: pem.unwrap_or_default().0 })
         };
         paths.into_iter().filter_map(slot).collect()
     }
@@ -86,9 +88,10 @@ impl Target {
         client: Client,
         object: &DynamicObject,
         pem: &[u8],
-        manager: &str,
+        (namespace, manager): (&str, &str),
     ) -> Result<Option<DynamicObject>, kube::Error> {
-        let Some(changes) = changes(&self.slots(object), object.metadata.resource_version.as_deref(), pem)
+        let Some(changes) =
+            changes(&self.slots(object, namespace), object.metadata.resource_version.as_deref(), pem)
         else {
             return Ok(None);
         };
@@ -109,4 +112,39 @@ fn changes(slots: &[Slot], version: Option<&str>, pem: &[u8]) -> Option<json_pat
     }
     let unchanged = json!({"op": "test", "path": "/metadata/resourceVersion", "value": version});
     serde_json::from_value(std::iter::once(unchanged).chain(add).collect()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webhooks_that_ask_a_service_elsewhere_have_no_place_for_our_authorities() {
+        let ask =
+            |namespace: &str| json!({"clientConfig": {"service": {"name": "s", "namespace": namespace}}});
+        let of = |kind: &str, data: Value| -> DynamicObject {
+            let object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x"}});
+            DynamicObject { data, ..serde_json::from_value(object).unwrap() }
+        };
+        let webhooks =
+            json!({"webhooks": [ask("theirs"), ask("ours"), {"clientConfig": {"url": "https://x"}}]});
+        let conversion = json!({"spec": {"conversion": {"webhook": ask("theirs")}}});
+        for (target, object, expected) in [
+            (
+                Target::ValidatingWebhooks("x".to_owned()),
+                of("ValidatingWebhookConfiguration", webhooks),
+                &["/webhooks/1/clientConfig", "/webhooks/2/clientConfig"][..],
+            ),
+            // A definition is there once for all.
+            (
+                Target::Conversion("x".to_owned()),
+                of("CustomResourceDefinition", conversion),
+                &["/spec/conversion/webhook/clientConfig"],
+            ),
+        ] {
+            let paths: Vec<String> =
+                target.slots(&object, "ours").into_iter().map(|slot| slot.path).collect();
+            assert_eq!(paths, expected);
+        }
+    }
 }
