@@ -79,6 +79,7 @@ impl Precedence {
     ) -> BTreeSet<ServiceKey> {
         let news = tenure.take_news();
         self.expire(tenure, now);
+        self.waive(known, touched, tenure);
         if !known.world.has_terms() {
             self.forget_strangers(news, tenure);
             return self.clear(known, tenure, now);
@@ -157,6 +158,21 @@ impl Precedence {
         }
     }
 
+    /// Forgets who held what advertisements speak of again and ask nothing for.
+    fn waive(&mut self, known: Known<'_>, touched: &BTreeSet<ServiceKey>, tenure: &mut Tenure) {
+        if self.lapsing.is_empty() {
+            return;
+        }
+        let services = touched.iter().filter_map(|key| known.services.get(key));
+        for service in services.filter(|service| asks_for_nothing(known, service)) {
+            for address in service.addresses.as_deref().unwrap_or_default() {
+                if self.lapsing.remove(address).is_some() {
+                    tenure.forget(*address);
+                }
+            }
+        }
+    }
+
     fn expire(&mut self, tenure: &mut Tenure, now: Duration) {
         self.lapsing.retain(|address, until| {
             if *until <= now {
@@ -185,7 +201,7 @@ impl Precedence {
         let before = self.stands.remove(&unit);
         if let Some(before) = &before {
             self.leave_shares(before, unit);
-            before.again.into_iter().for_each(|at| _ = self.waiting.remove(&(at, unit)));
+            self.wake_at(unit, before.again, None);
         }
         let Some((terms, candidates)) = found else { return };
         let (candidates, shared) = (candidates.into_iter().collect(), self.units.addresses(unit));
@@ -230,9 +246,15 @@ impl Precedence {
         let Some(stand) = self.stands.get_mut(&unit) else { return false };
         let before = stand.again;
         let is_another = stand.choose((me, unit), tenure, now);
-        before.into_iter().for_each(|at| _ = self.waiting.remove(&(at, unit)));
-        self.waiting.extend(stand.again.map(|at| (at, unit)));
+        let after = stand.again;
+        self.wake_at(unit, before, after);
         is_another
+    }
+
+    /// A unit is to be looked at again then, and no longer when it was before.
+    fn wake_at(&mut self, unit: IpAddr, before: Option<Duration>, then: Option<Duration>) {
+        before.into_iter().for_each(|at| _ = self.waiting.remove(&(at, unit)));
+        self.waiting.extend(then.map(|at| (at, unit)));
     }
 }
 

@@ -48,6 +48,20 @@ fn where_nothing_is_asked_for_any_more_the_contract_counts_at_once_and_what_it_g
 }
 
 #[test]
+fn the_same_where_it_was_gone_for_a_moment_and_came_back_without_asking() {
+    let (mut cluster, _, contract) = moved();
+    for spec in [None, Some(json!({})), Some(json!({ "preempt": "Never" }))] {
+        let is_there = spec.is_some();
+        configure(&mut cluster, spec);
+        if is_there {
+            assert_eq!(cluster.owners(), contract);
+        }
+        cluster.now += SECOND;
+        cluster.decide(&BTreeSet::new());
+    }
+}
+
+#[test]
 fn beside_another_that_still_asks_for_something_it_is_the_same() {
     let ask = |preempt: &str| {
         let of = |pool: &str, spec: Value| {
