@@ -110,7 +110,10 @@ mod tests {
 
     #[test]
     fn other_fields_beside_the_list_are_passed_over() {
-        assert!(parse("other: 1\nannouncedInterfacesToExclude: [lo]").unwrap().excludes("lo"));
+        for beside in ["other: 1", "other:\n  ? {a: 1}\n  : 2", "other:\n  : x"] {
+            let text = format!("{beside}\nannouncedInterfacesToExclude: [lo]");
+            assert!(parse(&text).unwrap().excludes("lo"), "{beside}");
+        }
     }
 
     /// Of Go's syntax two forms are missing: those of a literal text and of a single byte.

@@ -120,13 +120,15 @@ impl Probe {
         })
     }
 
-    /// Waits until nobody but this station has answered for some time.
+    /// Waits until nobody but this station has answered for some time, which begins now at the earliest.
     pub fn wait_only(&self, mac: Mac, time: Duration, deadline: Duration) -> Result<()> {
+        let called = Instant::now();
         wait::until("answers of one node only", deadline, || {
             let (answers, since) = (self.answers(), Instant::now().checked_sub(time));
             let lately = answers.iter().rev().take_while(|answer| Some(answer.at) > since);
             let lately: Vec<Mac> = lately.map(|answer| answer.mac).collect();
-            let is_steady = lately.len() > 10 && lately.iter().all(|seen| *seen == mac);
+            let is_steady =
+                called.elapsed() >= time && lately.len() > 10 && lately.iter().all(|seen| *seen == mac);
             Ok(if is_steady { Seen::Done(()) } else { Seen::NotYet(format!("{:x?}", lately.first())) })
         })
     }

@@ -18,7 +18,8 @@ const ANNOTATIONS: [&str; 2] = [metallb_api::conversion::KEPT_V1BETA1, metallb_a
 /// A review; each object goes there and back again, and is the same then.
 pub fn conversion(data: &[u8]) {
     let Ok(request) = decode_conversion(data) else { return };
-    for object in request.objects {
+    for mut object in request.objects {
+        drop_empty_annotations(&mut object);
         let Ok(there) = convert(object.clone(), &request.desired_api_version) else { continue };
         assert_eq!(version(&there), request.desired_api_version);
         let back = convert(there.clone(), version(&object));
@@ -29,8 +30,17 @@ pub fn conversion(data: &[u8]) {
     }
 }
 
-/// Whether an API server could have stored this: it drops what the schema does not name, and annotations of which there are
-/// none. What is kept in annotations
+/// As an API server does.
+fn drop_empty_annotations(object: &mut Value) {
+    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+    if let Some(metadata) = metadata
+        && metadata.get("annotations").and_then(Value::as_object).is_some_and(serde_json::Map::is_empty)
+    {
+        metadata.remove("annotations");
+    }
+}
+
+/// Whether an API server could have stored this: it drops what the schema does not name. What is kept in annotations
 /// belongs to the conversion; an object that brings it along did not come from a user.
 fn is_stored_like_that(object: &Value) -> bool {
     let annotations = object.pointer("/metadata/annotations");
@@ -39,8 +49,7 @@ fn is_stored_like_that(object: &Value) -> bool {
         "metallb.io/v1beta1" => typed::<metallb_api::bgp_peer_v1beta1::BGPPeer>(object),
         _ => typed::<metallb_api::BGPPeer>(object),
     };
-    let is_empty = annotations.and_then(Value::as_object).is_some_and(serde_json::Map::is_empty);
-    typed.as_ref() == Some(object) && !is_empty && !ANNOTATIONS.iter().any(|name| brings_along(name))
+    typed.as_ref() == Some(object) && !ANNOTATIONS.iter().any(|name| brings_along(name))
 }
 
 fn version(object: &Value) -> &str {

@@ -11,7 +11,7 @@ pub(crate) const SEEDS: &[&str] = &[
     "announcedInterfacesToExclude:\n- ^nodelocaldns.*\n- (?i)^LXC\\d+$\n- '[[:alpha:]]+\\.(?P<vlan>[0-9]{1,4})'\n",
     "announcedInterfacesToExclude: []\n",
     "announcedInterfacesToExclude:\n",
-    "? {a: 1}\n: 2\nannouncedInterfacesToExclude: [lo]\n",
+    "other:\n  ? {a: 1}\n  : 2\nannouncedInterfacesToExclude: [lo]\n",
     "other: 1\nannouncedInterfacesToExclude: [lo]\n",
     "announcedInterfacesToExclude: ['^(']\n",
     "announcedInterfacesToExclude: docker0\n",

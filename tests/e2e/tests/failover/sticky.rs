@@ -35,10 +35,7 @@ pub(crate) fn stays(cluster: &Cluster) -> Result<()> {
     let address = cluster.wait_address("sticky")?;
     let winner = lan::wait_owner(&cluster.bed, address, None, REACTION)?;
     let probe = Probe::start(&cluster.bed, address)?;
-    let start = Instant::now();
-    wait::until("the speakers' ninetieth second", BACK, || {
-        Ok(seen(start.elapsed() >= YOUTH, format!("{:?}", start.elapsed())))
-    })?;
+    probe.wait_only(parse_mac(&cluster.bed.mac(&winner)?)?, YOUTH, BACK)?;
     for fault in [Fault::Deleted, Fault::Frozen, Fault::Unplugged] {
         round(cluster, fault, &winner, &probe).with_context(|| format!("{fault:?} on {winner}"))?;
     }
@@ -59,7 +56,7 @@ fn round(cluster: &Cluster, fault: Fault, winner: &str, probe: &Probe) -> Result
     }
     let heir = probe.wait_other(start, mac, GIVEN_UP)?;
     match fault {
-        Fault::Deleted => {}
+        Fault::Deleted => wait_for_another(cluster, winner, &pod)?,
         Fault::Frozen => signal(&processes, Signal::SIGCONT)?,
         Fault::Unplugged => cluster.bed.plug(winner)?,
     }
@@ -70,6 +67,21 @@ fn round(cluster: &Cluster, fault: Fault, winner: &str, probe: &Probe) -> Result
     // What held it there was the field: without it the contract's winner has it again.
     preempt(cluster, "Always")?;
     probe.wait_only(mac, STEADY, BACK)
+}
+
+/// Waits for the pod that comes instead of this one: until then all may seem to be well.
+fn wait_for_another(cluster: &Cluster, node: &str, pod: &str) -> Result<()> {
+    wait::until("another speaker", BACK, || {
+        let found = cluster.speakers()?.into_iter().find(|(on, other)| on == node && other != pod);
+        let is_ready = match &found {
+            Some((_, other)) => {
+                let ready = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
+                cluster.kubectl(&["get", "pod", "-n", NAMESPACE, other, "-o", ready])? == "True"
+            }
+            None => false,
+        };
+        Ok(seen(is_ready, format!("{found:?}")))
+    })
 }
 
 fn preempt(cluster: &Cluster, when: &str) -> Result<()> {
