@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::future::select_all;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::DynamicObject;
 use kube::{Api, Client};
 use metallb_certificates::{AuthorityId, Held, Policy, Step, UnixSeconds, plan, takes_over};
@@ -59,6 +60,8 @@ pub struct Rotation {
     presenter: Presenter,
     secret: watch::Sender<Seen<Secret>>,
     targets: Vec<(Target, watch::Sender<Seen<DynamicObject>>)>,
+    /// Whom the Secret belonged to when it was last seen.
+    owners: Vec<OwnerReference>,
     /// Since when an authority is in every `caBundle`, as far as this process saw.
     known: BTreeMap<AuthorityId, UnixSeconds>,
     /// The watches; they end with this.
@@ -96,8 +99,8 @@ impl Rotation {
             (target.clone(), seen)
         });
         let targets = targets.collect();
-        let (provider, known) = (bundle::provider(), BTreeMap::new());
-        Self { settings, client, provider, presenter, secret, targets, known, _watches: watches }
+        let (provider, known, owners) = (bundle::provider(), BTreeMap::new(), Vec::new());
+        Self { settings, client, provider, presenter, secret, targets, owners, known, _watches: watches }
     }
 
     /// Works for ever. Writes only while `leader` says so; `report` hears after each look whether the server presents
@@ -148,6 +151,9 @@ impl Rotation {
             Ok(secret) => secret,
             Err(reason) => return self.idle(&reason, &told, now),
         };
+        if let Some(secret) = &secret {
+            self.owners = owners(secret);
+        }
         let data = self.data(secret.as_deref(), &told);
         let material = Material::parse(&data, &self.provider);
         let held = material.held(&self.settings.names, now, &self.provider);
@@ -317,6 +323,13 @@ impl Rotation {
             }
         })
     }
+}
+
+/// Whom a Secret belongs to, as one that is made in its place may say it: who makes it need not be allowed to hold up an
+/// owner's deletion.
+fn owners(secret: &Secret) -> Vec<OwnerReference> {
+    let owners = secret.metadata.owner_references.iter().flatten().cloned();
+    owners.map(|owner| OwnerReference { block_owner_deletion: None, ..owner }).collect()
 }
 
 /// Resolves when one of the targets changes; never if there are none.

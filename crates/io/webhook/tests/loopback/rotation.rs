@@ -11,6 +11,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use metallb_certificates::Policy;
 use metallb_testkit::ApiServer;
 use metallb_webhook::{Limits, Presenter, Rotation, RotationSettings, Target};
@@ -146,6 +147,27 @@ async fn a_missing_secret_is_made_and_missing_targets_are_left_out() {
     let mut leader = replica(&server, true);
     leader.ready().await;
     assert_eq!(data(&server).len(), 4);
+}
+
+/// Contract 03: nothing stays when the resource goes, though what serves the webhooks outlives their Secret by a moment.
+#[tokio::test]
+async fn a_secret_made_in_place_of_another_belongs_to_the_same_owner() {
+    let server = ApiServer::default();
+    put_targets(&server);
+    put_secret(&server, &[]);
+    let owner = |blocks: Option<bool>| {
+        json!([{"apiVersion": "metallb.io/v1beta1", "kind": "MetalLB", "name": "metallb", "uid": "u1",
+                "controller": true, "blockOwnerDeletion": blocks}])
+    };
+    let owned = json!({"metadata": {"ownerReferences": owner(Some(true))}});
+    server.edit::<Secret>(Some(NAMESPACE), SECRET, &owned);
+    let mut leader = replica(&server, true);
+    leader.ready().await;
+    server.remove::<Secret>(Some(NAMESPACE), SECRET);
+    until("it is made anew", || server.get::<Secret>(Some(NAMESPACE), SECRET).is_some()).await;
+    let made: Secret = server.get(Some(NAMESPACE), SECRET).unwrap();
+    let expected: Vec<OwnerReference> = serde_json::from_value(owner(None)).unwrap();
+    assert_eq!(made.metadata.owner_references, Some(expected));
 }
 
 #[tokio::test]

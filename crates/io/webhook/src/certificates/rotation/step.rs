@@ -112,7 +112,12 @@ impl Rotation {
         let manager = Some(self.settings.manager.clone());
         match secret {
             None => {
-                let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
+                // Its owner may be why it went: then this one goes as well, though whoever makes it is still there.
+                let metadata = ObjectMeta {
+                    name: Some(name.clone()),
+                    owner_references: (!self.owners.is_empty()).then(|| self.owners.clone()),
+                    ..ObjectMeta::default()
+                };
                 let secret = Secret { metadata, data: Some(data), ..Secret::default() };
                 let params = PostParams { field_manager: manager, ..PostParams::default() };
                 api.create(&params, &secret).await.map_err(|source| StepError::Create { name, source })
