@@ -21,6 +21,7 @@ use metallb_telemetry::metrics::SpeakerMetrics;
 use tokio::sync::{mpsc, watch};
 
 use crate::interfaces::Interfaces;
+use crate::prompt;
 use driver::Driver;
 pub use fence::{Fence, FenceOwner};
 
@@ -131,8 +132,7 @@ impl Layer2 {
         let (commands, received) = mpsc::channel(BATCHES);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || runtime.block_on(Driver::new(interfaces, metrics, options).run(received));
-        let thread = thread::Builder::new().name("layer2".to_owned()).spawn(run)?;
-        Ok(Self { commands, thread })
+        Ok(Self { commands, thread: prompt::spawn("layer2", run)? })
     }
 
     /// One that does nothing, and what it was told since that was asked the last time.

@@ -15,6 +15,7 @@ mod known;
 pub mod layer2;
 pub mod membership;
 mod owner;
+mod prompt;
 mod run;
 mod snapshot;
 mod status;

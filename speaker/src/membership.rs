@@ -22,7 +22,6 @@ mod subnets;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
-use std::thread;
 use std::time::Duration;
 
 use metallb_net::Prefix;
@@ -30,6 +29,7 @@ use metallb_telemetry::metrics::MemberMetrics;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
+use crate::prompt;
 use driver::{Inputs, Prepared};
 pub use mail::Letter;
 use mail::Mail;
@@ -85,7 +85,7 @@ impl Membership {
             // Whoever waits for the end may be gone.
             let _ = end.send(());
         };
-        thread::Builder::new().name("membership".to_owned()).spawn(run)?;
+        prompt::spawn("membership", run)?;
         Ok(Self { address, candidates, members, own, subnets, mail, stop, ended })
     }
 

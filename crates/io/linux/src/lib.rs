@@ -1,4 +1,5 @@
-//! The Linux kernel as announcing needs it: interfaces and their changes, packet sockets, multicast groups, the clock. And the heap.
+//! The Linux kernel as announcing needs it: interfaces and their changes, packet sockets, multicast groups, the clock, the
+//! scheduler. And the heap.
 //!
 //! Must not know: what frames mean or whether they are answered (`metallb-l2`), Services, or Kubernetes.
 //! The only crate with `unsafe`.
@@ -14,6 +15,7 @@ mod multicast;
 mod netlink;
 mod packet;
 mod reactor;
+mod slice;
 
 pub use clock::since_boot;
 pub use filter::Targets;
@@ -22,3 +24,4 @@ pub use links::{LinkError, LinkMonitor, News};
 pub use multicast::Memberships;
 pub use netlink::interfaces_in;
 pub use packet::{LONGEST_FRAME, PacketSocket, Protocol, SocketError};
+pub use slice::ask_for_short_turns;
