@@ -16,6 +16,9 @@ use crate::wait::{self, Seen};
 mod v1;
 mod v2;
 
+/// The group of a machine's daemons, beside the `kubepods` that kubelet makes: they share the processors with pods as one,
+/// and not each of their threads, as on a node of systemd's.
+const DAEMONS: &str = "daemons";
 /// How long the kernel may take to end killed processes.
 const EXIT_DEADLINE: Duration = Duration::from_secs(20);
 /// How long it may take to stop processes.
@@ -118,18 +121,24 @@ impl Group {
 
     /// The files into which a process writes its pid to join the machine that lives in this group.
     pub fn join_files(&self) -> Vec<PathBuf> {
-        match &self.tree {
-            Tree::V1(_) => self.birth_files(),
-            Tree::V2(tree) => vec![tree.leaf(&self.path).join("cgroup.procs")],
-        }
+        self.child(DAEMONS).birth_files()
     }
 
     /// To be called once the machine was born: makes room for its kubelet.
     pub fn settle(&self) -> Result<()> {
         match &self.tree {
-            Tree::V1(_) => Ok(()),
+            Tree::V1(tree) => tree.create(&self.path.join(DAEMONS)),
             Tree::V2(tree) => tree.settle(&self.path),
         }
+    }
+
+    /// Gives it the share of the processors that kubelet gives a pod that asks for none.
+    pub fn ask_for_no_processor(&self) -> Result<()> {
+        let (file, least) = match &self.tree {
+            Tree::V1(tree) => (tree.directory("cpu", &self.path)?.join("cpu.shares"), "2"),
+            Tree::V2(tree) => (tree.root.join(&self.path).join("cpu.weight"), "1"),
+        };
+        write(&file, least)
     }
 
     /// Stops every process in and below it, until [`Group::thaw`].

@@ -46,6 +46,10 @@ const ALL: [Daemon; 7] = [
 /// How long a daemon may take to appear, or to go when killed.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// kube-proxy is not a daemon of the machine but, as kubeadm and most others install it, a pod that asks for no processor:
+/// what it takes to write the packet filter anew comes after what pods have asked for.
+const PROXY_GROUP: &str = "kubepods/besteffort/kube-proxy";
+
 /// Writes down who it is and becomes the daemon. Its name for the outside is a line of `/proc/PID/stat`.
 const START: &str = r#"name=$1; shift
 read -r stat </proc/self/stat
@@ -121,7 +125,10 @@ impl Daemon {
         if stat.exists() {
             fs::remove_file(&stat)?;
         }
-        let mut command = machine.enter_detached()?;
+        let mut command = match self {
+            Daemon::KubeProxy => machine.enter_as_pod(PROXY_GROUP)?,
+            _ => machine.enter_detached()?,
+        };
         command.args(["setsid", "--fork", "sh", "-c", START, "sh", self.name()]);
         command.args(self.command_line(place, kube, pki));
         command.stdout(Stdio::null());

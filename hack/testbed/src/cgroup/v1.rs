@@ -86,8 +86,13 @@ impl Tree {
     }
 
     fn freezer(&self, path: &Path) -> Result<PathBuf> {
-        let hierarchy = self.hierarchies.iter().find(|hierarchy| hierarchy.has("freezer"));
-        Ok(hierarchy.context("no freezer hierarchy")?.root.join(path))
+        self.directory("freezer", path)
+    }
+
+    /// The directory of a group in the tree of this controller.
+    pub fn directory(&self, controller: &str, path: &Path) -> Result<PathBuf> {
+        let hierarchy = self.hierarchies.iter().find(|hierarchy| hierarchy.has(controller));
+        Ok(hierarchy.with_context(|| format!("no {controller} hierarchy"))?.root.join(path))
     }
 
     pub fn freeze(&self, path: &Path) -> Result<()> {

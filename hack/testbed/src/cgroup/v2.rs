@@ -1,5 +1,5 @@
 //! cgroup v2: one tree. A group with controllers for its children may hold no process itself, so the
-//! daemons of a machine live in a leaf, beside the `kubepods` that kubelet makes.
+//! daemons of a machine live in a leaf.
 //!
 //! Written for the hosts most people have, but not yet run on one: see the README.
 
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::{FREEZE_DEADLINE, processes_in, subdirectories, write};
+use super::{DAEMONS, FREEZE_DEADLINE, processes_in, subdirectories, write};
 use crate::wait;
 
 /// What kubelet and runc insist on.
@@ -34,8 +34,8 @@ impl Tree {
     }
 
     /// Where the daemons of the machine in group `path` live.
-    pub fn leaf(&self, path: &Path) -> PathBuf {
-        self.root.join(path).join("daemons")
+    fn leaf(&self, path: &Path) -> PathBuf {
+        self.root.join(path).join(DAEMONS)
     }
 
     /// Refuses a host that keeps back a controller.
