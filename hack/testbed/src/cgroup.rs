@@ -19,6 +19,10 @@ mod v2;
 /// The group of a machine's daemons, beside the `kubepods` that kubelet makes: they share the processors with pods as one,
 /// and not each of their threads, as on a node of systemd's.
 const DAEMONS: &str = "daemons";
+/// The group of what runs in the background of all machines.
+const BACKGROUND: &str = "background";
+/// What kubelet gives a pod that asks for no processor.
+const LEAST_SHARE: &str = "2";
 /// How long the kernel may take to end killed processes.
 const EXIT_DEADLINE: Duration = Duration::from_secs(20);
 /// How long it may take to stop processes.
@@ -132,13 +136,19 @@ impl Group {
         }
     }
 
-    /// Gives it the share of the processors that kubelet gives a pod that asks for none.
-    pub fn ask_for_no_processor(&self) -> Result<()> {
-        let (file, least) = match &self.tree {
-            Tree::V1(tree) => (tree.directory("cpu", &self.path)?.join("cpu.shares"), "2"),
-            Tree::V2(tree) => (tree.root.join(&self.path).join("cpu.weight"), "1"),
+    /// The same for what other machines have processors of their own for: with v1 it shares the processors with its like
+    /// in all machines, and gets what the others leave.
+    pub fn background_files(&self) -> Result<Vec<PathBuf>> {
+        let (Tree::V1(tree), Some(bed)) = (&self.tree, self.path.parent()) else {
+            return Ok(self.join_files());
         };
-        write(&file, least)
+        let background = bed.join(BACKGROUND);
+        tree.create(&background)?;
+        let processors = tree.directory("cpu", &background)?;
+        write(&processors.join("cpu.shares"), LEAST_SHARE)?;
+        let own = tree.directory("cpu", &self.path.join(DAEMONS))?;
+        let files = self.join_files().into_iter().filter(|file| !file.starts_with(&own));
+        Ok(files.chain([processors.join("cgroup.procs")]).collect())
     }
 
     /// Stops every process in and below it, until [`Group::thaw`].

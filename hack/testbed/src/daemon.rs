@@ -46,10 +46,6 @@ const ALL: [Daemon; 7] = [
 /// How long a daemon may take to appear, or to go when killed.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// kube-proxy is not a daemon of the machine but, as kubeadm and most others install it, a pod that asks for no processor:
-/// what it takes to write the packet filter anew comes after what pods have asked for.
-const PROXY_GROUP: &str = "kubepods/besteffort/kube-proxy";
-
 /// Writes down who it is and becomes the daemon. Its name for the outside is a line of `/proc/PID/stat`.
 const START: &str = r#"name=$1; shift
 read -r stat </proc/self/stat
@@ -126,7 +122,9 @@ impl Daemon {
             fs::remove_file(&stat)?;
         }
         let mut command = match self {
-            Daemon::KubeProxy => machine.enter_as_pod(PROXY_GROUP)?,
+            // As kubeadm and most others install it, it is a pod that asks for no processor. And the packet filters of all
+            // nodes are made anew at once: elsewhere that takes no time of any other node's.
+            Daemon::KubeProxy => machine.enter_background()?,
             _ => machine.enter_detached()?,
         };
         command.args(["setsid", "--fork", "sh", "-c", START, "sh", self.name()]);

@@ -156,12 +156,9 @@ impl Machine {
         self.enter_by(&self.group.join_files())
     }
 
-    /// The same in a control group of its own below the machine's, as a pod that asks for no processor.
-    pub fn enter_as_pod(&self, path: &str) -> Result<Command> {
-        let group = self.group.child(path);
-        group.create()?;
-        group.ask_for_no_processor()?;
-        self.enter_by(&group.birth_files())
+    /// The same for what runs in the background.
+    pub fn enter_background(&self) -> Result<Command> {
+        self.enter_by(&self.group.background_files()?)
     }
 
     fn enter_by(&self, files: &[PathBuf]) -> Result<Command> {

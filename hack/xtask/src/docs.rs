@@ -11,8 +11,67 @@ use metallb_announce::AnnouncedReason;
 use crate::generated::Mode;
 use crate::shell;
 
-/// The flags of the original's controller (contract 01 §7.1).
-const FLAGS: &[&str] = &[
+/// A program of the original's: where our flags of it are, and which of them are its own.
+struct Program {
+    source: &'static str,
+    flags: &'static [&'static str],
+    /// Environment variables that set flags.
+    variables: &'static [&'static str],
+}
+
+/// Contract 01 §7.1.
+const CONTROLLER: Program = Program {
+    source: "controller/src/flags.rs",
+    flags: CONTROLLER_FLAGS,
+    variables: &["METALLB_NAMESPACE", "METALLB_ML_SECRET_NAME", "METALLB_DEPLOYMENT", "METALLB_POD_NAME"],
+};
+
+/// Contract 02 §1.1.
+const SPEAKER: Program = Program {
+    source: "speaker/src/flags.rs",
+    flags: SPEAKER_FLAGS,
+    variables: &[
+        "METALLB_NAMESPACE",
+        "METALLB_NODE_NAME",
+        "METALLB_POD_NAME",
+        "METALLB_HOST",
+        "METALLB_ML_BIND_ADDR",
+        "METALLB_ML_BIND_PORT",
+        "METALLB_ML_LABELS",
+        "METALLB_ML_SECRET_KEY_PATH",
+        "METALLB_BGP_DEBOUNCE_TIMEOUT",
+        "METALLB_BGP_TYPE",
+        "FRRK8S_NAMESPACE",
+    ],
+};
+
+const SPEAKER_FLAGS: &[&str] = &[
+    "namespace",
+    "node-name",
+    "pod-name",
+    "host",
+    "ml-bindaddr",
+    "ml-bindport",
+    "ml-labels",
+    "ml-secret-key-path",
+    "ml-wan-config",
+    "port",
+    "health-probe-port",
+    "pprof-bind-address",
+    "log-level",
+    "lb-class",
+    "ignore-exclude-lb",
+    "bgp-debounce-timeout",
+    "frrk8s-namespace",
+    "frrk8s-secret-passthrough",
+    "tls-min-version",
+    "tls-cipher-suites",
+    "tls-curve-preferences",
+    "metrics-cert-dir",
+    "kubeconfig",
+];
+
+const CONTROLLER_FLAGS: &[&str] = &[
     "port",
     "namespace",
     "ml-secret-name",
@@ -64,8 +123,10 @@ pub(crate) fn run(root: &Path, mode: Mode) -> anyhow::Result<Vec<String>> {
     shell::output(&mut test)?;
     let read =
         |file: &str| fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {file}"));
-    let flags = flags(&read("controller/src/flags.rs")?);
-    ensure!(FLAGS.iter().all(|flag| flags.contains(*flag)), "controller/src/flags.rs can't be read any more");
+    let mut settings = Vec::new();
+    for program in [CONTROLLER, SPEAKER] {
+        settings.extend(program.additions(&read(program.source)?)?);
+    }
     let metrics = metrics(&read("docs/metrics.md")?);
     let mut found: Vec<String> = registered(&root.join("crates/io/telemetry/src/metrics"))?
         .into_iter()
@@ -77,14 +138,29 @@ pub(crate) fn run(root: &Path, mode: Mode) -> anyhow::Result<Vec<String>> {
     let reasons = ConditionReason::ALL.iter().map(|reason| reason.as_str());
     let reasons = reasons.chain(AnnouncedReason::ALL.iter().map(|reason| reason.as_str())).map(str::to_owned);
     let fields = fields(&read("crates/core/api/tests/data/rules.yaml")?)?;
-    let new_flags =
-        flags.iter().filter(|flag| !FLAGS.contains(&flag.as_str())).map(|flag| format!("--{flag}"));
     let new_metrics = metrics.into_iter().filter(|name| !METRICS.contains(&name.as_str()));
     found.extend(missing(
         &read("docs/additions.md")?,
-        reasons.chain(fields).chain(new_flags).chain(new_metrics),
+        reasons.chain(fields).chain(settings).chain(new_metrics),
     ));
     Ok(found)
+}
+
+impl Program {
+    /// The flags and variables the original's does not have.
+    fn additions(&self, source: &str) -> anyhow::Result<Vec<String>> {
+        let (flags, variables) = (flags(source), variables(source));
+        let is_there =
+            |found: &BTreeSet<String>, names: &[&str]| names.iter().all(|name| found.contains(*name));
+        ensure!(
+            is_there(&flags, self.flags) && is_there(&variables, self.variables),
+            "{} can't be read any more",
+            self.source
+        );
+        let new_flags = flags.iter().filter(|flag| !self.flags.contains(&flag.as_str()));
+        let new_variables = variables.iter().filter(|name| !self.variables.contains(&name.as_str()));
+        Ok(new_flags.map(|flag| format!("--{flag}")).chain(new_variables.cloned()).collect())
+    }
 }
 
 /// The names written out where metrics are registered: a family nobody gives a series is not shown by the registry.
@@ -136,6 +212,12 @@ fn flags(source: &str) -> BTreeSet<String> {
     flags
 }
 
+/// The environment variables in the source.
+fn variables(source: &str) -> BTreeSet<String> {
+    let names = source.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
+    names.map(str::to_owned).collect()
+}
+
 fn is_field(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
@@ -156,6 +238,21 @@ mod tests {
         let source = "/// Port: of the probes.\n#[arg(long, default_value_t = 1)]\nport: u16,\n#[arg(long, value_parser = go_bool,\n  \
                       action = ArgAction::Set)]\nleader_elect: bool,\n#[arg(skip = x)]\nbgp_type: String,\n";
         assert_eq!(flags(source).into_iter().collect::<Vec<_>>(), ["leader-elect", "port"]);
+    }
+
+    #[test]
+    fn variables_are_those_of_flags() {
+        let source = "#[arg(long, env = \"A_B\", default_value = \"\")]\na: String,\n#[arg(long)]\nb: u16,\n";
+        assert_eq!(variables(source).into_iter().collect::<Vec<_>>(), ["A_B"]);
+    }
+
+    #[test]
+    fn only_what_the_original_lacks_is_an_addition() {
+        let program = Program { source: "flags.rs", flags: &["a"], variables: &["A"] };
+        let source = "#[arg(long, env = \"A\")]\na: String,\n#[arg(long, env = \"B\")]\nb_c: u16,\n";
+        assert_eq!(program.additions(source).unwrap(), ["--b-c", "B"]);
+        let error = program.additions("").unwrap_err().to_string();
+        assert_eq!(error, "flags.rs can't be read any more");
     }
 
     #[test]

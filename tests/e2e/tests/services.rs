@@ -38,6 +38,7 @@ fn main() -> ExitCode {
             ("a pool with a broken range is refused by name and stops nothing", broken_pool),
             ("a Service nobody can serve says why", unknown_pool),
             ("metrics need a token", metrics_need_a_token),
+            ("who had an address is told to who may read it", ownership_needs_a_right),
         ],
     )
 }
@@ -278,19 +279,56 @@ fn unknown_pool(cluster: &Cluster) -> Result<()> {
 }
 
 fn metrics_need_a_token(cluster: &Cluster) -> Result<()> {
-    cluster.apply(SCRAPER)?;
-    let token = cluster.kubectl(&["create", "token", "scraper", "-n", "default"])?;
-    let bearer = format!("Authorization: Bearer {}", token.trim());
-    let url = format!("https://{}:9120/metrics", cluster.bed.v4("n1")?);
-    let ask = |header: &str| {
-        cluster.bed.run(lan::CLIENT, &["curl", "-sk", "-m5", "-w", "%{http_code}", "-H", header, &url])
-    };
-    let without = ask("Accept: text/plain")?.stdout;
+    let bearer = bearer(cluster)?;
+    let without = ask_speaker(cluster, "metrics", "Accept: text/plain")?;
     ensure!(without.ends_with("401"), "{without}");
-    let with = ask(&bearer)?.stdout;
+    let with = ask_speaker(cluster, "metrics", &bearer)?;
     ensure!(with.ends_with("200") && with.contains("metallb_k8s_client_config_loaded_bool 1"), "{with}");
     Ok(())
 }
+
+fn ownership_needs_a_right(cluster: &Cluster) -> Result<()> {
+    const PATH: &str = "debug/ownership";
+    serve(cluster, &Service::named("had"), 1)?;
+    let bearer = bearer(cluster)?;
+    let without = ask_speaker(cluster, PATH, "Accept: text/plain")?;
+    ensure!(without.ends_with("401"), "{without}");
+    let only_metrics = ask_speaker(cluster, PATH, &bearer)?;
+    ensure!(only_metrics.ends_with("403"), "{only_metrics}");
+    cluster.apply(HISTORIAN)?;
+    wait::until("the history, with the right to it", REACTION, || {
+        let with = ask_speaker(cluster, PATH, &bearer)?;
+        let told = with.strip_suffix("200").map(serde_json::from_str::<serde_json::Value>);
+        Ok(seen(told.is_some_and(|told| told.is_ok_and(|told| told["version"] == 1)), with))
+    })
+}
+
+/// The header of who may read metrics.
+fn bearer(cluster: &Cluster) -> Result<String> {
+    cluster.apply(SCRAPER)?;
+    let token = cluster.kubectl(&["create", "token", "scraper", "-n", "default"])?;
+    Ok(format!("Authorization: Bearer {}", token.trim()))
+}
+
+/// What the speaker of n1 answers, and the status at the end of it.
+fn ask_speaker(cluster: &Cluster, path: &str, header: &str) -> Result<String> {
+    let url = format!("https://{}:9120/{path}", cluster.bed.v4("n1")?);
+    let curl = ["curl", "-sk", "-m5", "-w", "%{http_code}", "-H", header, &url];
+    Ok(cluster.bed.run(lan::CLIENT, &curl)?.stdout)
+}
+
+/// The right to the history as well.
+const HISTORIAN: &str = "apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: historian}
+rules: [{nonResourceURLs: [/debug/ownership], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: historian}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: historian}
+subjects: [{kind: ServiceAccount, name: scraper, namespace: default}]
+";
 
 /// A service account that may read metrics.
 const SCRAPER: &str = "apiVersion: v1

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
             ("a node whose power fails is replaced in a fraction of a second", takeover::powered_off),
             ("a speaker that is stopped leaves no gap", planned::stopped),
             ("the last endpoint of a node leaves no gap", planned::endpoint_left),
+            ("a node that is excluded leaves no gap", planned::excluded),
             ("a speaker that thaws answers for nothing it lost", quiet::thawed),
             ("an address stays with who took it over, where that is asked for", sticky::stays),
             ("an address goes to the node in its subnet, where that is asked for", in_subnet::preferred),

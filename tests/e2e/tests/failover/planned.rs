@@ -71,6 +71,27 @@ pub(crate) fn endpoint_left(cluster: &Cluster) -> Result<()> {
     cluster.wait_web()
 }
 
+/// A node that is kept from announcing, and is not any more.
+pub(crate) fn excluded(cluster: &Cluster) -> Result<()> {
+    measure(
+        cluster,
+        &Move {
+            what: "node excluded",
+            late: "late answers beside an excluded node",
+            prefix: "takeover",
+            is_local: false,
+            there: |cluster, watched| label(cluster, &watched.owner, "=true"),
+            back: |cluster, watched| label(cluster, &watched.owner, "-"),
+        },
+    )
+}
+
+/// Sets the label that keeps a node from announcing, or takes it off.
+fn label(cluster: &Cluster, node: &str, change: &str) -> Result<()> {
+    let label = format!("node.kubernetes.io/exclude-from-external-load-balancers{change}");
+    cluster.kubectl(&["label", "node", node, &label]).map(drop)
+}
+
 /// Times from before the move until the first owner has the addresses again.
 fn measure(cluster: &Cluster, kind: &Move) -> Result<()> {
     let what = kind.what;
@@ -87,11 +108,12 @@ fn measure(cluster: &Cluster, kind: &Move) -> Result<()> {
         for (address, probe) in &watch.probes {
             let waits = probe.waits(start, Instant::now());
             let (of_one, between): (Vec<Wait>, Vec<Wait>) = waits.iter().partition(|it| it.is_of_one_node());
-            let (of_one, between) = (longest(of_one)?, longest(between)?);
-            let (gap, lag) = (tell(cluster, &between, start), tell(cluster, &of_one, start));
+            let (of_one, between) = (longest(of_one), longest(between));
+            let (gap, lag) = (tell(cluster, between, start), tell(cluster, of_one, start));
             say(&format!("{what} on {}: {address}: {gap}; late by {lag}", watched.owner));
-            figures.add(*address, between.time);
-            late.add(*address, of_one.time);
+            // Without a question between the two nodes' answers there is no gap.
+            figures.add(*address, between.map_or(Duration::ZERO, |wait| wait.time));
+            late.add(*address, of_one.context("nobody answered twice")?.time);
         }
         for (address, stream) in streams {
             figures.add_fate(address, stream.finish()?);
@@ -102,12 +124,13 @@ fn measure(cluster: &Cluster, kind: &Move) -> Result<()> {
     figures.judge().and(is_in_time)
 }
 
-fn longest(waits: Vec<Wait>) -> Result<Wait> {
-    waits.into_iter().max_by_key(|wait| wait.time).context("there are answers of two nodes")
+fn longest(waits: Vec<Wait>) -> Option<Wait> {
+    waits.into_iter().max_by_key(|wait| wait.time)
 }
 
 /// How long a wait was, when, and after whose answer whose came.
-fn tell(cluster: &Cluster, wait: &Wait, start: Instant) -> String {
+fn tell(cluster: &Cluster, wait: Option<Wait>, start: Instant) -> String {
+    let Some(wait) = wait else { return "0 ms".to_owned() };
     let name = |mac: Option<Mac>| {
         let node = mac.and_then(|mac| cluster.bed.machine_with_mac(&format_mac(mac)));
         node.unwrap_or_else(|| "nobody".to_owned())
