@@ -1,7 +1,9 @@
 //! Who owns an address whose advertisements ask for more than the contract's election: that it stays with who holds it
-//! (`preempt`), or that no node has many more than the others (`spread`).
+//! (`preempt`), or that no node has many more than the others (`spread`). And who owns those that Services share: the
+//! contract elects by the first address of each Service, which makes two owners of one that is another Service's second.
 //!
-//! Both only count in a ring of our speakers. Nothing here costs anything while no advertisement asks for it.
+//! All this only counts in a ring of our speakers. Nothing here costs anything for Services that share nothing and ask for
+//! nothing.
 
 mod stand;
 mod units;
@@ -80,7 +82,7 @@ impl Precedence {
         let news = tenure.take_news();
         self.expire(tenure, now);
         self.waive(known, touched, tenure);
-        if !known.world.has_terms() {
+        if known.world.inputs().is_plain() {
             self.forget_strangers(news, tenure);
             return self.clear(known, tenure, now);
         }
@@ -109,6 +111,9 @@ impl Precedence {
         for key in touched {
             let seen = seen_to(known, key);
             if seen.is_none() {
+                if self.units.of(key).is_none() {
+                    continue;
+                }
                 still_there.extend(unasked(known, key));
             }
             let (addresses, may_share) = seen.unwrap_or_default();
@@ -270,14 +275,16 @@ fn asks_for_nothing(known: Known<'_>, service: &ServiceFacts) -> bool {
     !advertisements.is_empty() && Terms::of(advertisements.into_iter()) == Terms::default()
 }
 
-/// The addresses of a Service whose advertisements ask for something, and whether it may share them.
+/// The addresses of a Service whose advertisements ask for something, or that may share them, and whether it may.
 fn seen_to(known: Known<'_>, key: &ServiceKey) -> Option<(Box<[IpAddr]>, bool)> {
-    let service = known.services.get(key)?;
+    let may_be = |service: &Arc<ServiceFacts>| known.world.has_terms() || service.has_sharing_annotation;
+    let service = known.services.get(key).filter(|service| may_be(service))?;
     let addresses = service.addresses.as_deref()?;
     let is_ours = service.is_load_balancer && service.is_served_by(&known.world.inputs().class);
     let pool = known.world.inputs().config.pool_of(addresses).filter(|_| is_ours)?;
     let terms = Terms::of(relevant(pool, service).into_iter());
-    (terms != Terms::default()).then(|| (addresses.into(), service.has_sharing_annotation))
+    let may_share = service.has_sharing_annotation;
+    (may_share || terms != Terms::default()).then(|| (addresses.into(), may_share))
 }
 
 type Standing = (Terms, BTreeMap<String, u64>);

@@ -97,6 +97,12 @@ impl Stand {
 
     /// Chooses the owner, and claims what is to be claimed. Whether it is another one now.
     pub(super) fn choose(&mut self, (me, unit): (&str, IpAddr), tenure: &mut Tenure, now: Duration) -> bool {
+        if self.terms == Terms::default() {
+            // An election without memory: nobody needs to say what he holds.
+            self.kept_under(&unit).iter().for_each(|address| tenure.forget(*address));
+            (self.vacant_since, self.again) = (None, None);
+            return std::mem::replace(&mut self.owner, self.preferred.clone()) != self.preferred;
+        }
         let candidates = self.candidates.clone();
         let kept_under = self.kept_under(&unit);
         let holder = tenure.holder(unit, kept_under, named(&candidates));

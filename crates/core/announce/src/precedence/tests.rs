@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::decision::Verdict;
+use crate::election::elect;
 use crate::endpoints::{SliceKey, SliceView};
 use crate::plan::Snapshot;
 use crate::testing::{advertisement, configured, inputs, ip, named_service, pool};
@@ -322,6 +323,7 @@ fn what_is_asked_for_does_not_count_beside_a_speaker_of_the_original_or_one_that
 fn services_that_share_an_address_have_one_owner_whatever_is_asked_for() {
     let shares = json!({ "annotations": { "metallb.io/allow-shared-ip": "x" } });
     for spec in [
+        json!({}),
         json!({ "preempt": "Never" }),
         json!({ "spread": "Bounded" }),
         json!({ "preempt": "Never", "spread": "Bounded" }),
@@ -343,6 +345,44 @@ fn services_that_share_an_address_have_one_owner_whatever_is_asked_for() {
                 assert_eq!(cluster.owner(&both), cluster.owner(&one), "{spec}");
             }
         }
+    }
+}
+
+/// Bit-exact beside a speaker of the original: there each Service is elected for by its own first address.
+#[test]
+fn beside_the_original_and_where_nothing_is_shared_the_first_address_decides() {
+    let shares = json!({ "annotations": { "metallb.io/allow-shared-ip": "x" } });
+    for has_plain in [true, false] {
+        let mut cluster = Cluster::new(json!({}));
+        cluster.inputs.has_plain = has_plain;
+        cluster.meet();
+        for number in 0..8 {
+            let (four, six) = (format!("172.30.0.{}", 100 + number), format!("fd00:30::1{number}"));
+            let one = if has_plain { six.clone() } else { format!("fd00:30::2{number}") };
+            cluster.add("both", &[&four, &six], shares.clone());
+            cluster.add("one", &[&one], shares.clone());
+            for (name, first) in [("both", four), ("one", one)] {
+                let elected = elect(["n1", "n2", "n3"].map(|node| (node, 0)), ip(&first)).unwrap();
+                assert_eq!(cluster.owner(name), elected, "{name}, {first}, {has_plain}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_held_what_is_shared_does_not_matter_as_soon_as_nothing_is_asked_for() {
+    let mut cluster = Cluster::new(json!({ "preempt": "Never" }));
+    let shares = json!({ "annotations": { "metallb.io/allow-shared-ip": "x" } });
+    cluster.add("one", &["172.30.0.7"], shares);
+    let elected = cluster.owner("one");
+    cluster.stop(&elected);
+    cluster.start(&elected);
+    assert_ne!(cluster.owner("one"), elected, "it stays with who took it over");
+    for (spec, what) in
+        [(json!({}), "nothing is asked for"), (json!({ "preempt": "Never" }), "it is asked again")]
+    {
+        gone::configure(&mut cluster, Some(spec));
+        assert_eq!(cluster.owner("one"), elected, "{what}");
     }
 }
 

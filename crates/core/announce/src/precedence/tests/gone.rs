@@ -3,7 +3,7 @@
 use super::*;
 
 /// Its only advertisement is this one from now on, if any.
-fn configure(cluster: &mut Cluster, spec: Option<Value>) {
+pub(super) fn configure(cluster: &mut Cluster, spec: Option<Value>) {
     let all: Vec<_> = spec.into_iter().map(|spec| advertisement("all", spec)).collect();
     let pools = [pool("pool", &["172.30.0.0/24", "fd00:30::/64"])];
     cluster.inputs = configured(cluster.inputs.clone(), &pools, &all);
