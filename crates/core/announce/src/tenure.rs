@@ -44,6 +44,8 @@ const CHECK: Duration = Duration::from_millis(100);
 const REVIEW: Duration = Duration::from_secs(1);
 /// In larger ones a speaker tells so many others in a second.
 const TOLD_A_SECOND: u32 = 50;
+/// Who has let go of the last one tells that number so often still, a second apart: the word itself may be lost.
+const LAST_WORDS: u8 = 5;
 /// A process so old has seen all the others start that were started with it.
 const YOUTH: Duration = Duration::from_secs(90);
 
@@ -75,6 +77,8 @@ pub struct Tenure {
     outbox: VecDeque<(String, Arc<Word>)>,
     wholes: Wholes,
     next_review: Duration,
+    /// How often the number of its last change is told when nothing else is to be said.
+    last_words: u8,
 }
 
 /// A message to another speaker.
@@ -107,6 +111,7 @@ impl Tenure {
             outbox: VecDeque::new(),
             wholes: Wholes::default(),
             next_review: now + REVIEW,
+            last_words: 0,
         }
     }
 
@@ -193,7 +198,7 @@ impl Tenure {
     /// Whether anybody has to be told or asked anything.
     #[must_use]
     pub fn is_used(&self) -> bool {
-        self.is_wanted || !self.own.is_empty() || !self.untold.is_empty()
+        self.is_wanted || !self.own.is_empty() || !self.untold.is_empty() || self.last_words > 0
     }
 
     /// Forgets what the others hold: it is no matter.
@@ -272,6 +277,7 @@ impl Tenure {
         if let Some(rank) = self.own.remove(&address) {
             self.bury(address, rank);
             self.untold.insert(address, 0);
+            self.last_words = LAST_WORDS;
         }
     }
 
@@ -338,6 +344,7 @@ impl Tenure {
             let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
             self.next_review = now + REVIEW * peers.div_ceil(TOLD_A_SECOND).max(1);
             self.broadcast(Word::Last { version: self.version });
+            self.last_words = self.last_words.saturating_sub(1);
         }
     }
 

@@ -405,6 +405,25 @@ fn who_asks_again_and_again_is_told_everything_once_and_in_turn_with_others() {
 }
 
 #[test]
+fn that_the_last_one_was_let_go_is_heard_though_the_word_of_it_was_lost() {
+    let mut ring = Ring::of(&["a", "b"]);
+    ring.with("a", |tenure| tenure.claim(ip(A)));
+    ring.run(1);
+    assert_eq!(ring.holder("b", A), Some("a"));
+    ring.lost.insert(("a".into(), "b".into()));
+    ring.with("a", |tenure| {
+        tenure.set_wanted(false);
+        tenure.release(ip(A));
+    });
+    ring.run(1);
+    ring.lost.clear();
+    ring.run(150);
+    assert_eq!(ring.holder("b", A), None);
+    ring.run(500);
+    assert!(!ring.speakers["a"].is_used(), "that is told for a while, not for ever");
+}
+
+#[test]
 fn nothing_is_told_any_more_when_nothing_is_asked_for_and_nothing_held() {
     let mut ring = Ring::of(&["a", "b"]);
     ring.with("a", |tenure| tenure.claim(ip(A)));
@@ -414,7 +433,7 @@ fn nothing_is_told_any_more_when_nothing_is_asked_for_and_nothing_held() {
         tenure.forget(ip(A));
     }
     ring.with("a", |_| {});
-    ring.run(200);
+    ring.run(700);
     assert!(ring.speakers.values().all(|tenure| !tenure.is_used() && tenure.next_deadline().is_none()));
     ring.with("b", Tenure::rest);
     assert_eq!(ring.holder("b", A), None);
