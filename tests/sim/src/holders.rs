@@ -44,7 +44,8 @@ pub struct Figures {
     pub nobody: Duration,
 }
 
-/// Has things happen to a ring that is there since long, and looks at it whenever it had rest.
+/// Has things happen to a ring that is there since long, and looks at it whenever it had rest, every other time with one
+/// node away.
 #[must_use]
 pub fn run(seed: u64, terms: Terms) -> Figures {
     let mut chance = Chance::new(seed);
@@ -61,6 +62,10 @@ pub fn run(seed: u64, terms: Terms) -> Figures {
             cluster.run(pause, &mut check);
         }
         cluster.mend();
+        if chance.once_in(2) {
+            let away = chance.pick(&NODES).copied().unwrap_or("n0");
+            cluster.stop(away);
+        }
         cluster.run(REST, &mut check);
         check.at_rest(&cluster);
     }

@@ -55,9 +55,9 @@ impl Check {
             };
             let are_two = answering.iter().any(|one| answering.iter().any(|other| is_pair(one, other)));
             let is_known = cluster.services.contains(&number) && cluster.has_advertisement;
-            let is_well =
-                |node: &Node| node.speaker.as_ref().is_some_and(|speaker| speaker.answers_anything());
-            let is_nobodys = is_known && answering.is_empty() && cluster.nodes.values().all(is_well);
+            // A node that is away ails nothing: the others are there for its addresses.
+            let ails = |node: &Node| node.speaker.as_ref().is_some_and(|speaker| !speaker.answers_anything());
+            let is_nobodys = is_known && answering.is_empty() && !cluster.nodes.values().any(ails);
             self.figures.two = self.figures.two.max(lasts(&mut self.two, number, are_two, time));
             self.figures.nobody = self.figures.nobody.max(lasts(&mut self.nobody, number, is_nobodys, time));
         }
