@@ -26,9 +26,34 @@ async fn three(net: Net, secret: &str) -> [Ours; 3] {
 
 /// How many heartbeats a member has believed.
 pub fn received(member: &Ours) -> u64 {
-    let text = member.metrics.encode();
-    let line = text.lines().find_map(|line| line.strip_prefix("metallb_speaker_heartbeats_received_total "));
-    line.unwrap().parse().unwrap()
+    member.metric("metallb_speaker_heartbeats_received_total")
+}
+
+/// Contract 02 §7, and what docs/metrics.md adds.
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_tell_of_a_ring_and_of_one_that_is_gone() {
+    let [mut first, mut second, third] = three(Net::new(), "").await;
+    first.opens().await;
+    second.opens().await;
+    first.counts("metallb_speaker_heartbeats_received_total", 10).await;
+    assert_eq!(first.metric("metallb_speaker_members"), 3);
+    assert_eq!(first.metric("metallb_speaker_fenced"), 0);
+    assert!(first.metric("metallb_speaker_member_events_total{event=\"NodeJoin\"}") >= 2);
+    assert!(first.metric("metallb_speaker_heartbeats_sent_total") >= 10);
+    for quiet in ["heartbeats_missed", "member_verdicts", "heartbeats_rejected", "member_packets_refused"] {
+        assert_eq!(first.metric(&format!("metallb_speaker_{quiet}_total")), 0, "{quiet}");
+    }
+    drop(third);
+    first.until(&["rs-1", "rs-2"]).await;
+    second.until(&["rs-1", "rs-2"]).await;
+    assert_eq!(first.metric("metallb_speaker_members"), 2);
+    first.counts("metallb_speaker_member_events_total{event=\"NodeLeave\"}", 1).await;
+    // Its port is closed, as both are told that send to it.
+    first.counts("metallb_speaker_heartbeats_refused_total", 1).await;
+    first.counts("metallb_speaker_heartbeats_missed_total", 1).await;
+    // One finds it down, and tells the other.
+    let verdicts = |member: &Ours| member.metric("metallb_speaker_member_verdicts_total");
+    assert!(verdicts(&first) + verdicts(&second) >= 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,6 +106,27 @@ impl Ours {
         assert!(is_open, "never opens, last seen {:?}", self.members.borrow());
     }
 
+    /// A metric's value; the name is followed by the labels, if it has any.
+    pub fn metric(&self, name: &str) -> u64 {
+        self.find_metric(name).unwrap_or_else(|| panic!("no {name} in {}", self.metrics.encode()))
+    }
+
+    fn find_metric(&self, name: &str) -> Option<u64> {
+        let text = self.metrics.encode();
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// Waits until a metric is at least this. What was never counted may not be there.
+    pub async fn counts(&self, name: &str, least: u64) {
+        let reached = async {
+            while self.find_metric(name).is_none_or(|value| value < least) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let is_reached = timeout(REACTION, reached).await.is_ok();
+        assert!(is_reached, "{name} is {:?}, not {least}", self.find_metric(name));
+    }
+
     /// Looks at the list for a while, in which it must not change.
     pub async fn quiet(&mut self, time: Duration) {
         let before = self.members.borrow_and_update().clone();

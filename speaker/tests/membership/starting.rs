@@ -188,3 +188,24 @@ async fn among_the_originals_a_new_one_answers_as_soon_as_it_is_counted() {
     assert!(members.has_foreign && members.counted().contains("rs-2"), "{members:?}");
     assert!(!members.is_fenced && members.starting.is_empty(), "{members:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_left_counts_again_under_another_address_and_answers() {
+    let net = Net::new();
+    let them = Peer::start(&net.theirs(1)).unwrap();
+    let candidates = [1, 2, 3, 4].map(|host| net.ip(host));
+    let mut other = Ours::start(settings(net, 2, ""), &candidates);
+    let first = Ours::start(settings(net, 3, ""), &candidates);
+    let all = ["go-1", "rs-2", "rs-3"];
+    other.until(&all).await;
+    them.wait("join", "rs-3", REACTION).unwrap();
+    first.membership.leave().await;
+    other.until(&["go-1", "rs-2"]).await;
+    let moved = RingSettings { name: "rs-3".to_owned(), ..settings(net, 4, "") };
+    let mut moved = Ours::start(moved, &candidates);
+    let join = them.wait("join", "rs-3", REACTION).unwrap();
+    assert_eq!(join.address, net.socket(4).to_string());
+    other.until(&all).await;
+    moved.until(&all).await;
+    moved.opens().await;
+}

@@ -163,12 +163,12 @@ func (p *participant) obey() error {
 func (p *participant) do(command, argument string) (int, error) {
 	switch command {
 	case "members":
-		var names []string
-		for _, node := range p.Members() {
-			names = append(names, node.Name)
-		}
+		names := p.names()
 		p.report.say(line{Event: "list", Members: names})
 		return len(names), nil
+	case "elect":
+		p.report.say(line{Event: "elected", Name: argument, Members: []string{elect(p.names(), argument)}})
+		return 0, nil
 	case "join":
 		return p.Join(strings.Split(argument, ","))
 	case "leave":
@@ -184,6 +184,15 @@ func (p *participant) do(command, argument string) (int, error) {
 		return 0, p.changeKeys(command, argument)
 	}
 	return 0, fmt.Errorf("unknown command")
+}
+
+// names are those of the members it sees.
+func (p *participant) names() []string {
+	var names []string
+	for _, node := range p.Members() {
+		names = append(names, node.Name)
+	}
+	return names
 }
 
 func (p *participant) changeKeys(command, digits string) error {

@@ -1,7 +1,7 @@
 //! A member of a ring that is not ours.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -68,15 +68,15 @@ impl PeerOptions {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(default)]
 pub struct Report {
-    /// `ready`, `join`, `leave`, `update`, `list` or `done`.
+    /// `ready`, `join`, `leave`, `update`, `list`, `elected` or `done`.
     pub event: String,
-    /// The member meant, or the command that is done.
+    /// The member meant, the command that is done, or the address an election was for.
     pub name: String,
     /// Where that member listens.
     pub address: String,
     /// What it says of itself, in hexadecimal digits.
     pub meta: String,
-    /// Names, with `list`.
+    /// Names, with `list` and `elected`.
     pub members: Vec<String>,
     /// How many members a command concerned.
     pub count: usize,
@@ -168,6 +168,17 @@ impl Peer {
         self.done("members")?;
         names.sort();
         Ok(names)
+    }
+
+    /// Who announces an address, by the members it sees.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn elect(&mut self, address: IpAddr) -> Result<String> {
+        writeln!(self.commands, "elect {address}")?;
+        let elected = self.wait("elected", &address.to_string(), REACTION)?.members;
+        self.done("elect")?;
+        elected.into_iter().next().context("it elects nobody")
     }
 
     /// Sends a signal: stops the program where it stands, or lets it go on.
