@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
 use metallb_allocator::ConditionReason;
 use metallb_announce::AnnouncedReason;
 
@@ -150,13 +150,12 @@ impl Program {
     /// The flags and variables the original's does not have.
     fn additions(&self, source: &str) -> anyhow::Result<Vec<String>> {
         let (flags, variables) = (flags(source), variables(source));
-        let is_there =
-            |found: &BTreeSet<String>, names: &[&str]| names.iter().all(|name| found.contains(*name));
-        ensure!(
-            is_there(&flags, self.flags) && is_there(&variables, self.variables),
-            "{} can't be read any more",
-            self.source
-        );
+        let lost = |found: &BTreeSet<String>, names: &'static [&'static str]| {
+            names.iter().find(|name| !found.contains(**name))
+        };
+        if let Some(name) = lost(&flags, self.flags).or_else(|| lost(&variables, self.variables)) {
+            bail!("{} can't be read any more: no {name}", self.source);
+        }
         let new_flags = flags.iter().filter(|flag| !self.flags.contains(&flag.as_str()));
         let new_variables = variables.iter().filter(|name| !self.variables.contains(&name.as_str()));
         Ok(new_flags.map(|flag| format!("--{flag}")).chain(new_variables.cloned()).collect())
@@ -203,6 +202,7 @@ fn flags(source: &str) -> BTreeSet<String> {
     let mut below = false;
     for line in source.lines().map(str::trim) {
         below |= line.starts_with("#[arg(long");
+        let line = line.strip_prefix("pub ").unwrap_or(line);
         let field = line.split_once(':').map(|(name, _)| name).filter(|name| is_field(name));
         if let Some(name) = field.filter(|_| below) {
             flags.insert(name.replace('_', "-"));
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn flags_are_the_fields_below_their_attribute() {
         let source = "/// Port: of the probes.\n#[arg(long, default_value_t = 1)]\nport: u16,\n#[arg(long, value_parser = go_bool,\n  \
-                      action = ArgAction::Set)]\nleader_elect: bool,\n#[arg(skip = x)]\nbgp_type: String,\n";
+                      action = ArgAction::Set)]\npub leader_elect: bool,\n#[arg(skip = x)]\nbgp_type: String,\n";
         assert_eq!(flags(source).into_iter().collect::<Vec<_>>(), ["leader-elect", "port"]);
     }
 
@@ -252,7 +252,7 @@ mod tests {
         let source = "#[arg(long, env = \"A\")]\na: String,\n#[arg(long, env = \"B\")]\nb_c: u16,\n";
         assert_eq!(program.additions(source).unwrap(), ["--b-c", "B"]);
         let error = program.additions("").unwrap_err().to_string();
-        assert_eq!(error, "flags.rs can't be read any more");
+        assert_eq!(error, "flags.rs can't be read any more: no a");
     }
 
     #[test]
