@@ -39,8 +39,10 @@ e2e: images
 	$(TESTBED) build
 	$(CARGO) test --package metallb-e2e
 
-soak: ## Every fuzz target for SOAK_SECONDS (600), on nightly; the outcome in docs/soak.md
-	@$(CARGO) run --quiet --package metallb-fuzz --bin soak
+soak: deps ready ## The long runs, with the outcome in docs/soak.md (root); SOAK='arp outage' names some, none means all
+	@$(TESTBED) build
+	@$(CARGO) xtask images
+	@$(CARGO) run --quiet --package metallb-fuzz --bin soak -- $(SOAK)
 
 bench: deps ready ## The controller at 10,000 Services, in ratios to a bare client (root); BENCH='--check' judges
 	@$(TESTBED) build

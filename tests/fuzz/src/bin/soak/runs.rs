@@ -1,0 +1,127 @@
+//! Long runs that are no fuzzing: tests and measurements that `make test` makes in a short form.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::Context as _;
+
+use crate::shell::command;
+use crate::table::Outcome;
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub name: &'static str,
+    /// What makes the short form long.
+    environment: &'static [(&'static str, &'static str)],
+    cargo: &'static [&'static str],
+    /// The code it tells of.
+    pub covers: &'static [&'static str],
+}
+
+/// What decides and carries a ring.
+const RING: &[&str] = &["crates/core/membership", "crates/core/liveness", "speaker/src/membership"];
+/// What a speaker is made of, and the bed it is put to the test on.
+const SPEAKER: &[&str] = &[
+    "crates/core/announce",
+    "crates/core/config",
+    "crates/core/l2",
+    "crates/core/liveness",
+    "crates/core/membership",
+    "crates/io/cluster",
+    "crates/io/linux",
+    "speaker/src",
+    "hack/testbed/src",
+    "tests/e2e/tests/failover",
+];
+
+/// Tests of failover on the test bed whose names contain this.
+macro_rules! failover {
+    ($($filter:expr),+) => {
+        &["test", "--package", "metallb-e2e", "--test", "failover", "--", $($filter),+]
+    };
+}
+
+/// All of them.
+pub(crate) const RUNS: &[Run] = &[
+    Run {
+        name: "mixed-ring",
+        environment: &[("METALLB_RING_SECONDS", "600")],
+        cargo: &[
+            "test",
+            "--release",
+            "--package",
+            "metallb-speaker",
+            "--test",
+            "membership",
+            "holds_without_a_false_death",
+        ],
+        covers: RING,
+    },
+    Run {
+        name: "thousand-members",
+        environment: &[],
+        cargo: &["test", "--release", "--package", "metallb-membership", "--lib", "a_thousand_members"],
+        covers: &["crates/core/membership"],
+    },
+    Run {
+        name: "rings",
+        environment: &[("METALLB_SIM_SEEDS", "10000")],
+        cargo: &["test", "--release", "--package", "metallb-sim", "--test", "ring"],
+        covers: &["crates/core/liveness", "tests/sim/src/ring", "tests/sim/src/ring.rs"],
+    },
+    Run {
+        name: "holders-simulated",
+        environment: &[("METALLB_SIM_SEEDS", "2000")],
+        cargo: &["test", "--release", "--package", "metallb-sim", "--test", "holders"],
+        covers: &["crates/core/announce", "tests/sim/src/holders", "tests/sim/src/holders.rs"],
+    },
+    Run {
+        name: "takeover",
+        environment: &[("METALLB_FAILOVER_ROUNDS", "30")],
+        cargo: failover!("is replaced", "--skip", "without the API server"),
+        covers: SPEAKER,
+    },
+    Run {
+        name: "planned-moves",
+        environment: &[("METALLB_FAILOVER_ROUNDS", "30")],
+        cargo: failover!("leaves no gap"),
+        covers: SPEAKER,
+    },
+    Run {
+        name: "load",
+        environment: &[("METALLB_LOAD_SECONDS", "600")],
+        cargo: failover!("every processor is busy"),
+        covers: SPEAKER,
+    },
+    Run {
+        name: "outage",
+        environment: &[("METALLB_OUTAGE_SECONDS", "300")],
+        cargo: failover!("without the API server"),
+        covers: SPEAKER,
+    },
+    Run {
+        name: "bench-layer2",
+        environment: &[],
+        cargo: &["run", "--release", "--package", "metallb-bench", "--", "layer2", "--check"],
+        covers: &["crates", "speaker/src", "hack/bench/src"],
+    },
+];
+
+impl Run {
+    /// Runs it; what it says goes into `artifacts/soak`.
+    pub(crate) fn soak(&self, root: &Path) -> anyhow::Result<Outcome> {
+        let folder = root.join("artifacts/soak");
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let log = folder.join(format!("{}.log", self.name));
+        let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut command = command("cargo", self.cargo);
+        command.current_dir(root).envs(self.environment.iter().copied());
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let begin = Instant::now();
+        let status = command.status().context("cannot run cargo")?;
+        Ok(Outcome { seconds: begin.elapsed().as_secs(), executions: None, held: status.success() })
+    }
+}
