@@ -70,7 +70,12 @@ pub(crate) const RUNS: &[Run] = &[
         name: "rings",
         environment: &[("METALLB_SIM_SEEDS", "10000")],
         cargo: &["test", "--release", "--package", "metallb-sim", "--test", "ring"],
-        covers: &["crates/core/liveness", "tests/sim/src/ring", "tests/sim/src/ring.rs"],
+        covers: &[
+            "crates/core/liveness",
+            "crates/core/membership",
+            "tests/sim/src/ring",
+            "tests/sim/src/ring.rs",
+        ],
     },
     Run {
         name: "holders-simulated",
