@@ -232,7 +232,8 @@ fn api_server(pki: &Pki) -> Vec<String> {
         flag("service-account-signing-key-file", text(&pki.service_account_key())),
         flag("service-cluster-ip-range", format!("{SERVICE_NETWORK_V4},{SERVICE_NETWORK_V6}")),
         flag("authorization-mode", "Node,RBAC"),
-        flag("enable-admission-plugins", "NodeRestriction"),
+        // The second as on OpenShift: who gives an object an owner must be allowed to delete it.
+        flag("enable-admission-plugins", "NodeRestriction,OwnerReferencesPermissionEnforcement"),
         flag("allow-privileged", true),
         flag("enable-aggregator-routing", true),
         flag("profiling", false),

@@ -157,27 +157,45 @@ async fn life(platform: Platform, variables: &[(&str, &str)]) -> Vec<Request> {
     scenario.server.take_requests()
 }
 
-async fn lives() -> BTreeSet<(bool, Asked)> {
-    let lives = [
-        life(Platform::Kubernetes, &[SERVICE_MONITORS]).await,
-        life(Platform::OpenShift, &[POD_MONITORS]).await,
-    ];
-    let is_ours = |request: &Request| request.namespace.as_deref() == Some(NAMESPACE);
-    let all = lives.iter().flatten().flat_map(|request| {
-        asked(request).into_iter().map(|asked| (is_ours(request), asked)).collect::<Vec<_>>()
-    });
-    all.collect()
+/// The requests of lives on both platforms.
+async fn lives() -> Vec<Request> {
+    let mut lives = life(Platform::Kubernetes, &[SERVICE_MONITORS]).await;
+    lives.extend(life(Platform::OpenShift, &[POD_MONITORS]).await);
+    lives
+}
+
+fn is_ours(request: &Request) -> bool {
+    request.namespace.as_deref() == Some(NAMESPACE)
+}
+
+/// What owners may be given to: whoever gives one to an object that is there is asked by OpenShift whether he might delete it.
+fn owned(requests: &[Request]) -> BTreeSet<(bool, Asked)> {
+    let gives_owner = |request: &&Request| {
+        request.verb == Verb::Apply && request.content["metadata"]["ownerReferences"].is_array()
+    };
+    let deletion = |request: &Request| {
+        let (group, resource) = (request.group.clone(), request.resource.clone());
+        (is_ours(request), (group, resource, "delete", request.name.clone()))
+    };
+    requests.iter().filter(gives_owner).map(deletion).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn section_4_7_what_the_operator_asks_for_it_may_and_what_it_may_it_asks_for() {
     let (cluster, namespace) = held();
-    let requests = lives().await;
+    let lives = lives().await;
+    let requests = lives
+        .iter()
+        .flat_map(|request| asked(request).into_iter().map(|asked| (is_ours(request), asked)))
+        .collect::<BTreeSet<_>>();
     let may = |is_ours: bool, asked: &Asked| {
         cluster.iter().chain(namespace.iter().filter(|_| is_ours)).any(|rule| gives(rule, asked))
     };
     let missing: Vec<_> = requests.iter().filter(|(is_ours, asked)| !may(*is_ours, asked)).collect();
     assert!(missing.is_empty(), "asked for and not held: {missing:#?}");
+    let owned = owned(&lives);
+    let missing: Vec<_> = owned.iter().filter(|(is_ours, asked)| !may(*is_ours, asked)).collect();
+    assert!(missing.is_empty() && owned.len() > 10, "given an owner and not to be deleted: {missing:#?}");
 
     let granted = granted();
     let own = cluster.iter().chain(&namespace).filter(|rule| !granted.contains(rule));
@@ -185,7 +203,7 @@ async fn section_4_7_what_the_operator_asks_for_it_may_and_what_it_may_it_asks_f
     assert!(rights.len() > 50, "{}", rights.len());
     let is_used = |right: &Value| {
         let rule: PolicyRule = serde_json::from_value(right.clone()).unwrap();
-        requests.iter().any(|(_, asked)| gives(&rule, asked))
+        requests.iter().chain(&owned).any(|(_, asked)| gives(&rule, asked))
     };
     let unused: Vec<_> = rights.iter().filter(|right| !is_used(right)).collect();
     // The API server asks for this one, of whoever makes an object belong to a resource.

@@ -60,7 +60,8 @@ pub(super) fn cluster_rules() -> Vec<PolicyRule> {
         named_rule(RBAC, "clusterrolebindings", &CLUSTER_ROLE_BINDINGS, &by_name),
         rule(ADMISSION, &[WEBHOOKS], &["create", "list", "watch"]),
         named_rule(ADMISSION, WEBHOOKS, &[WEBHOOK_CONFIGURATION], &by_name),
-        named_rule(ADMISSION, WEBHOOKS, &[OPERATOR_WEBHOOK_CONFIGURATION], &["get", "patch"]),
+        // OpenShift lets nobody change the owner of what he may not delete: the original's has none.
+        named_rule(ADMISSION, WEBHOOKS, &[OPERATOR_WEBHOOK_CONFIGURATION], &by_name),
         named_rule(ADMISSION, WEBHOOKS, &[FRR_K8S_WEBHOOKS], &["get", "delete"]),
         // The owner of what is outside of namespaces.
         named_rule("apiextensions.k8s.io", "customresourcedefinitions", &[DEFINITION], &["get"]),
