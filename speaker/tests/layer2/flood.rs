@@ -15,7 +15,7 @@ use super::*;
 const RATE: u64 = 100_000;
 const FRAMES: u64 = 4096;
 const TIME: Duration = Duration::from_secs(4);
-const CLIENT: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x50]);
+pub const CLIENT: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x50]);
 /// Far more than one filter of the kernel holds one by one.
 const MANY: u32 = 5000;
 
@@ -77,7 +77,7 @@ fn flood(client: &Namespace, stop: Arc<AtomicBool>, sent: Arc<AtomicU64>, frames
 }
 
 /// The time each of some requests for an announced address waits for its answer; lost ones wait a second.
-fn waits(client: &Namespace) -> Vec<Duration> {
+pub fn waits(client: &Namespace) -> Vec<Duration> {
     let index = index_of(client);
     client.run(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

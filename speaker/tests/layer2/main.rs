@@ -16,6 +16,7 @@ mod replug;
 mod stall;
 mod storm;
 mod tools;
+mod vanish;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};

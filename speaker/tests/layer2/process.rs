@@ -88,12 +88,15 @@ impl Process {
         process
     }
 
-    pub fn until(&mut self, word: &str) {
+    /// Waits until the process says this; what it said before.
+    pub fn until(&mut self, word: &str) -> Vec<String> {
+        let mut before = Vec::new();
         loop {
             let line = self.lines.next().expect("the process ended").unwrap();
             if line == word {
-                return;
+                return before;
             }
+            before.push(line);
         }
     }
 

@@ -9,12 +9,16 @@ use super::*;
 
 const PAIRS: usize = 500;
 
-/// Has `ip` carry out one command for each pair of interfaces.
 fn for_each_pair(node: &Namespace, command: impl Fn(usize) -> String) {
+    for_each(PAIRS, node, command);
+}
+
+/// Has `ip` carry out one command for each of so many pairs of interfaces.
+pub fn for_each(pairs: usize, node: &Namespace, command: impl Fn(usize) -> String) {
     let mut batch = std::process::Command::new("ip");
     batch.args(["-force", "-batch", "-"]).stdin(std::process::Stdio::piped());
     let mut child = node.run(move || batch.spawn()).unwrap();
-    let text: String = (0..PAIRS).map(|number| command(number) + "\n").collect();
+    let text: String = (0..pairs).map(|number| command(number) + "\n").collect();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
 }

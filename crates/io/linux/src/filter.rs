@@ -71,6 +71,13 @@ const JUMP_IF_GREATER: u32 = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
 const JUMP_IF_AT_LEAST: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
 
+/// No frame at all.
+pub(crate) fn nothing() -> Vec<Instruction> {
+    let mut program = Program::default();
+    program.refuse();
+    program.0
+}
+
 /// On the interface, to everybody or to this station: ARP requests for the targets, and whatever comes from one.
 pub(crate) fn arp(index: u32, targets: &Targets) -> Vec<Instruction> {
     let mut program = Program::begin(index, libc::PACKET_BROADCAST);

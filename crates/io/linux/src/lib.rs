@@ -6,6 +6,7 @@
 
 mod address;
 mod clock;
+mod closing;
 pub mod code;
 mod filter;
 pub mod heap;

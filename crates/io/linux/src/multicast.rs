@@ -6,7 +6,9 @@ use std::net::Ipv6Addr;
 
 use socket2::{Domain, Socket, Type};
 
-/// Groups joined on one interface. Dropping it leaves them all.
+use crate::closing::LateClosed;
+
+/// Groups joined on one interface. Dropping it leaves them all before long, without waiting for it.
 ///
 /// The memory of a socket (`net.core.optmem_max`) holds some two thousand memberships. How many is found out by
 /// trying: what one socket has no room for goes to another.
@@ -20,7 +22,7 @@ pub struct Memberships {
 
 #[derive(Debug)]
 struct Shard {
-    socket: Socket,
+    socket: LateClosed,
     /// It had no room the last time, and nothing was left since.
     is_full: bool,
 }
@@ -72,7 +74,7 @@ impl Memberships {
     }
 
     fn join_on_new(&mut self, group: Ipv6Addr) -> io::Result<usize> {
-        let socket = Socket::new(Domain::IPV6, Type::DGRAM, None)?;
+        let socket = LateClosed::new(Socket::new(Domain::IPV6, Type::DGRAM, None)?);
         socket.join_multicast_v6(&group, self.index)?;
         self.shards.push(Shard { socket, is_full: false });
         Ok(self.shards.len().saturating_sub(1))

@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::closing::LateClosed;
 use crate::filter::{self, Targets};
 use crate::{address, reactor};
 
@@ -59,10 +60,11 @@ impl SocketError {
     }
 }
 
-/// Sends any frame, and receives those of one protocol that concern certain addresses, on one interface.
+/// Sends any frame, and receives those of one protocol that concern certain addresses, on one interface. Dropping it does
+/// not wait until it is closed.
 #[derive(Debug)]
 pub struct PacketSocket {
-    socket: AsyncFd<Socket>,
+    socket: AsyncFd<LateClosed>,
     protocol: Protocol,
     index: u32,
 }
@@ -110,7 +112,7 @@ impl PacketSocket {
     /// When the interface went down or away, or the socket fails otherwise.
     pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<&'a [u8]>> {
         loop {
-            let read = self.socket.try_io(Interest::READABLE, |mut socket| socket.read(buffer));
+            let read = self.socket.try_io(Interest::READABLE, |socket| (&**socket).read(buffer));
             match read {
                 Ok(length) => return Ok(buffer.get(..length)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
@@ -130,11 +132,12 @@ impl PacketSocket {
 }
 
 /// Receives nothing until it is bound: no frame slips in before the filter is there.
-fn open_filtered(filter: &[SockFilter]) -> Result<Socket, SocketError> {
+fn open_filtered(filter: &[SockFilter]) -> Result<LateClosed, SocketError> {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None).map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => SocketError::Privilege,
         _ => SocketError::Open(error),
     })?;
+    let socket = LateClosed::new(socket);
     socket.set_nonblocking(true).map_err(SocketError::Open)?;
     socket.attach_filter(filter).map_err(SocketError::Filter)?;
     Ok(socket)

@@ -1,15 +1,15 @@
 //! Waiting for a socket without blocking a thread.
 
 use std::io;
+use std::os::fd::AsRawFd;
 
-use socket2::Socket;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// Hands a non-blocking socket to the runtime's reactor. Nobody waits for writing: what can't be sent is dropped.
-pub(crate) fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
-    // SAFETY: the socket owns its descriptor and moves into the AsyncFd, which no caller takes apart: the
-    // descriptor stays open and the same until the AsyncFd is dropped.
+pub(crate) fn register<S: AsRawFd>(socket: S) -> io::Result<AsyncFd<S>> {
+    // SAFETY: the sockets of this crate own their descriptors, and this one moves into the AsyncFd, which no caller takes
+    // apart: the descriptor stays open and the same until the AsyncFd is dropped.
     #[expect(unsafe_code, reason = "tokio asks the caller to vouch for the descriptor's lifetime")]
     let registered = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
     registered.map_err(io::Error::from)
