@@ -38,8 +38,11 @@ impl Driver {
         }
     }
 
-    fn queue(&mut self, address: IpAddr) {
-        self.outbox.extend(self.ports.keys().map(|index| (*index, address)));
+    /// Only for where it is announced: thousands of addresses on a link each are not that many on each of thousands.
+    pub(super) fn queue(&mut self, address: IpAddr) {
+        let Some(scope) = self.table.interfaces(address) else { return };
+        let there = self.ports.iter().filter(|(_, port)| scope.contains(port.name()));
+        self.outbox.extend(there.map(|(index, _)| (*index, address)));
     }
 
     fn queue_link(&mut self, index: u32, is_first: bool) {

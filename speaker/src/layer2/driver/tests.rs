@@ -1,4 +1,4 @@
-//! The steps one by one, without the loop around them, on the loopback device of a network namespace.
+//! The steps one by one, without the loop around them, on the loopback device of a network namespace and links beside it.
 
 use std::cell::Cell;
 use std::process::Command as Process;
@@ -7,6 +7,7 @@ use std::thread;
 
 use metallb_linux::{Interface, Protocol};
 use metallb_telemetry::metrics::Metrics;
+use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, unshare};
 
 use super::*;
@@ -32,21 +33,25 @@ fn clock() -> Duration {
 
 /// Runs a test with a driver that may speak ARP on the loopback device and announces [`ADDRESS`].
 fn with_driver<T: Send + 'static>(test: impl FnOnce(&mut Driver, &Metrics) -> T + Send + 'static) -> T {
+    with_links(0, test)
+}
+
+/// The same with so many links beside it, `eth0` the first of them.
+fn with_links<T: Send + 'static>(
+    further: u32,
+    test: impl FnOnce(&mut Driver, &Metrics) -> T + Send + 'static,
+) -> T {
     let run = move || {
         unshare(CloneFlags::CLONE_NEWNET).expect("these tests need root with CAP_NET_ADMIN and CAP_NET_RAW");
-        assert!(Process::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+        ip("link set lo up");
+        let links = std::iter::once("lo".to_owned()).chain((0..further).map(|number| {
+            ip(&format!("link add eth{number} up type veth peer name peer{number}"));
+            format!("eth{number}")
+        }));
+        let links = links.map(speaking_arp).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _entered = runtime.enter();
-        let lo = Interface {
-            index: LOOPBACK,
-            name: "lo".to_owned(),
-            mac: Some(MacAddr([2, 0, 0, 0, 0, 0x11])),
-            is_up: true,
-            has_carrier: true,
-            can_broadcast: true,
-            ..Interface::default()
-        };
-        let (_published, interfaces) = watch::channel(Arc::new(vec![lo]));
+        let (_published, interfaces) = watch::channel(Arc::new(links));
         let metrics = Metrics::default();
         let (fence, _owner) = Fence::attended(BOUND);
         let options = Options { fence: fence.clone(), ..Options::default() };
@@ -60,6 +65,22 @@ fn with_driver<T: Send + 'static>(test: impl FnOnce(&mut Driver, &Metrics) -> T 
         test(&mut driver, &metrics)
     };
     thread::spawn(run).join().unwrap()
+}
+
+fn ip(command: &str) {
+    assert!(Process::new("ip").args(command.split_whitespace()).status().unwrap().success(), "ip {command}");
+}
+
+fn speaking_arp(name: String) -> Interface {
+    Interface {
+        index: if_nametoindex(name.as_str()).unwrap(),
+        name,
+        mac: Some(MacAddr([2, 0, 0, 0, 0, 0x11])),
+        is_up: true,
+        has_carrier: true,
+        can_broadcast: true,
+        ..Interface::default()
+    }
 }
 
 /// Who has [`ADDRESS`]?
@@ -114,5 +135,26 @@ fn an_address_and_its_link_that_burst_together_are_one_burst() {
             rounds
         });
         assert_eq!(sent, expected, "a request and a reply in each round, {withdrawn:?} after the second");
+    }
+}
+
+#[test]
+fn what_is_to_be_made_known_waits_only_for_links_the_address_is_announced_on() {
+    let only = |name: &str| Some(Scope::Named([name.to_owned()].into()));
+    for (scope, expected) in
+        [(Some(Scope::All), &["lo", "eth0"][..]), (only("eth0"), &["eth0"]), (only("eth7"), &[]), (None, &[])]
+    {
+        let told = format!("{scope:?}");
+        let waiting = with_links(1, move |driver, _| {
+            let address = [192, 0, 2, 201].into();
+            if let Some(scope) = scope {
+                driver.table.set(address, scope);
+            }
+            driver.outbox.clear();
+            driver.queue(address);
+            let links = driver.outbox.iter().map(|(index, _)| driver.ports[index].name().to_owned());
+            links.collect::<Vec<String>>()
+        });
+        assert_eq!(waiting, expected, "{told}");
     }
 }
