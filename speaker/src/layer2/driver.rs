@@ -249,6 +249,7 @@ impl Driver {
     fn sync_groups_of(&mut self, address: IpAddr) {
         let mut is_done = true;
         for port in self.ports.values_mut() {
+            self.gate.permits();
             is_done &= port.sync_groups_of(address, &self.table);
         }
         if !is_done {

@@ -23,6 +23,8 @@ impl Driver {
         let was_broken = self.retry.take();
         let mut is_broken = false;
         for step in diff(&open, &wanted) {
+            // Thousands of links take a while, which is no stall.
+            self.gate.permits();
             is_broken |= match step {
                 LinkStep::Close(index) => {
                     self.close(index);
@@ -36,7 +38,7 @@ impl Driver {
             self.follow_on_ports(protocol);
         }
         for port in self.ports.values_mut() {
-            // Thousands of groups take a while, which is no stall.
+            // Nor is it with thousands of groups.
             is_broken |= !port.sync_groups(&self.table, || {
                 self.gate.permits();
             });
@@ -107,6 +109,7 @@ impl Driver {
     /// Costs nothing where the filters are in force already.
     fn follow_on_ports(&mut self, protocol: Protocol) {
         for port in self.ports.values_mut() {
+            self.gate.permits();
             match port.follow(protocol, self.reach.filters(protocol)) {
                 Ok(streams) => self.inbox.extend(streams),
                 // All of them follow again.

@@ -158,3 +158,35 @@ fn what_is_to_be_made_known_waits_only_for_links_the_address_is_announced_on() {
         assert_eq!(waiting, expected, "{told}");
     }
 }
+
+/// Else thousands of links would pass for a stall.
+#[test]
+fn the_clock_is_looked_at_for_each_link_that_changes() {
+    type Step = fn(&mut Driver);
+    const FURTHER: u32 = 4;
+    let open = |driver: &mut Driver| {
+        driver.ports.clear();
+        driver.sync_links();
+    };
+    let close = |driver: &mut Driver| {
+        driver.interfaces = watch::channel(Interfaces::default()).1;
+        driver.sync_links();
+    };
+    let follow = |driver: &mut Driver| {
+        driver.table.set([192, 0, 2, 201].into(), Scope::All);
+        driver.reach.announced([192, 0, 2, 201].into(), Instant::now());
+        driver.follow_reach();
+    };
+    let join = |driver: &mut Driver| driver.sync_groups_of(ADDRESS.into());
+    // What follows an address does so for each protocol.
+    let steps: [(&str, u32, Step); 4] =
+        [("opened", 3, open), ("closed", 1, close), ("told of an address", 2, follow), ("joining", 1, join)];
+    for (name, times, step) in steps {
+        let looks = with_links(FURTHER, move |driver, _| {
+            LOOKS.set(0);
+            step(driver);
+            LOOKS.get()
+        });
+        assert!(looks >= times * (1 + FURTHER), "{name}: {looks} looks");
+    }
+}
