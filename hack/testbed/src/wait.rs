@@ -33,11 +33,7 @@ pub fn until<T>(what: &str, deadline: Duration, look: impl FnMut() -> Result<See
 }
 
 /// Like [`until`] for looks that cost nothing.
-pub(crate) fn until_soon<T>(
-    what: &str,
-    deadline: Duration,
-    look: impl FnMut() -> Result<Seen<T>>,
-) -> Result<T> {
+pub fn until_soon<T>(what: &str, deadline: Duration, look: impl FnMut() -> Result<Seen<T>>) -> Result<T> {
     poll(what, deadline, SHORT_PAUSE, look)
 }
 

@@ -24,17 +24,25 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Loads the images, installs the operator with `kubectl apply` and waits until it is ready.
-    /// Doing it again changes nothing.
-    pub fn with_operator(bed: Bed) -> Result<Self> {
+    /// Loads the images; nothing is installed.
+    pub fn with_images(bed: Bed) -> Result<Self> {
         for image in ["controller", "speaker", "operator"] {
             let archive = repository().join("artifacts/images").join(format!("{image}.tar"));
             bed.load_image(&archive)
                 .with_context(|| format!("loading {} (built by `make images`)", archive.display()))?;
         }
-        let manifest = std::fs::read_to_string(repository().join("bundle/install.yaml"))?;
-        let cluster = Self { bed };
-        cluster.apply(&manifest)?;
+        Ok(Self { bed })
+    }
+
+    /// Installs the operator as it is shipped. Doing it again changes nothing.
+    pub fn install(&self) -> Result<()> {
+        self.apply(&std::fs::read_to_string(repository().join("bundle/install.yaml"))?)
+    }
+
+    /// Loads the images, installs the operator with `kubectl apply` and waits until it is ready.
+    pub fn with_operator(bed: Bed) -> Result<Self> {
+        let cluster = Self::with_images(bed)?;
+        cluster.install()?;
         cluster.wait_deployment("metallb-operator-controller-manager")?;
         Ok(cluster)
     }
