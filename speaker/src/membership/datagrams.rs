@@ -13,6 +13,9 @@ use tokio::net::UdpSocket;
 /// Room for bursts while the thread is busy: what memberlist asks for, too. The kernel gives what it allows.
 const RECEIVE_BUFFER: usize = 2 << 20;
 
+/// Errors taken from the queue at a time, so that a flood of them does not keep us from everything else.
+const ERRORS_AT_ONCE: usize = 64;
+
 /// What the socket has to tell.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Arrival {
@@ -46,26 +49,43 @@ impl Datagrams {
 
     /// What has arrived; nothing if there is no more for now.
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Arrival>> {
-        // A refusal makes the next call fail as well: that failure says nothing about this socket.
+        // What did not arrive elsewhere makes the next call fail as well: that failure says nothing about this socket.
         for _ in 0..2 {
             match self.0.try_recv_from(buffer) {
                 Ok((length, from)) => {
                     let from = SocketAddr::new(from.ip().to_canonical(), from.port());
                     return Ok(Some(Arrival::Datagram { from, length }));
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if is_about_a_destination(&error) => {}
-                Err(error) => return Err(error),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return self.receive_refusal(),
+                Err(error) if is_the_end(&error) => return Err(error),
+                Err(_) => {}
             }
         }
-        loop {
+        // An error that is told is cleared. If there was another one, it came a moment ago and wakes the thread again.
+        self.rest(Interest::READABLE);
+        self.receive_refusal()
+    }
+
+    /// The next refusal of the queue of errors.
+    fn receive_refusal(&self) -> io::Result<Option<Arrival>> {
+        for _ in 0..ERRORS_AT_ONCE {
             match self.0.try_io(Interest::ERROR, || self.read_error()) {
                 Ok(Some(to)) => return Ok(Some(Arrival::Refused(to))),
                 Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(error),
+                Err(error) if is_the_end(&error) => return Err(error),
+                Err(_) => {
+                    self.rest(Interest::ERROR);
+                    return Ok(None);
+                }
             }
         }
+        Ok(None)
+    }
+
+    /// Is not [ready](Self::ready) before something new comes: an error that is told for ever keeps nobody busy.
+    fn rest(&self, interest: Interest) {
+        // It can only fail.
+        let _ = self.0.try_io(interest, || Err::<(), _>(ErrorKind::WouldBlock.into()));
     }
 
     /// Sends, if the kernel has room; these protocols live with losses.
@@ -73,8 +93,10 @@ impl Datagrams {
         // Not by way of the runtime, which has to be told first that there is room.
         let (socket, to) = (SockRef::from(&self.0), to.into());
         match socket.send_to(bytes, &to) {
-            // An earlier refusal is told in place of sending.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => socket.send_to(bytes, &to),
+            // What became of an earlier datagram is told in place of sending this one.
+            Err(error) if error.kind() != ErrorKind::WouldBlock && !is_the_end(&error) => {
+                socket.send_to(bytes, &to)
+            }
             sent => sent,
         }
         .map(drop)
@@ -94,20 +116,17 @@ impl Datagrams {
             }
             _ => false,
         };
-        let is_refused = message.cmsgs()?.any(is_refusal);
+        // One that says more than there is room for is none that is known here.
+        let is_refused = message.cmsgs().is_ok_and(|mut controls| controls.any(is_refusal));
         Ok(message.address.filter(|_| is_refused).and_then(|address| to_std(&address)))
     }
 }
 
-/// Whether an error tells about whom was sent to, not about the socket.
-fn is_about_a_destination(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
-    ) || matches!(
-        error.raw_os_error(),
-        Some(libc::EMSGSIZE | libc::EHOSTDOWN | libc::EPROTO | libc::ENOPROTOOPT | libc::EACCES)
-    )
+/// Whether an error tells that this socket is of no use any more, and another one may be: what it is, or that somebody has
+/// ended it (`ss --kill`). Every other one is about a destination, or passes. ICMP messages cause errors of a dozen kinds, and
+/// anybody can send those: the kernel does not ask whether what they quote was ever sent.
+fn is_the_end(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOTSOCK | libc::EINVAL | libc::ECONNABORTED))
 }
 
 fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
@@ -119,8 +138,24 @@ fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
 }
 
 #[cfg(test)]
+impl Datagrams {
+    /// One that fails as soon as it is read: not a socket of this kind at all.
+    pub(super) fn broken() -> Self {
+        Self::disguised(Socket::new(Domain::UNIX, Type::STREAM, None).unwrap())
+    }
+
+    fn disguised(socket: Socket) -> Self {
+        socket.set_nonblocking(true).unwrap();
+        Self(UdpSocket::from_std(socket.into()).unwrap())
+    }
+}
+
+#[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
     use std::time::Duration;
+
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -134,7 +169,7 @@ mod tests {
                 socket.ready().await.unwrap();
             }
         };
-        let arrival = tokio::time::timeout(Duration::from_secs(5), look).await.expect("something arrives");
+        let arrival = timeout(Duration::from_secs(5), look).await.expect("something arrives");
         let length = if let Arrival::Datagram { length, .. } = arrival { length } else { 0 };
         (arrival, buffer[..length].to_vec())
     }
@@ -159,6 +194,54 @@ mod tests {
             here.send(to, b"gone?").unwrap();
             here.send(other.0.local_addr().unwrap(), b"still there").unwrap();
             assert_eq!(next(&other).await.1, b"still there");
+        }
+    }
+
+    #[test]
+    fn no_icmp_message_ends_a_socket() {
+        // What Linux makes of destinations unreachable (codes 0 to 15), of time exceeded and of parameter problems, for
+        // IPv4 and IPv6, and what local firewalls and routes say.
+        let told = [
+            libc::ENETUNREACH,
+            libc::EHOSTUNREACH,
+            libc::ENOPROTOOPT,
+            libc::ECONNREFUSED,
+            libc::EMSGSIZE,
+            libc::EOPNOTSUPP,
+            libc::EHOSTDOWN,
+            libc::ENONET,
+            libc::EPROTO,
+            libc::EACCES,
+            libc::EPERM,
+        ];
+        let passes = [libc::ENOMEM, libc::ENOBUFS, libc::EAGAIN, libc::EINTR];
+        let ends = [libc::EBADF, libc::ENOTSOCK, libc::EINVAL, libc::ECONNABORTED];
+        let table = told.iter().chain(&passes).map(|errno| (errno, false));
+        for (errno, is_end) in table.chain(ends.iter().map(|errno| (errno, true))) {
+            let error = io::Error::from_raw_os_error(*errno);
+            assert_eq!(is_the_end(&error), is_end, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_is_none_of_its_kind_fails() {
+        let broken = Datagrams::broken();
+        broken.ready().await.unwrap();
+        assert!(broken.receive(&mut [0; 64]).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_error_that_is_told_for_ever_keeps_nobody_busy() {
+        // Readable, and each attempt to read it fails: it is not connected.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let socket = Datagrams::disguised(listener.into());
+        for _ in 0..3 {
+            let _waiting = TcpStream::connect(to).unwrap();
+            timeout(Duration::from_secs(5), socket.ready()).await.expect("something is there").unwrap();
+            assert_eq!(socket.receive(&mut [0; 64]).unwrap(), None);
+            let again = timeout(Duration::from_millis(100), socket.ready()).await;
+            assert!(again.is_err(), "nothing new is there");
         }
     }
 }

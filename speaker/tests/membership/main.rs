@@ -6,6 +6,8 @@ mod blocked;
 #[cfg(test)]
 mod heartbeats;
 #[cfg(test)]
+mod icmp;
+#[cfg(test)]
 mod mail;
 #[cfg(test)]
 mod mixed;
