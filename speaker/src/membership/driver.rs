@@ -183,8 +183,9 @@ impl Driver {
     /// Works until it is asked to stop, then says goodbye. Whoever drops the other end of `inputs.stop` ends it
     /// without one.
     async fn run(mut self, mut ports: Ports, mut inputs: Inputs) {
-        let bind = SocketAddr::new(self.settings.address, self.settings.port);
         while !self.has_left() {
+            // Heartbeats go on without them.
+            ports.open_if_due(since_boot());
             self.turn(&ports, &mut inputs);
             let wake = self.wait(&ports, &mut inputs).await;
             if matches!(wake, Wake::Abandoned) {
@@ -195,10 +196,7 @@ impl Driver {
                     error = logs::chain(&error),
                     "memberlist's socket fails, opening another one"
                 );
-                ports = tokio::select! {
-                    ports = ports.replace(bind) => ports,
-                    _ = &mut inputs.stop, if self.leaving.is_none() => return,
-                };
+                ports.close();
             }
         }
     }
@@ -212,10 +210,10 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
-        let pause = self.next_deadline().saturating_sub(since_boot()).max(SHORTEST_SLEEP);
+        let pause = self.next_deadline(ports).saturating_sub(since_boot()).max(SHORTEST_SLEEP);
         tokio::select! {
             asked = &mut inputs.stop, if self.leaving.is_none() => asked.map_or(Wake::Abandoned, |()| Wake::Stop),
-            ready = ports.datagrams.ready() => Wake::Datagrams(ready),
+            ready = ports.ready() => Wake::Datagrams(ready),
             // A failure shows when the socket is read.
             _ = beats_ready => Wake::Heartbeats,
             (stream, from) = ports.accept() => Wake::Connection(stream, from),
@@ -228,10 +226,10 @@ impl Driver {
         }
     }
 
-    fn next_deadline(&self) -> Duration {
+    fn next_deadline(&self, ports: &Ports) -> Duration {
         let beats = self.beats.as_ref().map(Beats::next_deadline);
         let others = [self.machine.next_deadline(), beats, self.joins.next(), self.leaving];
-        let others = others.into_iter().chain([self.subnets.next_deadline()]);
+        let others = others.into_iter().chain([self.subnets.next_deadline(), ports.next_deadline()]);
         others.flatten().chain([self.next_review]).min().unwrap_or(self.next_review)
     }
 
@@ -262,7 +260,7 @@ impl Driver {
         }
         if let Some(candidates) = candidates.as_ref() {
             self.join(candidates, now);
-            self.call(now);
+            self.call(!ports.is_open(), now);
             self.settle(candidates, now);
         }
         self.publish(&inputs.published, candidates.as_ref(), (own.stalls, now));
@@ -321,7 +319,7 @@ impl Driver {
             match action {
                 Action::Send { to, with_checksum, bodies } => {
                     let sealed = self.codec.seal(&bodies, with_checksum, self.ahead.contains(&to.ip()));
-                    if let Err(error) = ports.datagrams.send(to, &sealed) {
+                    if let Err(error) = ports.send(to, &sealed) {
                         tracing::debug!(%to, error = logs::chain(&error), "memberlist: a datagram is not sent");
                     }
                 }
@@ -361,10 +359,11 @@ impl Driver {
     }
 
     /// One that was cut off or frozen for long is no member to the others any more, while it still lists them: so nobody
-    /// would try to join anybody, and both sides would answer until the next exchange.
-    fn call(&mut self, now: Duration) {
+    /// would try to join anybody, and both sides would answer until the next exchange. One that is deaf, without memberlist's
+    /// port, would be dead to the others before long, and they would answer beside it.
+    fn call(&mut self, is_deaf: bool, now: Duration) {
         let is_forsaken = self.beats.as_ref().is_some_and(|beats| beats.is_forsaken(now));
-        if !self.calls.is_due(is_forsaken, now) {
+        if !self.calls.is_due(is_forsaken, is_deaf, now) {
             return;
         }
         let others = || self.machine.members().filter(|member| member.name != self.settings.name);
@@ -375,3 +374,6 @@ impl Driver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,7 +53,7 @@ impl Driver {
 
     fn take_datagrams(&mut self, ports: &Ports, post: &Post, now: Duration) -> io::Result<()> {
         for _ in 0..AT_ONCE {
-            match ports.datagrams.receive(&mut self.buffer)? {
+            match ports.receive(&mut self.buffer)? {
                 None => break,
                 Some(Arrival::Refused(to)) => {
                     if let (Some(beats), Some(name)) = (self.beats.as_mut(), self.names.get(&to)) {

@@ -1,4 +1,4 @@
-//! When one that hears nobody exchanges state with somebody.
+//! When one that hears nobody exchanges state with somebody, or one that is deaf: without memberlist's port.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Memberlist itself exchanges as often.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The exchanges of one that is forsaken: after ever longer pauses, for the others may all be dead.
+/// The exchanges of one that is forsaken: after ever longer pauses, for the others may all be dead. Those of one that is deaf
+/// tell it that it is suspected, and the others that it lives, before the suspicion ends.
 #[derive(Debug)]
 pub(super) struct Calls {
     next: Duration,
@@ -27,12 +28,14 @@ impl Calls {
     }
 
     /// Whether to call somebody now. The first that is heard again can tell what was missed.
-    pub(super) fn is_due(&mut self, is_forsaken: bool, now: Duration) -> bool {
+    pub(super) fn is_due(&mut self, is_forsaken: bool, is_deaf: bool, now: Duration) -> bool {
         let was_forsaken = std::mem::replace(&mut self.is_forsaken, is_forsaken);
         if !is_forsaken {
-            self.pause = FIRST_PAUSE;
+            (self.next, self.pause) = (self.next.min(now + FIRST_PAUSE), FIRST_PAUSE);
             self.has_failed = false;
-            return was_forsaken;
+            if was_forsaken || !is_deaf {
+                return was_forsaken;
+            }
         }
         if now < self.next {
             return false;
@@ -58,16 +61,16 @@ mod tests {
 
     /// The seconds, of so many, in which one that is forsaken calls.
     fn due(calls: &mut Calls, seconds: std::ops::Range<u64>) -> Vec<u64> {
-        seconds.filter(|second| calls.is_due(true, at(*second))).collect()
+        seconds.filter(|second| calls.is_due(true, false, at(*second))).collect()
     }
 
     #[test]
     fn one_that_hears_nobody_calls_after_ever_longer_pauses_until_somebody_is_heard() {
         let mut calls = Calls::new(at(0));
-        assert!(!calls.is_due(false, at(0)));
+        assert!(!calls.is_due(false, false, at(0)));
         assert_eq!(due(&mut calls, 0..200), [1, 2, 4, 8, 16, 32, 64, 124, 184]);
-        assert!(calls.is_due(false, at(200)), "who is heard can tell what was missed");
-        assert!(!calls.is_due(false, at(201)), "once");
+        assert!(calls.is_due(false, false, at(200)), "who is heard can tell what was missed");
+        assert!(!calls.is_due(false, false, at(201)), "once");
         assert_eq!(due(&mut calls, 250..260), [250, 251, 253, 257]);
     }
 
@@ -82,12 +85,24 @@ mod tests {
     #[test]
     fn only_the_first_failure_of_one_that_hears_nobody_is_news() {
         let mut calls = Calls::new(at(0));
-        calls.is_due(false, at(1));
+        calls.is_due(false, false, at(1));
         assert!(!calls.is_known_to_fail() && !calls.is_known_to_fail(), "others are heard: each is");
-        calls.is_due(true, at(2));
+        calls.is_due(true, false, at(2));
         assert!(!calls.is_known_to_fail() && calls.is_known_to_fail() && calls.is_known_to_fail());
-        calls.is_due(false, at(3));
-        calls.is_due(true, at(4));
+        calls.is_due(false, false, at(3));
+        calls.is_due(true, false, at(4));
         assert!(!calls.is_known_to_fail());
+    }
+
+    #[test]
+    fn one_that_is_deaf_calls_every_second_while_it_hears_heartbeats_and_not_after_it() {
+        let mut calls = Calls::new(at(0));
+        let mut due = |is_forsaken, is_deaf, seconds: std::ops::Range<u64>| {
+            seconds.filter(|second| calls.is_due(is_forsaken, is_deaf, at(*second))).collect::<Vec<_>>()
+        };
+        assert_eq!(due(false, true, 0..5), [1, 2, 3, 4]);
+        assert_eq!(due(true, true, 5..20), [5, 7, 11, 19]);
+        assert_eq!(due(false, true, 20..23), [20, 21, 22], "the first is heard again");
+        assert!(due(false, false, 23..30).is_empty());
     }
 }

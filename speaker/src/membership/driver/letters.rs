@@ -34,7 +34,7 @@ impl Driver {
         };
         let body = packet::encode(&Message::User(bytes));
         let sealed = self.codec.seal(&[body], false, self.ahead.contains(&address.ip()));
-        if let Err(error) = ports.datagrams.send(address, &sealed) {
+        if let Err(error) = ports.send(address, &sealed) {
             tracing::debug!(to, error = logs::chain(&error), "memberlist: a message is not sent");
         }
     }

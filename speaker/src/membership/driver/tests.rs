@@ -1,0 +1,137 @@
+//! A member whose memberlist port somebody else takes while it runs.
+
+use std::any::Any;
+use std::net::TcpListener;
+
+use metallb_membership::Settings;
+use metallb_telemetry::metrics::Metrics;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::super::mail;
+use super::super::settings::{HANDOVER, Heartbeats};
+use super::super::{Members, Membership};
+use super::*;
+
+/// Ample for anything that is waited for.
+const REACTION: Duration = Duration::from_secs(15);
+
+/// Each process has a network of its own, and each test nodes of its own.
+fn settings(host: u8) -> RingSettings {
+    let process = u8::try_from(std::process::id() % 250).unwrap();
+    RingSettings {
+        name: format!("n{host}"),
+        address: [127, 29, process, host].into(),
+        port: 7946,
+        secret: None,
+        handover: HANDOVER,
+        profile: Settings::lan(),
+        heartbeats: Some(Heartbeats { port: 7947, period: Duration::from_millis(100) }),
+    }
+}
+
+/// Both halves of a port, as long as this lives.
+fn take(address: SocketAddr) -> (std::net::UdpSocket, TcpListener) {
+    (std::net::UdpSocket::bind(address).unwrap(), TcpListener::bind(address).unwrap())
+}
+
+/// One whose sockets fail, and what it is told by. Its mail and the rest have to live as long as it does.
+struct Deaf {
+    members: watch::Receiver<Members>,
+    metrics: Metrics,
+    own: watch::Sender<Own>,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
+    _rest: Box<dyn Any>,
+}
+
+impl Deaf {
+    fn start(settings: RingSettings, candidates: BTreeSet<IpAddr>) -> Self {
+        let (candidates, candidates_seen) = watch::channel(Some(candidates));
+        let (own, own_seen) = watch::channel(Own::default());
+        let (subnets, subnets_seen) = watch::channel(None);
+        let (published, members) = watch::channel(Members::default());
+        let (mail, post) = mail::between();
+        let (stop, stopped) = oneshot::channel();
+        let metrics = Metrics::default();
+        let inputs = Inputs {
+            candidates: candidates_seen,
+            own: own_seen,
+            subnets: subnets_seen,
+            published,
+            post,
+            stop: stopped,
+        };
+        let ports = Ports::broken(SocketAddr::new(settings.address, settings.port));
+        let prepared = Prepared::new(settings, metrics.members().unwrap()).unwrap();
+        let ended = tokio::spawn(Driver::new(prepared).run(ports, inputs));
+        Self { members, metrics, own, stop, ended, _rest: Box::new((candidates, subnets, mail)) }
+    }
+
+    /// How many heartbeats it has believed.
+    fn received(&self) -> u64 {
+        let text = self.metrics.encode();
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("metallb_speaker_heartbeats_received_total "));
+        line.unwrap().parse().unwrap()
+    }
+
+    async fn stops(self) {
+        self.stop.send(()).unwrap();
+        timeout(GOODBYE * 2, self.ended).await.expect("does not end").unwrap();
+    }
+}
+
+async fn until(members: &mut watch::Receiver<Members>, is_so: impl FnMut(&Members) -> bool) {
+    let is_so = timeout(REACTION, members.wait_for(is_so)).await.is_ok_and(|seen| seen.is_ok());
+    assert!(is_so, "last seen {:?}", members.borrow());
+}
+
+#[tokio::test]
+async fn one_whose_port_is_taken_goes_on_with_heartbeats_and_stays_a_member_until_the_port_is_free() {
+    let (first, second) = (settings(1), settings(2));
+    let port = SocketAddr::new(first.address, first.port);
+    let taken = take(port);
+    let all = BTreeSet::from([first.address, second.address]);
+    let names = BTreeSet::from([first.name.clone(), second.name.clone()]);
+    let other = Membership::start(second, Metrics::default().members().unwrap()).unwrap();
+    other.set_candidates(all.clone());
+    let mut seen = other.members();
+    let mut deaf = Deaf::start(first, all);
+    until(&mut deaf.members, |members| members.alive == names && !members.is_fenced).await;
+    until(&mut seen, |members| members.alive == names && !members.is_fenced).await;
+    // The other one's questions over memberlist's port have no answer: that alone would be its death after some five
+    // seconds.
+    let before = deaf.received();
+    let differs = |members: &Members| members.alive != names || members.is_fenced;
+    tokio::select! {
+        members = deaf.members.wait_for(differs) => panic!("to itself {:?}", members.unwrap()),
+        members = seen.wait_for(differs) => panic!("to the other one {:?}", members.unwrap()),
+        () = sleep(Duration::from_secs(12)) => {}
+    }
+    assert!(deaf.received() > before + 50, "{} {before}", deaf.received());
+    // It still notices its own pauses, and hears when they are over.
+    deaf.own.send_modify(|own| (own.stalls, own.gap) = (1, Duration::from_secs(1)));
+    until(&mut deaf.members, |members| members.is_fenced).await;
+    until(&mut deaf.members, |members| !members.is_fenced).await;
+    drop(taken);
+    let back = async {
+        while TcpStream::connect(port).await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(REACTION, back).await.expect("the port stays closed");
+    deaf.stops().await;
+}
+
+#[tokio::test]
+async fn one_without_its_port_can_be_stopped() {
+    let settings = settings(3);
+    let (address, name) = (settings.address, settings.name.clone());
+    let _taken = take(SocketAddr::new(address, settings.port));
+    let mut deaf = Deaf::start(settings, BTreeSet::from([address]));
+    until(&mut deaf.members, |members| members.alive.contains(&name)).await;
+    // Its sockets have failed by then.
+    sleep(Duration::from_millis(100)).await;
+    deaf.stops().await;
+}
