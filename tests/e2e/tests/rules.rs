@@ -16,14 +16,16 @@ use metallb_e2e::suite;
 use metallb_testbed::Bed;
 use serde_json::{Value, json};
 
-/// The kinds that have rules, by the name of their resource.
-const KINDS: [(&str, &str); 6] = [
+/// The kinds that have rules, by the name of their resource. Pools come last: with their rules
+/// in force all are.
+const KINDS: [(&str, &str); 7] = [
     ("bgppeers", "BGPPeer"),
     ("bfdprofiles", "BFDProfile"),
     ("bgpadvertisements", "BGPAdvertisement"),
     ("l2advertisements", "L2Advertisement"),
-    ("ipaddresspools", "IPAddressPool"),
+    ("metallbs", "MetalLB"),
     ("communities", "Community"),
+    ("ipaddresspools", "IPAddressPool"),
 ];
 
 fn main() -> ExitCode {

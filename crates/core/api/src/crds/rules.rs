@@ -1,4 +1,4 @@
-//! Rules the API server checks itself, so that they hold while no webhook runs, in the words of the configuration's parser.
+//! Rules the API server checks itself, so that they hold while no webhook runs, in the words of the webhooks' parsers.
 //!
 //! Only what a single object shows is here, and only what Kubernetes 1.30 can say; the webhooks know all the rest.
 //! An object that is stored already stays editable: the API server skips the rules of a field that does not change, and
@@ -11,6 +11,7 @@
 mod durations;
 mod layer2;
 mod lists;
+mod metallb;
 mod peer;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
@@ -58,6 +59,7 @@ fn all() -> Vec<Rules> {
     let mut all = lists::rules();
     all.extend(peer::rules());
     all.extend(layer2::rules());
+    all.extend(metallb::rules());
     all
 }
 

@@ -218,3 +218,23 @@ fn no_spec_is_an_empty_one_and_a_malformed_one_an_error() {
     assert_eq!(read_spec(Value::Null).unwrap(), MetalLBSpec::default());
     assert!(read_spec(json!({"logLevel": "verbose"})).unwrap_err().to_string().contains("verbose"));
 }
+
+/// The definition's rules on `MetalLB`, with the objects an API server was seen to take and to refuse.
+#[test]
+fn section_1_9_the_definition_says_what_the_webhook_says() {
+    let table: Value = serde_saphyr::from_str(include_str!("../../../api/tests/data/rules.yaml")).unwrap();
+    let rules: Vec<_> =
+        table["rules"].as_array().unwrap().iter().filter(|rule| rule["plural"] == "metallbs").collect();
+    assert!(!rules.is_empty());
+    for rule in rules {
+        for spec in rule["accepted"].as_array().unwrap() {
+            // What only this release refuses is no matter of the definition.
+            let parsed = parse(spec.clone());
+            assert!(matches!(parsed, Ok(_) | Err(SpecError::UnservedBackend { .. })), "{spec}: {parsed:?}");
+        }
+        for refused in rule["refused"].as_array().unwrap() {
+            let said = parse(refused["spec"].clone()).map_err(|error| error.to_string());
+            assert_eq!(said.err().as_deref(), refused["says"].as_str(), "{refused}");
+        }
+    }
+}

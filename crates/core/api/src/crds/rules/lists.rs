@@ -1,4 +1,4 @@
-//! Rules of pools, advertisements and communities.
+//! Rules of pools, advertisements and communities, and how the entries of a list are looked at.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 
@@ -17,7 +17,7 @@ const LONGEST: i64 = 253;
 /// What an entry of a pool can look like: prefix or range, both families. Around the ends of a range there may be any
 /// blanks of Unicode, a line feed of YAML for instance.
 const ENTRY: &str = r"^[0-9a-fA-F:.]+/[0-9]+$|^BLANK*[0-9a-fA-F:.]+BLANK*-BLANK*[0-9a-fA-F:.]+BLANK*$";
-const BLANK: &str = r"[\s\v\x{85}\p{Z}]";
+pub(super) const BLANK: &str = r"[\s\v\x{85}\p{Z}]";
 
 pub(super) fn rules() -> Vec<Rules> {
     let mut rules = vec![
@@ -50,7 +50,8 @@ pub(super) fn rules() -> Vec<Rules> {
     rules
 }
 
-fn short(kind: (&'static str, &'static str), place: &'static str) -> Rules {
+/// Limits the strings here, so that the API server can tell how long a rule on them takes.
+pub(super) fn short(kind: (&'static str, &'static str), place: &'static str) -> Rules {
     Rules { max_length: Some(LONGEST), ..at(kind, place, []) }
 }
 
@@ -84,8 +85,13 @@ fn indexes() -> String {
 }
 
 /// No entry `self[i]` offends.
-fn none(offends: &str) -> String {
+pub(super) fn none(offends: &str) -> String {
     format!("!{}.exists(i, i < self.size() && {offends})", indexes())
+}
+
+/// The first entry that offends.
+pub(super) fn first(offends: &str) -> String {
+    format!("self[{}.filter(i, i < self.size() && {offends})[0]]", indexes())
 }
 
 /// An entry before `self[i]` equals it, told by the field if one is named.
@@ -99,7 +105,7 @@ fn repeated(field: Option<&str>) -> String {
 
 /// No entry may offend; the message names the first that does.
 fn naming(field: Option<&str>, [before, after]: [String; 2], offends: &str) -> ValidationRule {
-    let first = format!("self[{}.filter(i, i < self.size() && {offends})[0]]", indexes());
+    let first = first(offends);
     let shown = field.map_or_else(|| first.clone(), |field| format!("{first}.{field}"));
     let plain = format!("{}{after}", before.trim_end());
     saying(format!(r#"'{before}"' + {shown} + '"{after}'"#), rule(none(offends), &plain))
