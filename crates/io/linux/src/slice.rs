@@ -54,6 +54,8 @@ mod tests {
         ask_for_short_turns(Duration::from_micros(500)).unwrap();
         let after = current().unwrap();
         assert_eq!((after.sched_policy, after.sched_nice), (before.sched_policy, before.sched_nice));
-        assert_eq!(after.sched_runtime, 500_000);
+        // Linux before 6.12 does not keep it, and tells of none.
+        let told = if before.sched_runtime == 0 { 0 } else { 500_000 };
+        assert_eq!(after.sched_runtime, told);
     }
 }
