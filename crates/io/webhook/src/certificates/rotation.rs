@@ -32,6 +32,8 @@ use super::{bundle, now};
 const CHECK: Duration = Duration::from_secs(12 * 60 * 60);
 /// While something is awaited it looks this often.
 const SOON: Duration = Duration::from_millis(500);
+/// A Secret that was made and went is made again after this: its owner may have gone.
+const AGAIN: Duration = Duration::from_secs(10);
 /// After failures it waits twice as long each time, up to this.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -62,6 +64,8 @@ pub struct Rotation {
     targets: Vec<(Target, watch::Sender<Seen<DynamicObject>>)>,
     /// Whom the Secret belonged to when it was last seen.
     owners: Vec<OwnerReference>,
+    /// When this process made it, and whether it has gone again soon after.
+    made: Option<(UnixSeconds, bool)>,
     /// Since when an authority is in every `caBundle`, as far as this process saw.
     known: BTreeMap<AuthorityId, UnixSeconds>,
     /// The watches; they end with this.
@@ -99,8 +103,20 @@ impl Rotation {
             (target.clone(), seen)
         });
         let targets = targets.collect();
-        let (provider, known, owners) = (bundle::provider(), BTreeMap::new(), Vec::new());
-        Self { settings, client, provider, presenter, secret, targets, owners, known, _watches: watches }
+        let (provider, known) = (bundle::provider(), BTreeMap::new());
+        let (owners, made) = (Vec::new(), None);
+        Self {
+            settings,
+            client,
+            provider,
+            presenter,
+            secret,
+            targets,
+            owners,
+            made,
+            known,
+            _watches: watches,
+        }
     }
 
     /// Works for ever. Writes only while `leader` says so; `report` hears after each look whether the server presents
@@ -141,15 +157,16 @@ impl Rotation {
         let now = now();
         let told = self.told();
         self.remember(&told, now);
-        let secret = match self.secret.borrow().clone() {
+        let seen = self.secret.borrow().clone();
+        let secret = match seen {
             Seen::Unknown(reason) => Err(reason),
-            Seen::Missing if leads => Ok(None),
+            Seen::Missing if leads && self.may_make(now) => Ok(None),
             Seen::Missing => Err("it does not exist".to_owned()),
             Seen::There(secret) => Ok(Some(secret)),
         };
         let secret = match secret {
             Ok(secret) => secret,
-            Err(reason) => return self.idle(&reason, &told, now),
+            Err(reason) => return Look { pending: leads, ..self.idle(&reason, &told, now) },
         };
         if let Some(secret) = &secret {
             self.owners = owners(secret);
@@ -165,12 +182,31 @@ impl Rotation {
             true => self.lead(secret.as_deref(), data, &step, &self.vouching(&told, now)).await,
             false => Ok(()),
         };
+        if secret.is_none() && leads && done.is_ok() {
+            self.made = Some((now, false));
+        }
         let trouble = done.as_ref().err().map(chain);
         let verdict = self.verdict(&self.told(), now).map_err(|reason| match &trouble {
             Some(trouble) => format!("{reason} ({trouble})"),
             None => reason,
         });
         Look { verdict, pending, trouble }
+    }
+
+    /// Whether the missing Secret may be made. One that goes as soon as it is made has an owner that is gone, while whoever
+    /// serves the webhooks stays: after a while it is made without.
+    fn may_make(&mut self, now: UnixSeconds) -> bool {
+        match &mut self.made {
+            Some((at, has_gone)) if now < at.after(AGAIN) => {
+                *has_gone = true;
+                false
+            }
+            Some((_, true)) => {
+                self.owners.clear();
+                true
+            }
+            Some((_, false)) | None => true,
+        }
     }
 
     /// Without the Secret there is nothing to do; what is presented may be trusted all the same.
@@ -326,10 +362,10 @@ impl Rotation {
 }
 
 /// Whom a Secret belongs to, as one that is made in its place may say it: who makes it need not be allowed to hold up an
-/// owner's deletion.
+/// owner's deletion, and whoever looks after it may give it another one to look after it.
 fn owners(secret: &Secret) -> Vec<OwnerReference> {
     let owners = secret.metadata.owner_references.iter().flatten().cloned();
-    owners.map(|owner| OwnerReference { block_owner_deletion: None, ..owner }).collect()
+    owners.map(|owner| OwnerReference { block_owner_deletion: None, controller: None, ..owner }).collect()
 }
 
 /// Resolves when one of the targets changes; never if there are none.

@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use metallb_certificates::Policy;
-use metallb_testkit::ApiServer;
+use metallb_testkit::{ApiServer, Verb};
 use metallb_webhook::{Limits, Presenter, Rotation, RotationSettings, Target};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -155,19 +155,26 @@ async fn a_secret_made_in_place_of_another_belongs_to_the_same_owner() {
     let server = ApiServer::default();
     put_targets(&server);
     put_secret(&server, &[]);
-    let owner = |blocks: Option<bool>| {
+    let owner = |is_controller: Option<bool>| {
         json!([{"apiVersion": "metallb.io/v1beta1", "kind": "MetalLB", "name": "metallb", "uid": "u1",
-                "controller": true, "blockOwnerDeletion": blocks}])
+                "controller": is_controller, "blockOwnerDeletion": is_controller}])
     };
     let owned = json!({"metadata": {"ownerReferences": owner(Some(true))}});
     server.edit::<Secret>(Some(NAMESPACE), SECRET, &owned);
     let mut leader = replica(&server, true);
     leader.ready().await;
+    let there = || server.get::<Secret>(Some(NAMESPACE), SECRET);
     server.remove::<Secret>(Some(NAMESPACE), SECRET);
-    until("it is made anew", || server.get::<Secret>(Some(NAMESPACE), SECRET).is_some()).await;
-    let made: Secret = server.get(Some(NAMESPACE), SECRET).unwrap();
+    until("it is made anew", || there().is_some()).await;
     let expected: Vec<OwnerReference> = serde_json::from_value(owner(None)).unwrap();
-    assert_eq!(made.metadata.owner_references, Some(expected));
+    assert_eq!(there().unwrap().metadata.owner_references, Some(expected));
+    // The owner is gone, and with it goes what belongs to it; whoever serves the webhooks is not.
+    server.take_requests();
+    server.remove::<Secret>(Some(NAMESPACE), SECRET);
+    until("it is made without an owner", || there().is_some()).await;
+    assert_eq!(there().unwrap().metadata.owner_references, None);
+    let made = server.take_requests().into_iter().filter(|request| request.verb == Verb::Create);
+    assert_eq!(made.count(), 1);
 }
 
 #[tokio::test]
