@@ -196,7 +196,8 @@ impl Liveness {
         let name = peer.name.clone();
         let by = self.peers.get(&by).map_or_else(String::new, |peer| peer.name.clone());
         self.note(Note::Told { name, by });
-        self.fell(about, claim, now);
+        let was_watched = self.fell(about, claim, now);
+        self.spread(claim, was_watched);
     }
 
     /// Somebody hears the one that is suspected, or down, here.

@@ -111,9 +111,14 @@ impl Liveness {
         } else if falls && !lives {
             self.counters.verdicts += 1;
             let (beat, evidence) = (peer.beat, suspicion.evidence);
-            self.fell(boot, Claim { verdict: Verdict::Down, about: boot, beat, evidence }, now);
+            let claim = Claim { verdict: Verdict::Down, about: boot, beat, evidence };
+            let was_watched = self.fell(boot, claim, now);
             if is_doubtful {
+                // Whoever hears of it proves that this node was the one cut off: only the accused is told, to refute it.
                 self.doubt_falls();
+                self.claim_to([boot], claim);
+            } else {
+                self.spread(claim, was_watched);
             }
         }
     }
@@ -164,10 +169,10 @@ impl Liveness {
         self.peers.values_mut().for_each(|peer| peer.suspicion = None);
     }
 
-    /// A member does not count any more. Whoever watched it tells everybody, so the word gets through losses.
-    pub(super) fn fell(&mut self, boot: u64, claim: Claim, now: Duration) {
+    /// A member does not count any more. Whether this node watched it, and did not hear so before.
+    pub(super) fn fell(&mut self, boot: u64, claim: Claim, now: Duration) -> bool {
         let was_watched = self.neighbours.contains(&boot);
-        let Some(peer) = self.peers.get_mut(&boot).filter(|peer| peer.fall.is_none()) else { return };
+        let Some(peer) = self.peers.get_mut(&boot).filter(|peer| peer.fall.is_none()) else { return false };
         let falls = Falls::add(self.falls.get(&boot), &self.settings, now);
         let hold = if self.has_foreign { Duration::ZERO } else { falls.hold(&self.settings) };
         self.falls.insert(boot, falls);
@@ -185,12 +190,17 @@ impl Liveness {
         if !hold.is_zero() {
             self.note(Note::Held { name, hold });
         }
+        self.look_around();
+        was_watched
+    }
+
+    /// Whoever watched one that fell tells everybody, so the word gets through losses.
+    pub(super) fn spread(&mut self, claim: Claim, was_watched: bool) {
         // What waited for one that stood still is no news.
         if was_watched && !self.fence.is_closed() {
-            let receivers = self.everybody().into_iter().chain([boot]);
+            let receivers = self.everybody().into_iter().chain([claim.about]);
             self.claim_to(receivers, claim);
         }
-        self.look_around();
     }
 
     /// One that was down holds this node down as well: what flaps is the link between them. Nobody would answer until the

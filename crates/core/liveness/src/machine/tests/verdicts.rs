@@ -115,6 +115,20 @@ fn two_dead_of_three_are_told_from_an_own_fault_by_closed_ports_or_by_time() {
 }
 
 #[test]
+fn one_that_hears_nobody_and_is_heard_persuades_nobody_that_the_others_are_down() {
+    let mut network = Network::of(10);
+    for number in 1..10 {
+        network.cut.insert((format!("n{number}"), "n0".to_owned()));
+    }
+    network.run(6_000);
+    assert!(!network.node("n0").down.is_empty(), "in the end it goes on alone");
+    let is_persuaded = |(_, at, action): &&(std::time::Duration, String, Action)| {
+        at != "n0" && matches!(action, Action::Down(name) if name != "n0")
+    };
+    assert_eq!(network.log.iter().find(is_persuaded), None);
+}
+
+#[test]
 fn each_side_of_a_partition_goes_on_alone_and_they_agree_after_it() {
     let mut network = Network::of(5);
     for one in ["n0", "n1"] {
