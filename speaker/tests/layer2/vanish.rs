@@ -10,8 +10,9 @@ use super::*;
 const PAIRS: usize = 50;
 /// For each link one for each protocol, and one for groups.
 const SOCKETS: u64 = 3 * 2 * PAIRS as u64;
-/// Between a question on another link and its answer.
-const LONGEST: Duration = Duration::from_millis(100);
+/// Between a question on another link and its answer: less than what is taken for a stall. Closed one after the other the
+/// sockets hold answers up for seconds.
+const LONGEST: Duration = Duration::from_millis(300);
 
 fn until_files(process: &Process, what: &str, holds: impl Fn(u64) -> bool) {
     until(what, DEADLINE, || {

@@ -5,11 +5,13 @@ use super::*;
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_no_stall() {
-    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    // Nobody else takes a port of this address when it is free.
+    let address = [127, 0, 0, 77];
+    let taken = std::net::UdpSocket::bind((std::net::Ipv4Addr::from(address), 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let heartbeats = Heartbeats { port, period: Duration::from_millis(100) };
     let metrics = Metrics::default().members().unwrap();
-    let mut beats = Beats::new("n1", [127, 0, 0, 1].into(), heartbeats, Keys::plain(), metrics);
+    let mut beats = Beats::new("n1", address.into(), heartbeats, Keys::plain(), metrics);
     let mut now = beats.begins;
     for _ in 0..50 {
         beats.turn(&Own::default(), now);

@@ -133,6 +133,30 @@ impl Run {
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let begin = Instant::now();
         let status = command.status().context("cannot run cargo")?;
-        Ok(Outcome { seconds: begin.elapsed().as_secs(), executions: None, held: status.success() })
+        let is_test = self.cargo.first() == Some(&"test");
+        let has_run = !is_test || has_passed(&std::fs::read_to_string(&log)?);
+        Ok(Outcome {
+            seconds: begin.elapsed().as_secs(),
+            executions: None,
+            held: status.success() && has_run,
+        })
+    }
+}
+
+/// Whether some test passed: cargo is content with none.
+fn has_passed(log: &str) -> bool {
+    let counts = log.lines().filter_map(|line| line.strip_prefix("test result: ok. ")?.split(' ').next());
+    counts.filter_map(|count| count.parse::<u32>().ok()).any(|count| count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_a_test_proves_nothing() {
+        let log =
+            |passed: u32| format!("running\ntest result: ok. {passed} passed; 0 failed; 7 filtered out\n");
+        assert!(!has_passed(&log(0)) && has_passed(&(log(0) + &log(3))) && !has_passed(""));
     }
 }
