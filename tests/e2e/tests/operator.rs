@@ -283,6 +283,8 @@ spec:
     };
     [
         flow("leases", 100, "\"*\"", "coordination.k8s.io", "leases"),
+        // Whoever reads its metrics is asked who he is and what he may.
+        flow("reviews", 150, "create", "authentication.k8s.io\", \"authorization.k8s.io", "*"),
         flow("reads", 200, "get, list", "*", "*"),
         flow("watches", 201, "watch", "*", "*"),
         flow("writes", 202, "create, update, patch, delete, deletecollection", "*", "*"),
