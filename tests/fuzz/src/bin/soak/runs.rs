@@ -30,10 +30,14 @@ const SPEAKER: &[&str] = &[
     "crates/core/l2",
     "crates/core/liveness",
     "crates/core/membership",
+    "crates/core/net",
     "crates/io/cluster",
     "crates/io/linux",
+    "crates/io/process",
+    "crates/io/telemetry",
     "speaker/src",
     "hack/testbed/src",
+    "tests/e2e/src",
     "tests/e2e/tests/failover",
 ];
 
