@@ -70,6 +70,13 @@ impl Cluster {
         self.bed.apply(yaml).map(|_| ())
     }
 
+    /// The header of who may get a path of daemons' metrics ports.
+    pub fn bearer_of(&self, path: &str) -> Result<String> {
+        self.apply(&manifest::reader_of(path))?;
+        let token = self.kubectl(&["create", "token", "reader", "-n", "default"])?;
+        Ok(format!("Authorization: Bearer {}", token.trim()))
+    }
+
     /// Waits until the `MetalLB` resource says Available for its current generation.
     pub fn wait_available(&self) -> Result<()> {
         wait::until("MetalLB Available", STARTUP, || {

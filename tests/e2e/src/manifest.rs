@@ -113,3 +113,27 @@ spec:
         )
     }
 }
+
+/// The right of the service account `reader` of namespace `default`, and the account itself, to get a path of daemons'
+/// metrics ports, such as `/metrics`.
+#[must_use]
+pub fn reader_of(path: &str) -> String {
+    let name = path.trim_matches('/').replace('/', "-");
+    format!(
+        "apiVersion: v1
+kind: ServiceAccount
+metadata: {{name: reader, namespace: default}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {{name: reader-of-{name}}}
+rules: [{{nonResourceURLs: [{path}], verbs: [get]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: reader-of-{name}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: reader-of-{name}}}
+subjects: [{{kind: ServiceAccount, name: reader, namespace: default}}]
+"
+    )
+}

@@ -156,7 +156,6 @@ fn idle(cluster: &Cluster) -> Result<()> {
     let asked = std::env::var("METALLB_IDLE_SECONDS").ok().and_then(|text| text.parse().ok());
     let seconds = asked.unwrap_or(60);
     cluster.apply(&counters())?;
-    cluster.apply(READER)?;
     let metrics =
         r#"[{"op":"add","path":"/spec/template/spec/containers/0/args/-","value":"--metrics-addr=:8443"}]"#;
     cluster.kubectl(&["patch", "deployment", OPERATOR, "-n", NAMESPACE, "--type=json", "-p", metrics])?;
@@ -204,23 +203,6 @@ fn steady(cluster: &Cluster, seconds: u64) -> Result<()> {
     })
 }
 
-/// Who may read metrics.
-const READER: &str = "apiVersion: v1
-kind: ServiceAccount
-metadata: {name: reader, namespace: default}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: reader}
-rules: [{nonResourceURLs: [/metrics], verbs: [get]}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: reader}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: reader}
-subjects: [{kind: ServiceAccount, name: reader, namespace: default}]
-";
-
 /// What the operator's looks came to.
 struct Looks {
     count: u64,
@@ -228,8 +210,7 @@ struct Looks {
 }
 
 fn looks(cluster: &Cluster) -> Result<Looks> {
-    let token = cluster.kubectl(&["create", "token", "reader", "-n", "default"])?;
-    let header = format!("Authorization: Bearer {}", token.trim());
+    let header = cluster.bearer_of("/metrics")?;
     let pod = cluster.get(&["pod", &operator_pod(cluster)?, "-n", NAMESPACE])?;
     let (node, address) = (text(&pod["spec"]["nodeName"]), text(&pod["status"]["podIP"]));
     let url = format!("https://{address}:8443/metrics");

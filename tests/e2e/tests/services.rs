@@ -279,7 +279,7 @@ fn unknown_pool(cluster: &Cluster) -> Result<()> {
 }
 
 fn metrics_need_a_token(cluster: &Cluster) -> Result<()> {
-    let bearer = bearer(cluster)?;
+    let bearer = cluster.bearer_of("/metrics")?;
     let without = ask_speaker(cluster, "metrics", "Accept: text/plain")?;
     ensure!(without.ends_with("401"), "{without}");
     let with = ask_speaker(cluster, "metrics", &bearer)?;
@@ -290,24 +290,17 @@ fn metrics_need_a_token(cluster: &Cluster) -> Result<()> {
 fn ownership_needs_a_right(cluster: &Cluster) -> Result<()> {
     const PATH: &str = "debug/ownership";
     serve(cluster, &Service::named("had"), 1)?;
-    let bearer = bearer(cluster)?;
+    let bearer = cluster.bearer_of("/metrics")?;
     let without = ask_speaker(cluster, PATH, "Accept: text/plain")?;
     ensure!(without.ends_with("401"), "{without}");
     let only_metrics = ask_speaker(cluster, PATH, &bearer)?;
     ensure!(only_metrics.ends_with("403"), "{only_metrics}");
-    cluster.apply(HISTORIAN)?;
+    cluster.apply(&manifest::reader_of("/debug/ownership"))?;
     wait::until("the history, with the right to it", REACTION, || {
         let with = ask_speaker(cluster, PATH, &bearer)?;
         let told = with.strip_suffix("200").map(serde_json::from_str::<serde_json::Value>);
         Ok(seen(told.is_some_and(|told| told.is_ok_and(|told| told["version"] == 1)), with))
     })
-}
-
-/// The header of who may read metrics.
-fn bearer(cluster: &Cluster) -> Result<String> {
-    cluster.apply(SCRAPER)?;
-    let token = cluster.kubectl(&["create", "token", "scraper", "-n", "default"])?;
-    Ok(format!("Authorization: Bearer {}", token.trim()))
 }
 
 /// What the speaker of n1 answers, and the status at the end of it.
@@ -316,33 +309,3 @@ fn ask_speaker(cluster: &Cluster, path: &str, header: &str) -> Result<String> {
     let curl = ["curl", "-sk", "-m5", "-w", "%{http_code}", "-H", header, &url];
     Ok(cluster.bed.run(lan::CLIENT, &curl)?.stdout)
 }
-
-/// The right to the history as well.
-const HISTORIAN: &str = "apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: historian}
-rules: [{nonResourceURLs: [/debug/ownership], verbs: [get]}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: historian}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: historian}
-subjects: [{kind: ServiceAccount, name: scraper, namespace: default}]
-";
-
-/// A service account that may read metrics.
-const SCRAPER: &str = "apiVersion: v1
-kind: ServiceAccount
-metadata: {name: scraper, namespace: default}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: scraper}
-rules: [{nonResourceURLs: [/metrics], verbs: [get]}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: scraper}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: scraper}
-subjects: [{kind: ServiceAccount, name: scraper, namespace: default}]
-";
