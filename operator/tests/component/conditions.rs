@@ -42,19 +42,28 @@ async fn what_keeps_the_controller_away_is_told() {
 
 #[tokio::test]
 async fn a_refused_spec_degrades_and_leaves_running_what_runs() {
-    let scenario = Scenario::settled().await;
-    let before = scenario.speaker();
-    scenario.put("metallb", &json!({"bgpBackend": "bird", "logLevel": "debug"}));
-    scenario.server.take_requests();
-    scenario.pass().await;
-    let cause = "invalid BGP Backend, must be one of native, frr, frr-k8s, frr-k8s-external";
-    let expected = format!("Degraded FailedToSyncMetalLBResources: FailedToSyncMetalLBResources: {cause}");
-    assert_eq!(scenario.told("metallb"), [expected]);
-    assert_eq!(scenario.writes(), ["merge-patch metallbs/status metallb-system/metallb"]);
-    assert_eq!(scenario.speaker(), before);
-    scenario.put("metallb", &json!({}));
-    scenario.pass().await;
-    assert_eq!(scenario.told("metallb"), AVAILABLE);
+    for (spec, cause) in [
+        (
+            json!({"bgpBackend": "bird", "logLevel": "debug"}),
+            "invalid BGP Backend, must be one of native, frr, frr-k8s, frr-k8s-external",
+        ),
+        // What a definition of an older release lets through.
+        (json!({"livenessPeriod": 5}), "livenessPeriod 5 is out of bounds: give 20 to 10000"),
+    ] {
+        let scenario = Scenario::settled().await;
+        let before = scenario.speaker();
+        scenario.put("metallb", &spec);
+        scenario.server.take_requests();
+        scenario.pass().await;
+        let expected =
+            format!("Degraded FailedToSyncMetalLBResources: FailedToSyncMetalLBResources: {cause}");
+        assert_eq!(scenario.told("metallb"), [expected]);
+        assert_eq!(scenario.writes(), ["merge-patch metallbs/status metallb-system/metallb"]);
+        assert_eq!(scenario.speaker(), before);
+        scenario.put("metallb", &json!({}));
+        scenario.pass().await;
+        assert_eq!(scenario.told("metallb"), AVAILABLE);
+    }
 }
 
 #[tokio::test]

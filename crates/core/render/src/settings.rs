@@ -98,6 +98,18 @@ pub enum SpecError {
         /// What is wrong with it.
         cause: String,
     },
+    /// A number that nothing can be done with.
+    #[error("{field} {value} is out of bounds: give {}", bounds(*.least, *.most))]
+    OutOfBounds {
+        /// The field, below `spec`.
+        field: &'static str,
+        /// What was asked for.
+        value: i32,
+        /// The least it may be.
+        least: i32,
+        /// The most it may be, if there is such a number.
+        most: Option<i32>,
+    },
     /// Two protocols can't share a UDP port.
     #[error(
         "livenessPort {port} is memberlist's port (MEMBER_LIST_BIND_PORT): give another one, or 0 for no heartbeats"
@@ -114,6 +126,10 @@ pub enum SpecError {
         /// The name asked for.
         name: &'static str,
     },
+}
+
+fn bounds(least: i32, most: Option<i32>) -> String {
+    most.map_or_else(|| format!("{least} or more"), |most| format!("{least} to {most}"))
 }
 
 /// Reads a spec as it is stored. The schema lets amounts of resources be numbers, the types want them as texts.

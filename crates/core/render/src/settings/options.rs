@@ -9,7 +9,7 @@ use crate::environment::Environment;
 /// Where API servers usually listen.
 const API_PORT: i32 = 6443;
 
-/// What the original has no field for, with its defaults filled in. Bounds are the schema's.
+/// What the original has no field for, with its defaults filled in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Options {
     /// Replicas of the controller, if given.
@@ -38,6 +38,7 @@ pub struct Options {
 
 impl Options {
     pub(super) fn parse(spec: &MetalLBSpec, environment: &Environment) -> Result<Self, SpecError> {
+        check_bounds(spec)?;
         check_patterns(spec.excluded_interfaces.as_deref().unwrap_or_default())?;
         let memberlist = spec.memberlist_enabled.unwrap_or(true);
         check_liveness_port(spec.liveness_port.filter(|_| memberlist), environment)?;
@@ -61,6 +62,25 @@ impl Options {
             ignored: without_effect.into_iter().filter(|(_, given)| *given).map(|(field, _)| field).collect(),
         })
     }
+}
+
+/// The bounds of the schema, which a cluster's definition of an older release may not have: out of them, daemons would not start.
+fn check_bounds(spec: &MetalLBSpec) -> Result<(), SpecError> {
+    let api_port = spec.network_policy.as_ref().and_then(|policy| policy.api_port);
+    for (field, value, least, most) in [
+        ("controllerReplicas", spec.controller_replicas, 1, Some(10)),
+        ("speakerMaxUnavailable", spec.speaker_max_unavailable, 1, None),
+        ("networkPolicy.apiPort", api_port, 1, Some(65_535)),
+        ("livenessPort", spec.liveness_port, 0, Some(65_535)),
+        ("livenessPeriod", spec.liveness_period, 20, Some(10_000)),
+        ("snapshotMaxAge", spec.snapshot_max_age, 1, None),
+    ] {
+        let is_within = |value: i32| least <= value && most.is_none_or(|most| value <= most);
+        if let Some(value) = value.filter(|value| !is_within(*value)) {
+            return Err(SpecError::OutOfBounds { field, value, least, most });
+        }
+    }
+    Ok(())
 }
 
 /// A speaker does not start with a pattern it can't use: better to hear of it now than when pods are next replaced.

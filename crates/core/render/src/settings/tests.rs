@@ -95,6 +95,12 @@ fn each_rule_refuses_with_its_documented_text() {
             "livenessPort 7946 is memberlist's port (MEMBER_LIST_BIND_PORT): give another one, or 0 for no heartbeats"
                 .to_owned(),
         ),
+        (json!({"controllerReplicas": 0}), "controllerReplicas 0 is out of bounds: give 1 to 10".to_owned()),
+        (json!({"snapshotMaxAge": 0}), "snapshotMaxAge 0 is out of bounds: give 1 or more".to_owned()),
+        (
+            json!({"networkPolicy": {"apiPort": 65536}}),
+            "networkPolicy.apiPort 65536 is out of bounds: give 1 to 65535".to_owned(),
+        ),
     ] {
         assert_eq!(parse(spec.clone()).unwrap_err().to_string(), message, "{spec}");
     }
@@ -217,6 +223,41 @@ fn amounts_may_be_numbers() {
 fn no_spec_is_an_empty_one_and_a_malformed_one_an_error() {
     assert_eq!(read_spec(Value::Null).unwrap(), MetalLBSpec::default());
     assert!(read_spec(json!({"logLevel": "verbose"})).unwrap_err().to_string().contains("verbose"));
+}
+
+/// Path, least and greatest value of each number with bounds below a schema.
+fn bounded(path: &str, schema: &Value) -> Vec<(String, Option<i64>, Option<i64>)> {
+    let whole = |name: &str| Some(schema.get(name)?.as_f64()?.to_string().parse().unwrap());
+    let own = (path.to_owned(), whole("minimum"), whole("maximum"));
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    let below = fields.flat_map(|(name, field)| bounded(&format!("{path}/{name}"), field));
+    Some(own).filter(|(_, least, most)| least.is_some() || most.is_some()).into_iter().chain(below).collect()
+}
+
+/// The spec with nothing but this value, at a path like `/networkPolicy/apiPort`.
+fn with_value(path: &str, value: i64) -> Value {
+    path.rsplit('/').filter(|name| !name.is_empty()).fold(json!(value), |inner, name| json!({name: inner}))
+}
+
+#[test]
+fn the_bounds_of_the_definition_hold_without_it() {
+    let definition = metallb_api::crds("x").into_iter().find(|crd| crd.spec.names.kind == "MetalLB").unwrap();
+    let version = serde_json::to_value(&definition.spec.versions[0]).unwrap();
+    let all = bounded("", &version["schema"]["openAPIV3Schema"]["properties"]["spec"]);
+    assert_eq!(all.len(), 6, "a field has bounds, or lost them: {all:?}");
+    for (path, least, most) in all {
+        let field = path.trim_start_matches('/').replace('/', ".");
+        let edges =
+            least.map(|least| (least, least - 1)).into_iter().chain(most.map(|most| (most, most + 1)));
+        for (inside, outside) in edges {
+            assert!(parse(with_value(&path, inside)).is_ok(), "{field} {inside}");
+            let refused = parse(with_value(&path, outside)).unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("{field} {outside} is out of bounds: ")), "{refused}");
+        }
+        // Where there is no greatest value, none is made up.
+        let greatest = i64::from(i32::MAX);
+        assert_eq!(parse(with_value(&path, greatest)).is_ok(), most.is_none(), "{field}");
+    }
 }
 
 /// The definition's rules on `MetalLB`, with the objects an API server was seen to take and to refuse.
