@@ -86,13 +86,19 @@ impl Found {
     /// The resource as events name it.
     #[must_use]
     pub fn reference(&self) -> ObjectReference {
-        ObjectReference {
-            api_version: Some(MetalLB::api_version(&()).into_owned()),
-            kind: Some(MetalLB::kind(&()).into_owned()),
-            namespace: Some(self.namespace.clone()),
-            name: Some(self.name.clone()),
-            uid: Some(self.uid.clone()),
-            ..ObjectReference::default()
-        }
+        reference(&self.namespace, &self.name, Some(self.uid.clone()))
+    }
+}
+
+/// A resource as events name it; without the UID if it is gone.
+#[must_use]
+pub fn reference(namespace: &str, name: &str, uid: Option<String>) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(MetalLB::api_version(&()).into_owned()),
+        kind: Some(MetalLB::kind(&()).into_owned()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+        uid,
+        ..ObjectReference::default()
     }
 }

@@ -1,19 +1,17 @@
 //! One pass over everything: all steps, for every resource.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use kube::Client;
 use metallb_api::names::METALLB_NAME;
 use metallb_cluster::EventSink;
-use metallb_render::{BuildError, Environment, Platform, Readiness, State, TlsProfile, Unanswered};
+use metallb_render::{BuildError, Environment, Platform, Readiness, State, Tls, TlsProfile, Unanswered};
 use metallb_telemetry::logs::chain;
 use metallb_telemetry::metrics::OperatorMetrics;
+use tokio::sync::watch;
 
 use crate::apply::{Applied, ApplyError};
 use crate::build::{Prepared, build};
 use crate::cluster_tls::{ClusterTlsError, read_profile, running_tls};
-use crate::deeds::{REPAIRED, deed};
+use crate::deeds::{Occasion, REPAIRED, deed, removal};
 use crate::definition::{DefinitionError, definition_uid};
 use crate::dereference::{Found, dereference};
 use crate::disposition::Disposition;
@@ -37,19 +35,24 @@ pub struct Operator {
     pub events: EventSink,
     /// What is counted.
     pub metrics: OperatorMetrics,
-    /// Whether nothing was looked at yet.
-    pub fresh: Fresh,
+    /// What it remembers of its last look at the resource.
+    pub memory: Memory,
     /// Whether its own webhook is served, so that API servers are to ask it.
     pub registers: bool,
 }
 
-/// Whether this process has not looked after the resource yet. Clones tell the same.
-#[derive(Clone, Debug)]
-pub struct Fresh(Arc<AtomicBool>);
+/// What a process remembers of its last look at the resource: the TLS settings it used; nothing before the first. Clones
+/// remember the same.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(watch::Sender<Option<Tls>>);
 
-impl Default for Fresh {
-    fn default() -> Self {
-        Self(Arc::new(AtomicBool::new(true)))
+impl Memory {
+    fn occasion(&self, tls: &Tls) -> Occasion {
+        match &*self.0.borrow() {
+            None => Occasion::First,
+            Some(last) if last != tls => Occasion::Surroundings,
+            Some(_) => Occasion::Later,
+        }
     }
 }
 
@@ -158,7 +161,6 @@ impl Operator {
             self.show(&applied);
             report.settling = applied.is_known() && applied.readiness() != Readiness::Ready;
         }
-        self.tell_deeds(found, &applied, error.is_some());
         report.changes.extend(applied.changes.iter().cloned());
         if let Some(error) = &error {
             let problem = format!("MetalLB {}: {}", found.name, chain(error));
@@ -180,12 +182,12 @@ impl Operator {
     }
 
     /// What was changed, as an event, whether all went well or not.
-    fn tell_deeds(&self, found: &Found, applied: &Applied, is_partial: bool) {
-        let is_fresh = self.fresh.0.load(Ordering::Relaxed);
+    fn tell_deeds(&self, found: &Found, applied: &Applied, tls: Tls, is_partial: bool) {
+        let occasion = self.memory.occasion(&tls);
         if !is_partial || !applied.changes.is_empty() {
-            self.fresh.0.store(false, Ordering::Relaxed);
+            self.memory.0.send_replace(Some(tls));
         }
-        let Some(deed) = deed(found, &applied.changes, is_fresh) else { return };
+        let Some(deed) = deed(found, &applied.changes, occasion) else { return };
         if deed.reason == REPAIRED {
             self.metrics.repairs.inc_by(u64::try_from(applied.changes.len()).unwrap_or(u64::MAX));
         }
@@ -195,20 +197,24 @@ impl Operator {
     /// All steps for one resource: how far they went, and what stopped them.
     async fn reconcile(&self, found: &Found, report: &mut Report) -> (Applied, Option<ReconcileError>) {
         match self.prepare(found, report).await {
-            Ok(prepared) => self.carry_out(found, prepared).await,
+            Ok((prepared, tls)) => {
+                let (applied, error) = self.carry_out(found, prepared).await;
+                self.tell_deeds(found, &applied, tls, error.is_some());
+                (applied, error)
+            }
             Err(error) => (Applied::default(), Some(error)),
         }
     }
 
-    /// Everything before the first write.
-    async fn prepare(&self, found: &Found, report: &mut Report) -> Result<Prepared, ReconcileError> {
+    /// Everything before the first write; what is prepared uses these TLS settings.
+    async fn prepare(&self, found: &Found, report: &mut Report) -> Result<(Prepared, Tls), ReconcileError> {
         let settings = validate(found, &self.environment, self.platform)?;
         let (environment, remark) = self.surroundings(report).await?;
         let definition = definition_uid(&self.client).await?;
         let mut prepared = build(found, definition, &settings, &environment)?;
         prepared.remarks.extend(remark);
         look_for_others(&self.client, &found.namespace).await?;
-        Ok(prepared)
+        Ok((prepared, environment.tls))
     }
 
     /// What the installer decided, with the cluster's TLS profile where there is one, and a remark about it.
@@ -263,6 +269,9 @@ impl Operator {
 
     async fn clear_away(&self, report: &mut Report) {
         let cleared = self.inventory().remove_leftovers().await;
+        removal(&self.environment.namespace, &cleared.deleted)
+            .into_iter()
+            .for_each(|event| self.events.publish(event));
         report.changes.extend(cleared.deleted);
         if let Some(error) = cleared.failure {
             report.problem(chain(&error), error.disposition());

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::flags::Flags;
 use crate::guard::guarded;
-use crate::operator::{Fresh, Operator};
+use crate::operator::{Memory, Operator};
 use crate::owner::{Owner, STUCK};
 use crate::platform::detect;
 use crate::watches::{Scope, follow};
@@ -228,7 +228,7 @@ async fn work(client: Client, environment: Environment, ready: Gate, around: Sur
         platform,
         events,
         metrics: counts,
-        fresh: Fresh::default(),
+        memory: Memory::default(),
         registers: true,
     };
     let alive = health.alive_within("operator loop", STUCK);

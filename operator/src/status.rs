@@ -1,6 +1,6 @@
 //! Step 5: tell the resource how it stands, once a pass, on every path, and only when that is news.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use metallb_api::names::OPERATOR_FIELD_MANAGER;
@@ -37,7 +37,7 @@ pub fn judge(found: &Found, applied: &Applied, error: Option<&ReconcileError>) -
     };
     if let ReconcileError::Validate(ValidateError::Name) = error {
         let message = format!("Incorrect MetalLB resource name: {}", found.name);
-        return State::Degraded { reason: Reason::IncorrectMetalLBResourceName, message };
+        return State::Degraded { reason: Reason::IncorrectMetalLBResourceName, message, pods: None };
     }
     if error.disposition() == Disposition::Conflict {
         return State::Progressing { reason: Reason::Progressing, message: chain(error) };
@@ -45,8 +45,7 @@ pub fn judge(found: &Found, applied: &Applied, error: Option<&ReconcileError>) -
     let reason = Reason::FailedToSyncMetalLBResources;
     let message = format!("{}: {}", reason.as_str(), chain(error));
     // What keeps the pods away is worth knowing beside that, if it is known.
-    let parts = [Some(message), missing.filter(|_| applied.is_known())];
-    State::Degraded { reason, message: parts.into_iter().flatten().collect::<Vec<_>>().join("; ") }
+    State::Degraded { reason, message, pods: missing.filter(|_| applied.is_known()) }
 }
 
 /// What does not run yet, and why.
@@ -71,7 +70,7 @@ pub async fn write(client: &Client, found: &Found, state: &State) -> Result<Opti
         PatchParams { field_manager: Some(OPERATOR_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patch = Patch::Merge(json!({"status": {"conditions": wanted}}));
     match api.patch_status(&found.name, &params, &patch).await {
-        Ok(_) => Ok(event(found, state, &wanted)),
+        Ok(_) => Ok(event(found, state)),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(cause) => {
             Err(StatusError { namespace: found.namespace.clone(), name: found.name.clone(), cause })
@@ -80,20 +79,28 @@ pub async fn write(client: &Client, found: &Found, state: &State) -> Result<Opti
 }
 
 /// An event for each turn of a resource's fate; not for each step on the way.
-fn event(found: &Found, state: &State, wanted: &[Condition]) -> Option<Event> {
-    let (type_, kind, reason, message) = match state {
-        State::Available { .. } => {
-            ("Available", EventType::Normal, "Available", "the controller and the speakers run")
+fn event(found: &Found, state: &State) -> Option<Event> {
+    let told = |type_: &str| {
+        let condition = found.conditions.iter().find(|condition| condition.type_ == type_)?;
+        (condition.status == "True").then_some(condition.message.as_str())
+    };
+    let (is_news, kind, reason, message) = match state {
+        State::Available { message } => {
+            let is_news = told("Available") != Some(message);
+            (is_news, EventType::Normal, "Available", "the controller and the speakers run")
         }
-        State::Degraded { reason, message } => {
-            ("Degraded", EventType::Warning, reason.as_str(), message.as_str())
+        State::Degraded { reason, message, pods: _ } => {
+            let is_news = !told("Degraded").is_some_and(|told| is_in(message, told));
+            (is_news, EventType::Warning, reason.as_str(), message.as_str())
         }
         State::Progressing { .. } => return None,
     };
-    let of_type = |list: &[Condition]| list.iter().find(|condition| condition.type_ == type_).cloned();
-    let told = |condition: Condition| (condition.status, condition.message);
-    if of_type(&found.conditions).map(told) == of_type(wanted).map(told) {
-        return None;
-    }
-    Some(Event { about: found.reference(), kind, reason: reason.to_owned(), message: message.to_owned() })
+    let event =
+        || Event { about: found.reference(), kind, reason: reason.to_owned(), message: message.to_owned() };
+    is_news.then(event)
+}
+
+/// Whether this was told already: what keeps pods away beside it comes and goes, and is no news of it.
+fn is_in(message: &str, told: &str) -> bool {
+    told.strip_prefix(message).is_some_and(|rest| rest.is_empty() || rest.starts_with("; "))
 }

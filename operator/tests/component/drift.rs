@@ -102,3 +102,19 @@ async fn what_is_repaired_and_what_runs_is_counted() {
     scenario.pass().await;
     assert_eq!((metrics.repairs.get(), ready("speaker"), ready("controller")), (2, 0, 1));
 }
+
+#[tokio::test]
+async fn a_fresh_leader_that_finds_something_missing_repairs_it_and_what_it_was_started_for_is_no_repair() {
+    let lost: (&[(&str, &str)], u64) = (&[], 1);
+    for (variables, repairs) in
+        [lost, (&[("METRICS_PORT", "9999")], 0), (&[("DEPLOY_SERVICEMONITORS", "true")], 0)]
+    {
+        let mut scenario = Scenario::settled().await;
+        scenario.restart_with(variables);
+        if repairs > 0 {
+            scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
+        }
+        assert!(!scenario.pass().await.changes.is_empty(), "{variables:?}");
+        assert_eq!(scenario.operator.metrics.repairs.get(), repairs, "{variables:?}");
+    }
+}

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret};
 use kube::Api;
 use kube::api::ListParams;
 use kube::client::Body;
+use metallb_api::MetalLB;
 use metallb_operator::disposition::Disposition;
 use metallb_testkit::{Failure, Request};
 use serde_json::json;
@@ -275,6 +276,49 @@ async fn what_a_new_operator_or_an_edit_changes_is_told_as_such() {
     let told = told_in_events(&scenario, 4).await;
     let reasons: Vec<&str> = told.iter().map(|(_, reason, _)| reason.as_str()).collect();
     assert_eq!(reasons, ["Available", "Installed", "Updated", "Upgraded"]);
+}
+
+#[tokio::test]
+async fn a_rollout_behind_another_trouble_is_told_once() {
+    let mut scenario = Scenario::settled().await;
+    scenario.restart_with(&[("DEPLOY_SERVICEMONITORS", "true")]);
+    scenario.server.forget_kind("servicemonitors");
+    for updated in [3, 1, 2, 3] {
+        let status = json!({"updatedNumberScheduled": updated, "numberReady": updated});
+        scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &status);
+        scenario.pass().await;
+        let told = scenario.told("metallb").remove(0);
+        let behind = format!("; MetalLB speaker daemonset not ready: {updated} of 3 speakers updated");
+        assert_eq!(told.ends_with(&behind), updated < 3, "{told}");
+    }
+    let event = |type_: &str, reason: &str| (type_.to_owned(), reason.to_owned(), Some(1));
+    let expected = [
+        event("Normal", "Available"),
+        event("Normal", "Installed"),
+        event("Normal", "Upgraded"),
+        event("Warning", "FailedToSyncMetalLBResources"),
+    ];
+    assert_eq!(told_in_events(&scenario, 4).await, expected);
+}
+
+#[tokio::test]
+async fn what_is_cleared_away_after_the_resource_is_told_once() {
+    let scenario = Scenario::settled().await;
+    scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+    scenario.pass().await;
+    scenario.pass().await;
+    assert_eq!(told_in_events(&scenario, 3).await[2], ("Normal".to_owned(), "Removed".to_owned(), Some(1)));
+    let all = events_of(&scenario).await;
+    let removed = all.iter().find(|event| event.reason.as_deref() == Some("Removed")).unwrap();
+    let about = &removed.involved_object;
+    assert_eq!((about.kind.as_deref(), about.name.as_deref()), (Some("MetalLB"), Some("metallb")));
+    assert_eq!((about.namespace.as_deref(), about.uid.as_deref()), (Some(NAMESPACE), None));
+    let message = removed.message.as_deref().unwrap();
+    assert!(
+        message.starts_with("ValidatingWebhookConfiguration metallb-webhook-configuration deleted; ")
+            && message.ends_with("; and 2 more"),
+        "{message}"
+    );
 }
 
 async fn events_of(scenario: &Scenario) -> Vec<Event> {

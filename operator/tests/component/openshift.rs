@@ -99,6 +99,7 @@ async fn section_3_4_the_tls_profile_of_the_cluster_is_followed_and_what_is_not_
     scenario.settle().await;
     assert!(args_of_speaker(&scenario).contains("--tls-min-version=VersionTLS12"));
     let told = scenario.told("metallb");
+    assert_eq!(scenario.operator.metrics.repairs.get(), 0, "nobody had broken anything");
     assert!(
         told[0].ends_with("; TLS profile Old: TLS 1.0, TLS 1.1 and their suites are not spoken here"),
         "{told:?}"

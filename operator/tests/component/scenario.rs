@@ -4,7 +4,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use metallb_api::MetalLB;
 use metallb_cluster::EventSink;
-use metallb_operator::operator::{Fresh, Operator, Report};
+use metallb_operator::operator::{Memory, Operator, Report};
 use metallb_render::{DEFINITION, Environment, Platform};
 use metallb_telemetry::metrics::Metrics;
 use metallb_testkit::{ApiServer, Request};
@@ -38,7 +38,7 @@ impl Scenario {
             environment: environment(&[]),
             platform: Platform::Kubernetes,
             metrics: Metrics::default().operator("test").unwrap(),
-            fresh: Fresh::default(),
+            memory: Memory::default(),
             registers: false,
             events: EventSink::new(events.client(NAMESPACE), "metallb-operator", ""),
         };
@@ -70,7 +70,7 @@ impl Scenario {
     /// The operator is started anew with these variables.
     pub(crate) fn restart_with(&mut self, variables: &[(&str, &str)]) {
         self.operator.environment = environment(variables);
-        self.operator.fresh = Fresh::default();
+        self.operator.memory = Memory::default();
     }
 
     pub(crate) fn put(&self, name: &str, spec: &Value) {

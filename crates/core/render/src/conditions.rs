@@ -1,5 +1,7 @@
 //! The four conditions of a `MetalLB` resource.
 
+use std::borrow::Cow;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 #[cfg(test)]
@@ -49,6 +51,8 @@ pub enum State {
         reason: Reason,
         /// What is wrong, and where.
         message: String,
+        /// What keeps pods away beside that, if something does.
+        pods: Option<String>,
     },
 }
 
@@ -74,14 +78,14 @@ pub fn conditions(
         .map(|type_| {
             let told = state.tells(type_);
             let status = if told.is_some() { "True" } else { "False" };
-            let (reason, message) = told.unwrap_or((type_, ""));
+            let (reason, message) = told.unwrap_or((type_, "".into()));
             let before =
                 previous.iter().find(|condition| condition.type_ == type_ && condition.status == status);
             Condition {
                 type_: type_.to_owned(),
                 status: status.to_owned(),
                 reason: reason.to_owned(),
-                message: limited(message),
+                message: limited(&message),
                 observed_generation: generation,
                 last_transition_time: before.map_or_else(|| now.clone(), |c| c.last_transition_time.clone()),
             }
@@ -99,12 +103,17 @@ fn limited(message: &str) -> String {
 
 impl State {
     /// Reason and message of a condition that is True; `None` when it is False.
-    fn tells(&self, type_: &'static str) -> Option<(&'static str, &str)> {
+    fn tells(&self, type_: &'static str) -> Option<(&'static str, Cow<'_, str>)> {
         match (self, type_) {
-            (Self::Available { message }, "Available") => Some((type_, message)),
-            (Self::Available { .. }, "Upgradeable") => Some((type_, "")),
+            (Self::Available { message }, "Available") => Some((type_, message.into())),
+            (Self::Available { .. }, "Upgradeable") => Some((type_, "".into())),
             (Self::Progressing { reason, message }, "Progressing")
-            | (Self::Degraded { reason, message }, "Degraded") => Some((reason.as_str(), message)),
+            | (Self::Degraded { reason, message, pods: None }, "Degraded") => {
+                Some((reason.as_str(), message.into()))
+            }
+            (Self::Degraded { reason, message, pods: Some(pods) }, "Degraded") => {
+                Some((reason.as_str(), format!("{message}; {pods}").into()))
+            }
             _ => None,
         }
     }

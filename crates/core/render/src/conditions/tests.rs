@@ -7,7 +7,15 @@ fn at(second: i64) -> Time {
 }
 
 fn degraded() -> State {
-    State::Degraded { reason: Reason::FailedToSyncMetalLBResources, message: "why".to_owned() }
+    degraded_with(None)
+}
+
+fn degraded_with(pods: Option<&str>) -> State {
+    State::Degraded {
+        reason: Reason::FailedToSyncMetalLBResources,
+        message: "why".to_owned(),
+        pods: pods.map(str::to_owned),
+    }
 }
 
 fn available() -> State {
@@ -56,6 +64,15 @@ fn each_state_is_told_by_four_conditions_in_order() {
                 off("Upgradeable"),
                 off("Progressing"),
                 row("Degraded", "True", "FailedToSyncMetalLBResources", "why"),
+            ],
+        ),
+        (
+            degraded_with(Some("1 of 3")),
+            [
+                off("Available"),
+                off("Upgradeable"),
+                off("Progressing"),
+                row("Degraded", "True", "FailedToSyncMetalLBResources", "why; 1 of 3"),
             ],
         ),
     ] {
