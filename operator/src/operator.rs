@@ -224,7 +224,10 @@ impl Operator {
     ) -> Result<(Environment, Option<String>), ClusterTlsError> {
         let with = |tls| Environment { tls, ..self.environment.clone() };
         match read_profile(&self.client, self.platform).await {
-            Ok(None) => Ok((self.environment.clone(), None)),
+            Ok(None) => {
+                let remark = self.environment.tls_remarks.join("; ");
+                Ok((self.environment.clone(), Some(remark).filter(|text| !text.is_empty())))
+            }
             Ok(Some(TlsProfile { tls, remark })) => {
                 Ok((with(tls), Some(remark).filter(|text| !text.is_empty())))
             }

@@ -10,7 +10,7 @@ use kube::Client;
 use metallb_cluster::{Access, Campaign, EventSink, Leadership, Office, may_get};
 use metallb_process::Shutdown;
 use metallb_render::{Environment, Platform, Tls};
-use metallb_serve::{Probe, TlsSettings, Verdict, everywhere};
+use metallb_serve::{Probe, TlsError, TlsSettings, Verdict, everywhere};
 use metallb_telemetry::health::{Gate, Health};
 use metallb_telemetry::logs::{self, Level};
 use metallb_telemetry::metrics::{Metrics, OperatorMetrics};
@@ -40,9 +40,9 @@ pub fn blocking(flags: &Flags, variables: impl Iterator<Item = (OsString, OsStri
     // Somebody else in the process may have been first: then there is one, which is all that is needed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let variables = texts(variables);
-    let environment = Environment::parse(&variables)?;
+    let mut environment = Environment::parse(&variables)?;
     let pod = variables.get("HOSTNAME").cloned().unwrap_or_default();
-    let tls = parse_tls(&environment.tls)?;
+    let tls = settle_tls(&mut environment)?;
     tracing::info!(?environment, ?flags, "starting");
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(serve(flags, Start { environment, tls, pod }))
@@ -63,16 +63,23 @@ fn texts(variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<Stri
         .collect()
 }
 
-/// The values are handed on to the workloads: better that this pod says what is wrong than that theirs do.
-fn parse_tls(tls: &Tls) -> anyhow::Result<TlsSettings> {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let min_version = tls.min_version.as_deref().unwrap_or("VersionTLS13");
-    let settings =
-        TlsSettings::parse(min_version, &text(&tls.cipher_suites), &text(&tls.curve_preferences), "")?;
-    for remark in settings.remarks() {
+/// The values are handed on to the workloads: better that this pod says what is wrong than that theirs do. What has no effect
+/// is left out, since theirs would end at it.
+fn settle_tls(environment: &mut Environment) -> anyhow::Result<TlsSettings> {
+    // Words nobody knows are refused even where they would have no effect.
+    parse_tls("VersionTLS12", &environment.tls)?;
+    (environment.tls, environment.tls_remarks) = std::mem::take(&mut environment.tls).settled();
+    let min_version = environment.tls.min_version.as_deref().unwrap_or("VersionTLS13");
+    let settings = parse_tls(min_version, &environment.tls)?;
+    for remark in environment.tls_remarks.iter().chain(settings.remarks()) {
         tracing::warn!("{remark}");
     }
     Ok(settings)
+}
+
+fn parse_tls(min_version: &str, tls: &Tls) -> Result<TlsSettings, TlsError> {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    TlsSettings::parse(min_version, &text(&tls.cipher_suites), &text(&tls.curve_preferences), "")
 }
 
 /// Serves metrics to whoever may read them, until this is dropped; nothing without an address.
@@ -238,6 +245,43 @@ async fn work(client: Client, environment: Environment, ready: Gate, around: Sur
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn settled(suites: &str, min_version: &str) -> Result<Environment, String> {
+        let variables = [
+            ("OPERATOR_NAMESPACE", "ns"),
+            ("CONTROLLER_IMAGE", "c"),
+            ("SPEAKER_IMAGE", "s"),
+            ("TLS_CIPHER_SUITES", suites),
+            ("TLS_MIN_VERSION", min_version),
+        ];
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let mut environment = Environment::parse(&variables.collect()).unwrap();
+        settle_tls(&mut environment).map_err(|error| error.to_string())?;
+        Ok(environment)
+    }
+
+    #[test]
+    fn section_3_3_suites_beside_tls_1_3_end_nothing_and_unknown_words_do() {
+        const SUITE: &str = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
+        for (min_version, suites, remarks) in [
+            ("", None, 1),
+            ("VersionTLS13", None, 1),
+            ("VersionTLS12", Some(SUITE), 0),
+            ("VersionTLS10", Some(SUITE), 1),
+        ] {
+            let environment = settled(SUITE, min_version).unwrap();
+            assert_eq!(environment.tls.cipher_suites.as_deref(), suites, "{min_version}");
+            assert_eq!(environment.tls_remarks.len(), remarks, "{min_version}");
+        }
+        for (suites, min_version, flag) in [
+            ("TLS_NONSENSE", "VersionTLS13", "tls-cipher-suites"),
+            ("TLS_NONSENSE", "VersionTLS12", "tls-cipher-suites"),
+            ("", "VersionTLS9", "tls-min-version"),
+        ] {
+            let error = settled(suites, min_version).unwrap_err();
+            assert!(error.starts_with(&format!("parsing {flag}: ")), "{error}");
+        }
+    }
 
     #[test]
     fn metrics_are_served_only_where_an_address_says_so() {

@@ -117,6 +117,14 @@ async fn a_transition_time_moves_only_on_a_transition() {
 }
 
 #[tokio::test]
+async fn what_of_the_tls_variables_has_no_effect_is_told_beside_available() {
+    let mut scenario = Scenario::with_resource();
+    scenario.operator.environment.tls_remarks = vec!["one".to_owned(), "two".to_owned()];
+    scenario.settle().await;
+    assert_eq!(scenario.told("metallb")[0], format!("{}; one; two", AVAILABLE[0]));
+}
+
+#[tokio::test]
 async fn a_rollout_tells_how_far_it_is_and_what_keeps_a_pod() {
     let scenario = Scenario::settled().await;
     let status = json!({"updatedNumberScheduled": 2, "numberReady": 2});

@@ -21,6 +21,8 @@ pub struct Environment {
     pub ports: Ports,
     /// TLS settings of the workloads' metrics endpoints.
     pub tls: Tls,
+    /// What of it was left out, for the user; nothing as parsed.
+    pub tls_remarks: Vec<String>,
     /// Which kind of monitor Prometheus is told by.
     pub monitors: Monitors,
     /// Whether a NetworkPolicy guards the controller (unless `DISABLE_NETWORK_POLICIES=true`).
@@ -150,6 +152,7 @@ impl Environment {
             images: variables.images()?,
             ports: variables.ports()?,
             tls: variables.tls(),
+            tls_remarks: Vec::new(),
             monitors: variables.monitors()?,
             network_policies: !variables.is_true("DISABLE_NETWORK_POLICIES"),
             external_namespace: variables.text("FRRK8S_EXTERNAL_NAMESPACE"),

@@ -1,7 +1,7 @@
 //! OpenShift's TLS profile, which its admins choose for the whole cluster: `spec.tlsSecurityProfile` of `APIServer` `cluster`.
 //!
-//! It takes the place of the operator's own TLS variables. What the daemons don't speak is left out and named: the
-//! original ends at the first such suite.
+//! It takes the place of the operator's own TLS variables. What the daemons don't speak is left out and named, of the profile
+//! and of the variables: the original ends at the first such suite.
 
 use serde_json::Value;
 
@@ -22,6 +22,36 @@ const SPOKEN: [(&str, &str); 9] = [
     ("ECDHE-ECDSA-CHACHA20-POLY1305", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"),
     ("ECDHE-RSA-CHACHA20-POLY1305", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
 ];
+
+impl Tls {
+    /// What of the operator's variables has an effect, and a remark about what has none. Words nobody knows stay: who parses
+    /// them refuses them by name.
+    #[must_use]
+    pub fn settled(self) -> (Self, Vec<String>) {
+        let Self { cipher_suites, curve_preferences, min_version } = self;
+        let too_old = min_version.as_deref().and_then(raised);
+        let (min_version, mut remarks) = match too_old {
+            Some((version, remark)) => (Some(version.to_owned()), vec![format!("TLS_MIN_VERSION: {remark}")]),
+            None => (min_version, Vec::new()),
+        };
+        // Absent, it is the newest.
+        let is_newest = min_version.as_deref().is_none_or(|version| version == "VersionTLS13");
+        if is_newest && cipher_suites.is_some() {
+            remarks.push(NO_CHOICE.to_owned());
+        }
+        let cipher_suites = cipher_suites.filter(|_| !is_newest);
+        (Self { cipher_suites, curve_preferences, min_version }, remarks)
+    }
+}
+
+const NO_CHOICE: &str =
+    "TLS_CIPHER_SUITES has no effect with TLS 1.3: set TLS_MIN_VERSION=VersionTLS12 for it";
+
+/// The version in place of one that is too old to be spoken here, and a remark about it.
+fn raised(asked: &str) -> Option<(&'static str, String)> {
+    let is_too_old = matches!(asked, "VersionTLS10" | "VersionTLS11");
+    is_too_old.then(|| ("VersionTLS12", format!("{asked} is not spoken here, VersionTLS12 is the oldest")))
+}
 
 /// What a profile means for the daemons.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -70,12 +100,12 @@ fn since(version: &str) -> Tls {
 
 fn custom(custom: &Value) -> TlsProfile {
     let asked = custom.get("minTLSVersion").and_then(Value::as_str).unwrap_or("VersionTLS12");
-    let (mut version, mut remarks) = match asked {
-        "VersionTLS12" | "VersionTLS13" => (asked, Vec::new()),
-        "VersionTLS10" | "VersionTLS11" => {
-            ("VersionTLS12", vec![format!("{asked} is not spoken here, VersionTLS12 is the oldest")])
+    let (mut version, mut remarks) = match (asked, raised(asked)) {
+        (_, Some((version, remark))) => (version, vec![remark]),
+        ("VersionTLS12" | "VersionTLS13", None) => (asked, Vec::new()),
+        (other, None) => {
+            ("VersionTLS13", vec![format!("{other} is not known here, VersionTLS13 is the newest")])
         }
-        other => ("VersionTLS13", vec![format!("{other} is not known here, VersionTLS13 is the newest")]),
     };
     let named: Vec<&str> = custom
         .get("ciphers")

@@ -53,3 +53,27 @@ fn a_custom_profile_that_says_nothing_usable_stops_nothing_and_is_told() {
         assert_eq!(found.remark, format!("TLS profile Custom: {remark}"), "{profile}");
     }
 }
+
+#[test]
+fn section_3_3_of_the_variables_what_has_no_effect_is_left_out_and_told() {
+    const TOO_OLD: &str = "TLS_MIN_VERSION: VersionTLS11 is not spoken here, VersionTLS12 is the oldest";
+    let (suites, curves) = (Some("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"), Some("29"));
+    for (suites, asked, kept, version, told) in [
+        (None, None, None, None, &[][..]),
+        (None, Some("VersionTLS13"), None, Some("VersionTLS13"), &[]),
+        (suites, Some("VersionTLS12"), suites, Some("VersionTLS12"), &[]),
+        (suites, None, None, None, &[NO_CHOICE]),
+        (suites, Some("VersionTLS13"), None, Some("VersionTLS13"), &[NO_CHOICE]),
+        (suites, Some("VersionTLS11"), suites, Some("VersionTLS12"), &[TOO_OLD]),
+        // Whoever parses it says so.
+        (suites, Some("VersionTLS9"), suites, Some("VersionTLS9"), &[]),
+    ] {
+        let tls = |suites: Option<&str>, version: Option<&str>| Tls {
+            cipher_suites: suites.map(str::to_owned),
+            curve_preferences: curves.map(str::to_owned),
+            min_version: version.map(str::to_owned),
+        };
+        let told = told.iter().map(|remark| (*remark).to_owned()).collect();
+        assert_eq!(tls(suites, asked).settled(), (tls(kept, version), told), "{suites:?} {asked:?}");
+    }
+}
