@@ -84,3 +84,15 @@ fn readiness_says_why_the_resources_were_not_seen() {
     assert_eq!(why_not(&stores), "no CRD");
     assert_eq!(why_not(&[store("metallbs.metallb.io", None)]), "not yet read");
 }
+
+#[test]
+fn what_came_of_a_pass_is_counted_in_a_word() {
+    for (disposition, settling, word) in [
+        (None, false, "ok"),
+        (None, true, "settling"),
+        (Some(Disposition::Invalid), false, "failed"),
+        (Some(Disposition::Transient), true, "failed"),
+    ] {
+        assert_eq!(outcome(&Report { disposition, settling, ..Report::default() }), word);
+    }
+}

@@ -1,5 +1,7 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Event, Pod};
+use metallb_api::MetalLB;
+use metallb_operator::operator::Report;
 use serde_json::json;
 
 use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
@@ -70,7 +72,7 @@ async fn a_refused_spec_degrades_and_leaves_running_what_runs() {
 async fn a_spec_of_another_release_degrades_with_the_field_in_the_message() {
     let scenario = Scenario::settled().await;
     let edit = json!({"spec": {"logLevel": "verbose"}});
-    scenario.server.edit::<metallb_api::MetalLB>(Some(NAMESPACE), "metallb", &edit);
+    scenario.server.edit::<MetalLB>(Some(NAMESPACE), "metallb", &edit);
     scenario.pass().await;
     assert!(scenario.speaker().is_some(), "what runs goes on running");
     // The typed view can't read it either: look at the condition as it was sent.
@@ -85,7 +87,10 @@ async fn a_wrong_name_is_told_on_that_resource_and_the_right_one_works() {
     let scenario = Scenario::settled().await;
     scenario.put("other", &json!({"logLevel": "debug"}));
     scenario.put("a-third", &json!({}));
-    scenario.pass().await;
+    let problems = scenario.pass().await.problems;
+    let logged =
+        ["a-third", "other"].map(|name| format!("MetalLB {name}: MetalLB resource name must be 'metallb'"));
+    assert_eq!(problems, logged);
     for name in ["other", "a-third"] {
         let expected =
             format!("Degraded IncorrectMetalLBResourceName: Incorrect MetalLB resource name: {name}");
@@ -101,6 +106,32 @@ async fn a_wrong_name_is_told_on_that_resource_and_the_right_one_works() {
 }
 
 #[tokio::test]
+async fn section_1_5_a_resource_of_another_namespace_is_none_of_ours() {
+    let scenario = Scenario::settled().await;
+    let elsewhere = json!({"apiVersion": "metallb.io/v1beta1", "kind": "MetalLB",
+        "metadata": {"name": "metallb", "namespace": "elsewhere"}, "spec": {"logLevel": "debug"}});
+    scenario.server.put::<MetalLB>(&serde_json::from_value(elsewhere).unwrap());
+    assert_eq!(scenario.pass().await, Report::default());
+    let asked = scenario.server.take_requests();
+    assert!(asked.iter().all(|request| request.namespace.as_deref() != Some("elsewhere")), "{asked:?}");
+    let theirs: MetalLB = scenario.server.get(Some("elsewhere"), "metallb").unwrap();
+    assert!(theirs.status.is_none());
+}
+
+#[tokio::test]
+async fn section_1_6_the_list_of_conditions_is_replaced_as_a_whole() {
+    let scenario = Scenario::settled().await;
+    let mut status = serde_json::to_value(scenario.resource("metallb").status.unwrap()).unwrap();
+    let fifth = json!({"type": "Theirs", "status": "True", "reason": "Theirs", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    status["conditions"].as_array_mut().unwrap().insert(1, fifth);
+    scenario.server.set_status::<MetalLB>(Some(NAMESPACE), "metallb", &status);
+    scenario.pass().await;
+    // Which looks at the types of all conditions, and their order.
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
+}
+
+#[tokio::test]
 async fn a_transition_time_moves_only_on_a_transition() {
     let scenario = Scenario::settled().await;
     let long_ago = "2020-01-01T00:00:00Z";
@@ -108,7 +139,7 @@ async fn a_transition_time_moves_only_on_a_transition() {
     for condition in status["conditions"].as_array_mut().unwrap() {
         condition["lastTransitionTime"] = json!(long_ago);
     }
-    scenario.server.set_status::<metallb_api::MetalLB>(Some(NAMESPACE), "metallb", &status);
+    scenario.server.set_status::<MetalLB>(Some(NAMESPACE), "metallb", &status);
     scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &json!({"numberReady": 0}));
     scenario.pass().await;
     let told = serde_json::to_value(scenario.resource("metallb").status).unwrap();

@@ -1,5 +1,5 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
 use metallb_operator::operator::Report;
 use serde_json::{Value, json};
@@ -72,6 +72,26 @@ async fn what_others_add_is_left_alone() {
     let certificate: Value =
         serde_json::to_value(scenario.server.get::<Secret>(Some(NAMESPACE), "metallb-webhook-cert")).unwrap();
     assert_eq!(certificate["data"]["tls.crt"], "eA==");
+}
+
+/// What is left alone by the name of who writes it: an autoscaler, the Deployment's controller, the API server.
+#[tokio::test]
+async fn section_2_10_replicas_revisions_and_cluster_addresses_are_others() {
+    let scenario = Scenario::settled().await;
+    let mut controller = scenario.controller().unwrap();
+    controller.spec.as_mut().unwrap().replicas = Some(3);
+    scenario.server.put_as::<Deployment>("horizontal-pod-autoscaler", &controller);
+    let revision = json!({"metadata": {"annotations": {"deployment.kubernetes.io/revision": "7"}}});
+    scenario.server.edit::<Deployment>(Some(NAMESPACE), "controller", &revision);
+    let addresses =
+        json!({"spec": {"clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9"], "type": "ClusterIP"}});
+    scenario.server.edit::<Service>(Some(NAMESPACE), "metallb-webhook-service", &addresses);
+    assert_eq!(scenario.pass().await.changes, [""; 0]);
+    let controller = scenario.controller().unwrap();
+    assert_eq!(controller.spec.unwrap().replicas, Some(3));
+    assert_eq!(controller.metadata.annotations.unwrap()["deployment.kubernetes.io/revision"], "7");
+    let service: Service = scenario.server.get(Some(NAMESPACE), "metallb-webhook-service").unwrap();
+    assert_eq!(service.spec.unwrap().cluster_ip.as_deref(), Some("10.96.0.9"));
 }
 
 #[tokio::test]

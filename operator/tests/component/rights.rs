@@ -100,6 +100,14 @@ async fn leave_leftovers(scenario: &Scenario) {
     scenario.server.take_requests();
 }
 
+/// The webhooks of an installation whose namespace is gone.
+fn leave_webhooks_of_another(scenario: &Scenario) {
+    let webhooks = json!({"metadata": {"name": "metallb-webhook-configuration"},
+        "webhooks": [{"name": "x.metallb.io", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+            "clientConfig": {"service": {"name": "metallb-webhook-service", "namespace": "gone"}}}]});
+    scenario.server.put::<ValidatingWebhookConfiguration>(&serde_json::from_value(webhooks).unwrap());
+}
+
 /// Everything the process does beside its passes, for a while.
 async fn surroundings(scenario: &Scenario) {
     let client = scenario.server.client(NAMESPACE);
@@ -131,6 +139,7 @@ async fn life(platform: Platform, variables: &[(&str, &str)]) -> Vec<Request> {
         json!({"apiVersion": "config.openshift.io/v1", "kind": "APIServer", "metadata": {"name": "cluster"}});
     scenario.server.put_raw::<ApiServer>("cluster", &profile);
     leave_leftovers(&scenario).await;
+    leave_webhooks_of_another(&scenario);
     scenario.put("metallb", &json!({"controllerReplicas": 2}));
     scenario.pass().await;
     let status = json!({"observedGeneration": scenario.controller().unwrap().metadata.generation, "replicas": 2,
@@ -193,6 +202,8 @@ async fn section_4_7_what_the_operator_asks_for_it_may_and_what_it_may_it_asks_f
     };
     let missing: Vec<_> = requests.iter().filter(|(is_ours, asked)| !may(*is_ours, asked)).collect();
     assert!(missing.is_empty(), "asked for and not held: {missing:#?}");
+    let lookup = (String::new(), "namespaces".to_owned(), "get", Some("gone".to_owned()));
+    assert!(requests.contains(&(false, lookup)), "whether another installation is still there");
     let owned = owned(&lives);
     let missing: Vec<_> = owned.iter().filter(|(is_ours, asked)| !may(*is_ours, asked)).collect();
     assert!(missing.is_empty() && owned.len() > 10, "given an owner and not to be deleted: {missing:#?}");

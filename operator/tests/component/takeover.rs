@@ -132,13 +132,26 @@ async fn webhooks_are_answered_by_whoever_did_until_our_controller_is_ready_to()
 }
 
 #[tokio::test]
-async fn a_selector_that_somebody_edits_is_put_right_at_once() {
+async fn a_selector_that_somebody_edits_is_put_right_once_the_controller_runs() {
     let scenario = Scenario::settled().await;
     put_original_service(&scenario);
     assert_eq!(scenario.pass().await.changes.len(), 1);
     scenario.server.forbid_writes();
     scenario.pass().await;
     assert_eq!(scenario.server.forbidden_writes(), [""; 0]);
+}
+
+/// The key as the original's controller makes it, with that controller's Deployment as its owner.
+#[tokio::test]
+async fn section_7_the_speakers_key_of_before_stays() {
+    let scenario = made_by("manager");
+    let name = "metallb-memberlist";
+    let key = json!({"metadata": {"name": name, "namespace": NAMESPACE}, "data": {"secretkey": "c2VjcmV0"}});
+    scenario.server.put_as::<Secret>("controller", &serde_json::from_value(key).unwrap());
+    let before: Secret = scenario.server.get(Some(NAMESPACE), name).unwrap();
+    scenario.settle().await;
+    let after: Secret = scenario.server.get(Some(NAMESPACE), name).unwrap();
+    assert_eq!((after.metadata.uid, after.data), (before.metadata.uid, before.data));
 }
 
 #[tokio::test]

@@ -48,6 +48,30 @@ async fn section_1_9_what_a_pass_would_refuse_is_refused_at_once_with_the_same_w
     assert!(code == 400 && message.contains("loud"), "{code} {message}");
 }
 
+#[tokio::test]
+async fn section_1_9_names_are_no_matter_of_the_webhook_and_namespaces_are_all_the_same_and_nothing_is_warned_of()
+ {
+    let answers = Answers { environment: environment(&[]), platform: Platform::Kubernetes };
+    for (namespace, name) in [(NAMESPACE, "other"), ("elsewhere", "metallb")] {
+        for (spec, is_denied) in [(json!({}), false), (json!({"bgpBackend": "bird"}), true)] {
+            let request = AdmissionRequest {
+                uid: "u".to_owned(),
+                operation: Operation::Create,
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                object: json!({"spec": spec}),
+                old_object: Value::Null,
+            };
+            let verdict = answers.admit((), request).await;
+            assert_eq!(
+                (verdict.denied.is_some(), verdict.warnings),
+                (is_denied, Vec::new()),
+                "{namespace}/{name} {spec}"
+            );
+        }
+    }
+}
+
 #[test]
 fn it_is_served_where_the_original_serves_it() {
     let answers = Answers { environment: environment(&[]), platform: Platform::Kubernetes };

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use metallb_render::{
-    Desired, Environment, Install, InstallImages, MemberlistKey, Owner, Platform, Settings, build, install,
+    Desired, Environment, Install, InstallImages, MemberlistKey, Owner, Platform, Settings, Unanswered,
+    build, install, operator_webhooks,
 };
 use serde_json::{Value, json};
 
@@ -65,7 +66,7 @@ fn golden_file(name: &str) -> PathBuf {
 }
 
 #[test]
-fn an_empty_spec_renders_as_recorded() {
+fn section_2_7_an_empty_spec_renders_as_recorded() {
     assert_golden("default", &render(json!({}), &[]));
 }
 
@@ -110,8 +111,8 @@ fn pod_monitors_render_as_recorded() {
     assert_golden("pod-monitors", &beyond_default(render(json!({}), &[("DEPLOY_PODMONITORS", "true")])));
 }
 
-#[test]
-fn every_field_of_the_spec_renders_as_recorded() {
+/// Every field the original has.
+fn every_field() -> Value {
     let affinity = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
         {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}]}}});
     let config = |name: &str| {
@@ -123,7 +124,7 @@ fn every_field_of_the_spec_renders_as_recorded() {
             "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
         })
     };
-    let spec = json!({
+    json!({
         "image": "ignored",
         "bgpBackend": "native",
         "logLevel": "debug",
@@ -134,13 +135,17 @@ fn every_field_of_the_spec_renders_as_recorded() {
         "controllerTolerations": [{"key": "c", "operator": "Equal", "value": "v", "effect": "NoSchedule"}],
         "controllerConfig": config("controller"),
         "speakerConfig": config("speaker"),
-    });
-    assert_golden("every-field", &workloads(render(spec, &[])));
+    })
 }
 
 #[test]
-fn section_8_17_every_option_renders_as_recorded() {
-    let spec = json!({
+fn every_field_of_the_spec_renders_as_recorded() {
+    assert_golden("every-field", &workloads(render(every_field(), &[])));
+}
+
+/// Every field the original does not have.
+fn every_option() -> Value {
+    json!({
         "controllerReplicas": 2,
         "speakerMaxUnavailable": 3,
         "excludedInterfaces": ["^eth9$", "a: \"b\""],
@@ -150,8 +155,43 @@ fn section_8_17_every_option_renders_as_recorded() {
         "livenessPort": 7000,
         "livenessPeriod": 200,
         "snapshotMaxAge": 60,
-    });
-    assert_golden("options", &beyond_default(render(spec, &[])));
+    })
+}
+
+#[test]
+fn section_8_17_every_option_renders_as_recorded() {
+    assert_golden("options", &beyond_default(render(every_option(), &[])));
+}
+
+const TLS: [(&str, &str); 3] = [
+    ("TLS_CIPHER_SUITES", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+    ("TLS_CURVE_PREFERENCES", "29,23"),
+    ("TLS_MIN_VERSION", "VersionTLS12"),
+];
+
+/// The arguments that may be there are all there, and each in its place.
+#[test]
+fn section_2_7_everything_at_once_on_openshift_renders_as_recorded() {
+    let mut spec = every_field();
+    spec.as_object_mut().unwrap().extend(every_option().as_object().unwrap().clone());
+    spec["bgpBackend"] = json!("frr");
+    let extra = [&TLS[..], &[("DEPLOY_SERVICEMONITORS", "true")]].concat();
+    assert_golden("openshift-everything", &workloads(render_on(Platform::OpenShift, spec, &extra)));
+}
+
+#[test]
+fn openshift_with_pod_monitors_renders_as_recorded() {
+    let objects = render_on(Platform::OpenShift, json!({}), &[("DEPLOY_PODMONITORS", "true")]);
+    assert_golden("openshift-pod-monitors", &beyond_default(objects));
+}
+
+#[test]
+fn section_4_5_the_operators_webhook_renders_as_recorded() {
+    let of =
+        |unanswered| operator_webhooks("metallb-system", "99999999-8888-7777-6666-555555555555", unanswered);
+    let objects = [Unanswered::Allow, Unanswered::Refuse]
+        .map(|it| serde_json::to_value(of(it).unwrap().object).unwrap());
+    assert_golden("operator-webhook", &objects);
 }
 
 #[test]
@@ -182,19 +222,14 @@ fn the_resource_decides_over_network_policies_before_the_environment() {
 
 #[test]
 fn every_variable_of_the_environment_renders_as_recorded() {
-    let extra = [
-        ("MEMBER_LIST_BIND_PORT", "7947"),
-        ("METRICS_PORT", "9999"),
-        ("OPERAND_LIVENESS_PORT", "17473"),
-        ("TLS_CIPHER_SUITES", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
-        ("TLS_CURVE_PREFERENCES", "29,23"),
-        ("TLS_MIN_VERSION", "VersionTLS12"),
-    ];
+    let extra =
+        [("MEMBER_LIST_BIND_PORT", "7947"), ("METRICS_PORT", "9999"), ("OPERAND_LIVENESS_PORT", "17473")];
+    let extra = [&extra[..], &TLS].concat();
     assert_golden("every-variable", &workloads(render(json!({}), &extra)));
 }
 
 #[test]
-fn the_installation_renders_as_recorded() {
+fn section_4_the_installation_renders_as_recorded() {
     let objects = install(&Install {
         namespace: "metallb-system".to_owned(),
         images: InstallImages {

@@ -261,3 +261,75 @@ fn a_speaker_asks_for_a_share_of_the_cpu_unless_the_user_says_what_it_asks_for()
         assert_eq!(resources("Deployment"), None, "{spec}");
     }
 }
+
+/// The API server lets nobody change a selector: another one would mean another workload, and a gap between them.
+#[test]
+fn section_2_6_labels_and_selectors_are_those_of_every_release() {
+    let objects = built(json!({}), &[]);
+    for (kind, name) in [("Deployment", "controller"), ("DaemonSet", "speaker")] {
+        let workload = objects.iter().find(|object| object.resource.kind == kind).unwrap();
+        assert_eq!(workload.name(), name);
+        let spec = &workload.object.data["spec"];
+        let pods = json!({"app": "metallb", "component": name});
+        assert_eq!(spec["selector"], json!({"matchLabels": pods}), "{kind}");
+        assert_eq!(spec["template"]["metadata"]["labels"], pods, "{kind}");
+        let own = json!({"helm.sh/chart": "metallb-0.0.0", "app": "metallb", "component": name,
+            "app.kubernetes.io/version": "v0.0.0", "app.kubernetes.io/managed-by": "Helm"});
+        assert_eq!(json!(workload.object.metadata.labels), own, "{kind}");
+    }
+    let members = pod_of(&objects, "DaemonSet")["containers"][0]["env"].as_array().unwrap();
+    let filter = members.iter().find(|variable| variable["name"] == "METALLB_ML_LABELS").unwrap();
+    assert_eq!(filter["value"], "app=metallb,component=speaker");
+}
+
+#[test]
+fn section_2_4_images_go_through_as_they_were_given() {
+    for image in ["r/x:1@sha256:ab", "r/x@sha256:ab", "registry:5000/x", "registry:5000/x:1"] {
+        let objects = built(json!({}), &[("CONTROLLER_IMAGE", image), ("SPEAKER_IMAGE", image)]);
+        for kind in ["Deployment", "DaemonSet"] {
+            assert_eq!(pod_of(&objects, kind)["containers"][0]["image"], image, "{kind}");
+        }
+    }
+}
+
+/// What the service CA of OpenShift makes for these objects.
+fn certificates(objects: &[Desired]) -> Vec<String> {
+    let annotation = "service.beta.openshift.io/serving-cert-secret-name";
+    let services = objects.iter().filter(|object| object.resource.kind == "Service");
+    services
+        .filter_map(|object| object.object.metadata.annotations.as_ref()?.get(annotation).cloned())
+        .collect()
+}
+
+#[test]
+fn section_8_11_no_pod_waits_for_a_secret_or_config_map_that_nobody_makes() {
+    for platform in [Platform::Kubernetes, Platform::OpenShift] {
+        for extra in [&[][..], &[SERVICES], &[PODS]] {
+            let objects = built_on(platform, json!({}), extra);
+            let is_made = |kind: &str, name: &str| {
+                objects.iter().any(|object| object.resource.kind == kind && object.name() == name)
+                    || kind == "Secret" && certificates(&objects).iter().any(|secret| secret == name)
+            };
+            let volumes = ["Deployment", "DaemonSet"].map(|kind| pod_of(&objects, kind)["volumes"].clone());
+            let volumes: Vec<&Value> = volumes.iter().flat_map(|list| list.as_array().unwrap()).collect();
+            assert!(volumes.len() > 3, "{volumes:?}");
+            for volume in volumes {
+                let needed = [("Secret", "secret", "secretName"), ("ConfigMap", "configMap", "name")];
+                for (kind, source, field) in needed {
+                    let Some(name) = volume[source][field].as_str() else { continue };
+                    let is_optional = volume[source]["optional"] == true;
+                    assert!(is_optional || is_made(kind, name), "{volume} on {platform:?} with {extra:?}");
+                }
+            }
+        }
+    }
+}
+
+/// It is for a process of its own, which here is none: the controller answers webhooks, with its own settings.
+#[test]
+fn section_3_2_no_config_map_of_tls_settings_is_made() {
+    for platform in [Platform::Kubernetes, Platform::OpenShift] {
+        let names = names(&built_on(platform, json!({}), &[("TLS_MIN_VERSION", "VersionTLS12")]));
+        assert!(!names.iter().any(|name| name.contains("metallb-tls-config")), "{names:?}");
+    }
+}

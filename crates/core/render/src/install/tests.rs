@@ -67,6 +67,63 @@ fn the_right_to_read_metrics_is_held_to_be_granted() {
     assert!(rights::cluster_rules().iter().any(|rule| urls(rule) == Some(vec!["/metrics".to_owned()])));
 }
 
+/// What the profile `restricted` of Kubernetes' Pod Security Standards asks of a pod.
+#[test]
+fn section_8_9_the_operators_pod_keeps_to_the_restricted_profile() {
+    let manifest = manifest();
+    let pod = &manifest.last().unwrap()["spec"]["template"]["spec"];
+    for field in ["hostNetwork", "hostPID", "hostIPC"] {
+        assert!(pod[field].is_null(), "{field}");
+    }
+    let volumes = pod["volumes"].as_array().into_iter().flatten();
+    let allowed = [
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    ];
+    for volume in volumes {
+        assert!(allowed.iter().any(|kind| !volume[kind].is_null()), "{volume}");
+    }
+    let context = &pod["securityContext"];
+    assert_eq!(context["runAsNonRoot"], true);
+    assert!(context["runAsUser"].as_i64().is_some_and(|user| user != 0));
+    assert_eq!(context["seccompProfile"]["type"], "RuntimeDefault");
+    assert!(context["seLinuxOptions"].is_null() && context["sysctls"].is_null());
+    for container in pod["containers"].as_array().unwrap() {
+        let own = &container["securityContext"];
+        assert_eq!(own["allowPrivilegeEscalation"], false);
+        assert_eq!(own["capabilities"], json!({"drop": ["ALL"]}));
+        for field in ["privileged", "procMount", "runAsUser", "runAsNonRoot", "seccompProfile"] {
+            assert!(own[field].is_null(), "{field}");
+        }
+        let ports = container["ports"].as_array().unwrap();
+        assert!(ports.iter().all(|port| port["hostPort"].is_null()), "{ports:?}");
+    }
+    assert!(pod["initContainers"].is_null());
+}
+
+#[test]
+fn section_8_8_secrets_and_network_policies_are_held_in_the_namespace_alone_and_no_pod_may_be_deleted() {
+    for rule in rights::cluster_rules() {
+        let all: Vec<&String> = rule.resources.iter().flatten().collect();
+        for resource in ["secrets", "networkpolicies", "podsecuritypolicies"] {
+            assert!(!all.iter().any(|word| *word == resource), "{rule:?}");
+        }
+    }
+    for rule in rights::cluster_rules().iter().chain(&rights::namespace_rules()) {
+        let pods = rule.resources.iter().flatten().any(|word| word == "pods");
+        assert!(
+            !pods || rule.verbs.iter().all(|verb| ["get", "list", "watch"].contains(&verb.as_str())),
+            "{rule:?}"
+        );
+    }
+}
+
 #[test]
 fn no_right_is_held_on_every_resource_or_group() {
     for rule in rights::cluster_rules().iter().chain(&rights::namespace_rules()) {

@@ -121,7 +121,10 @@ fn what_the_rules_allow_is_accepted() {
     for spec in [
         json!({"controllerTolerations": [{"effect": "NoExecute", "tolerationSeconds": 10}]}),
         json!({"speakerTolerations": [{"effect": "NoSchedule", "tolerationSeconds": 0}]}),
+        json!({"speakerTolerations": [{"effect": "NoSchedule", "tolerationSeconds": -5}]}),
         json!({"speakerConfig": weights("nodeAffinity", 1), "controllerConfig": weights("podAffinity", 100)}),
+        // The original does not look at these.
+        json!({"speakerConfig": weights("podAntiAffinity", 0), "controllerConfig": weights("podAntiAffinity", 101)}),
         json!({"frrk8sConfig": {"alwaysBlock": [" 10.0.0.0/8 ", "fd00::/8"]}}),
         json!({"excludedInterfaces": ["^eth[0-9]$", ""]}),
         json!({"livenessPort": 0}),
