@@ -20,10 +20,17 @@ pub(crate) const KEEPER: Keeper = Keeper { manager: OPERATOR_FIELD_MANAGER, pred
 /// are pulled with above all.
 const SHARED_KEEPER: Keeper = Keeper { manager: OPERATOR_FIELD_MANAGER, predecessors: &[] };
 
+/// The images of our containers, in the tree of fields.
+const SPEAKER_IMAGE: &str = r#"/f:spec/f:template/f:spec/f:containers/k:{"name":"speaker"}/f:image"#;
+const CONTROLLER_IMAGE: &str = r#"/f:spec/f:template/f:spec/f:containers/k:{"name":"controller"}/f:image"#;
+
 /// Who made the same objects before: the original's operator before it applied, plain manifests, and Helm, whose chart
-/// names few of them alike. The first goes by the name of many programs, but no other makes our resource the owner.
-const PREDECESSORS: [Predecessor; 6] = [
+/// names few of them alike. The first goes by the name of many programs, but no other makes our resource the owner, or says
+/// which image our daemons run: the owner is ours already where that operator comes back after us.
+const PREDECESSORS: [Predecessor; 8] = [
     Predecessor { mark: "/f:metadata/f:ownerReferences", ..by("manager", "Update") },
+    Predecessor { mark: SPEAKER_IMAGE, ..by("manager", "Update") },
+    Predecessor { mark: CONTROLLER_IMAGE, ..by("manager", "Update") },
     by("kubectl-client-side-apply", "Update"),
     by("kubectl-create", "Update"),
     by("kubectl", "Apply"),

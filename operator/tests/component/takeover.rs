@@ -81,6 +81,22 @@ async fn section_8_16_what_others_made_is_taken_over_and_loses_what_is_no_longer
     }
 }
 
+/// An older release finds our owner there already, and so does not own that field.
+#[tokio::test]
+async fn section_7_what_comes_back_with_an_older_release_is_taken_over_again() {
+    let scenario = made_by("manager");
+    scenario.settle().await;
+    let uid = scenario.resource("metallb").metadata.uid.unwrap();
+    scenario.server.put_as("manager", &old_speaker(Some(&uid)));
+    scenario.pass().await;
+    assert_taken_over(&scenario, "once more");
+    scenario.run_workloads();
+    scenario.passes_until_settled().await;
+    scenario.server.forbid_writes();
+    scenario.pass().await;
+    assert_eq!(scenario.server.forbidden_writes(), [""; 0], "once is enough");
+}
+
 #[tokio::test]
 async fn who_owns_what_is_written_before_anything_else_and_changes_nothing() {
     let scenario = made_by("manager");
