@@ -6,6 +6,7 @@ mod contract;
 mod flood;
 mod handover;
 mod kinds;
+mod listed;
 mod many;
 mod measured;
 mod netns;

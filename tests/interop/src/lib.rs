@@ -3,7 +3,9 @@
 //! Must not know: how we speak the protocol.
 
 mod peer;
+mod settings;
 mod vectors;
 
 pub use peer::{Peer, PeerOptions, Report};
+pub use settings::settings;
 pub use vectors::vectors;

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metallb_config::{ServiceKey, Spread};
+use metallb_config::{L2Advertisement, ServiceKey, Spread};
 
 use crate::decision::{Case, relevant};
 use crate::endpoints::{EndpointIndex, Endpoints};
@@ -87,7 +87,7 @@ impl Precedence {
             return self.clear(known, tenure, now);
         }
         let me = known.world.inputs().me.as_str();
-        let mut units = self.take_in(known, touched, tenure, now);
+        let (mut units, mixed) = self.take_in(known, touched, tenure, now);
         units.extend(news.iter().flat_map(|address| self.units.at(*address)));
         self.forget_strangers(news, tenure);
         units.extend(self.spread(now));
@@ -95,19 +95,21 @@ impl Precedence {
             self.waiting.remove(&(at, unit));
             units.insert(unit);
         }
-        units.retain(|unit| self.choose(me, *unit, tenure, now));
+        // Who came from another unit may have another owner though its new unit has the one it had.
+        units.retain(|unit| self.choose(me, *unit, tenure, now) || mixed.contains(unit));
         units.into_iter().flat_map(|unit| self.units.services(unit)).cloned().collect()
     }
 
-    /// Takes in what Services have become; the units that are others than before.
+    /// Takes in what Services have become; the units that are others than before, and those of them that Services came to
+    /// or left.
     fn take_in(
         &mut self,
         known: Known<'_>,
         touched: &BTreeSet<ServiceKey>,
         tenure: &mut Tenure,
         now: Duration,
-    ) -> BTreeSet<IpAddr> {
-        let (mut changed, mut still_there) = (BTreeSet::new(), BTreeSet::new());
+    ) -> (BTreeSet<IpAddr>, BTreeSet<IpAddr>) {
+        let (mut changed, mut mixed, mut still_there) = <(BTreeSet<_>, BTreeSet<_>, BTreeSet<_>)>::default();
         for key in touched {
             let seen = seen_to(known, key);
             if seen.is_none() {
@@ -117,7 +119,11 @@ impl Precedence {
                 still_there.extend(unasked(known, key));
             }
             let (addresses, may_share) = seen.unwrap_or_default();
-            changed.extend(self.units.set(key, &addresses, may_share));
+            let units = self.units.set(key, &addresses, may_share);
+            if units.len() > 1 {
+                mixed.extend(&units);
+            }
+            changed.extend(units);
         }
         let mut left: BTreeSet<IpAddr> = BTreeSet::new();
         for unit in &changed {
@@ -130,7 +136,7 @@ impl Precedence {
         }
         left.retain(|address| self.units.at(*address).next().is_none());
         self.leave(left, &still_there, tenure, now);
-        changed
+        (changed, mixed)
     }
 
     /// Only the contract counts.
@@ -202,14 +208,21 @@ impl Precedence {
 
     /// Finds out who may own a unit.
     fn examine(&mut self, known: Known<'_>, unit: IpAddr, now: Duration) {
-        let found = self.units.services(unit).filter_map(|key| standing(known, key)).reduce(both);
+        let parts: Vec<Part<'_>> =
+            self.units.services(unit).filter_map(|key| Part::new(known, key)).collect();
+        let found = unlike(&parts).map(|part| part.standing(known.world)).reduce(both);
+        let found = found.map(|(terms, candidates)| (terms, candidates.into_iter().collect()));
+        let shared = self.units.addresses(unit);
+        let is_like = |stand: &Stand| found.as_ref().is_some_and(|found| stand.is_of(found, &shared));
+        if self.stands.get(&unit).is_some_and(is_like) {
+            return;
+        }
         let before = self.stands.remove(&unit);
         if let Some(before) = &before {
             self.leave_shares(before, unit);
             self.wake_at(unit, before.again, None);
         }
         let Some((terms, candidates)) = found else { return };
-        let (candidates, shared) = (candidates.into_iter().collect(), self.units.addresses(unit));
         let mut stand = Stand::new(terms, candidates, before, now);
         stand.shared = shared;
         match terms.spread {
@@ -287,31 +300,63 @@ fn seen_to(known: Known<'_>, key: &ServiceKey) -> Option<(Box<[IpAddr]>, bool)> 
     (may_share || terms != Terms::default()).then(|| (addresses.into(), may_share))
 }
 
+/// What decides who may announce a Service.
+struct Part<'a> {
+    service: &'a ServiceFacts,
+    endpoints: Endpoints,
+    advertisements: Vec<&'a L2Advertisement>,
+}
+
+/// Two with the same have the same standing.
+#[derive(Eq, Ord, PartialEq, PartialOrd)]
+struct Likeness<'a> {
+    advertisements: Vec<&'a str>,
+    first: Option<&'a IpAddr>,
+    /// Where endpoints matter.
+    nodes: Option<&'a BTreeSet<String>>,
+}
+
 type Standing = (Terms, BTreeMap<String, u64>);
 
-fn standing(known: Known<'_>, key: &ServiceKey) -> Option<Standing> {
-    let service = known.services.get(key)?;
-    let pool = known.world.inputs().config.pool_of(service.addresses.as_deref()?)?;
-    let endpoints: Endpoints = known.endpoints.of(key);
-    let case =
-        Case { world: known.world, service, endpoints: &endpoints, advertisements: relevant(pool, service) };
-    let candidates = case.candidates();
-    let candidates = candidates.into_iter().map(|node| (node.to_owned(), case.score(node))).collect();
-    Some((Terms::of(case.advertisements.iter().copied()), candidates))
+impl<'a> Part<'a> {
+    fn new(known: Known<'a>, key: &ServiceKey) -> Option<Self> {
+        let service = known.services.get(key)?;
+        let pool = known.world.inputs().config.pool_of(service.addresses.as_deref()?)?;
+        Some(Self { service, endpoints: known.endpoints.of(key), advertisements: relevant(pool, service) })
+    }
+
+    fn likeness(&self) -> Likeness<'_> {
+        Likeness {
+            advertisements: self.advertisements.iter().map(|ad| ad.name.as_str()).collect(),
+            first: self.service.addresses.as_deref().and_then(<[IpAddr]>::first),
+            nodes: self.service.is_local.then_some(&self.endpoints.nodes),
+        }
+    }
+
+    fn standing(&self, world: &World) -> Standing {
+        let (service, endpoints) = (self.service, &self.endpoints);
+        let case = Case { world, service, endpoints, advertisements: self.advertisements.clone() };
+        let candidates = case.candidates();
+        let candidates = candidates.into_iter().map(|node| (node.to_owned(), case.score(node))).collect();
+        (Terms::of(self.advertisements.iter().copied()), candidates)
+    }
+}
+
+/// Those that differ in what decides. Of a thousand that share an address as a rule one is left, and only its candidates
+/// are to be found.
+fn unlike<'p, 'a>(parts: &'p [Part<'a>]) -> impl Iterator<Item = &'p Part<'a>> {
+    let mut seen = BTreeSet::new();
+    parts.iter().filter(move |part| seen.insert(part.likeness()))
 }
 
 /// Of two that share an address. Who may announce only one of them is no candidate, unless there is no other.
-fn both((one_terms, one): Standing, (other_terms, other): Standing) -> Standing {
+fn both((one_terms, mut one): Standing, (other_terms, other): Standing) -> Standing {
     let terms = one_terms.and(other_terms);
-    let common: BTreeMap<String, u64> = one
-        .iter()
-        .filter(|(node, _)| other.contains_key(*node))
-        .map(|(node, score)| (node.clone(), *score))
-        .collect();
-    let candidates = match (common.is_empty(), one.is_empty()) {
-        (false, _) => common,
-        (true, false) => one,
-        (true, true) => other,
-    };
-    (terms, candidates)
+    if one.is_empty() {
+        return (terms, other);
+    }
+    if one.keys().any(|node| other.contains_key(node)) {
+        one.retain(|node, _| other.contains_key(node));
+    }
+    (terms, one)
 }

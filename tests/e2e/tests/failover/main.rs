@@ -7,6 +7,7 @@ mod planned;
 mod quiet;
 mod sticky;
 mod takeover;
+mod terms;
 mod watched;
 
 use std::net::IpAddr;
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
             ("a node that is excluded leaves no gap", planned::excluded),
             ("a speaker that thaws answers for nothing it lost", quiet::thawed),
             ("an address stays with who took it over, where that is asked for", sticky::stays),
+            ("an address returns after a delay, where that is asked for", terms::delayed),
+            ("no node has many more addresses than others, where that is asked for", terms::bounded),
             ("an address goes to the node in its subnet, where that is asked for", in_subnet::preferred),
             ("nothing moves because every processor is busy", quiet::loaded),
             ("deleting the announcing speaker's pod moves the address", speaker_pod_deleted),

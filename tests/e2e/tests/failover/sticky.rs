@@ -17,7 +17,7 @@ use crate::watched::{BACK, GIVEN_UP};
 const STEADY: Duration = Duration::from_secs(5);
 /// Speakers that were all started a moment ago, as other tests may leave them, remember nothing and keep nothing yet (ADR 13, cold
 /// start).
-const YOUTH: Duration = Duration::from_secs(95);
+pub(crate) const YOUTH: Duration = Duration::from_secs(95);
 /// One that is stopped, or gives way, answers beside its heir for this long at most.
 const BOTH: Duration = Duration::from_secs(3);
 
@@ -70,7 +70,7 @@ fn round(cluster: &Cluster, fault: Fault, winner: &str, probe: &Probe) -> Result
 }
 
 /// Waits for the pod that comes instead of this one: until then all may seem to be well.
-fn wait_for_another(cluster: &Cluster, node: &str, pod: &str) -> Result<()> {
+pub(crate) fn wait_for_another(cluster: &Cluster, node: &str, pod: &str) -> Result<()> {
     wait::until("another speaker", BACK, || {
         let found = cluster.speakers()?.into_iter().find(|(on, other)| on == node && other != pod);
         let is_ready = match &found {
@@ -85,7 +85,11 @@ fn wait_for_another(cluster: &Cluster, node: &str, pod: &str) -> Result<()> {
 }
 
 fn preempt(cluster: &Cluster, when: &str) -> Result<()> {
-    let patch = format!("{{\"spec\":{{\"preempt\":\"{when}\"}}}}");
-    let advertisement = ["l2advertisement", "sticky", "-n", NAMESPACE];
-    cluster.kubectl(&[&["patch"], &advertisement[..], &["--type=merge", "-p", &patch]].concat()).map(drop)
+    patch(cluster, "sticky", &format!("{{\"spec\":{{\"preempt\":\"{when}\"}}}}"))
+}
+
+/// Changes the L2Advertisement of this name.
+pub(crate) fn patch(cluster: &Cluster, name: &str, patch: &str) -> Result<()> {
+    let advertisement = ["l2advertisement", name, "-n", NAMESPACE];
+    cluster.kubectl(&[&["patch"], &advertisement[..], &["--type=merge", "-p", patch]].concat()).map(drop)
 }

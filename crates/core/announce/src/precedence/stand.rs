@@ -80,6 +80,11 @@ impl Stand {
         Self { preferred, since, vacant_since, owner, ..fresh }
     }
 
+    /// Whether this is what stands between them, and under which addresses.
+    pub(super) fn is_of(&self, (terms, candidates): &(Terms, Candidates), shared: &[IpAddr]) -> bool {
+        self.terms == *terms && self.candidates == *candidates && *self.shared == *shared
+    }
+
     pub(super) fn kept_under<'a>(&'a self, unit: &'a IpAddr) -> &'a [IpAddr] {
         if self.shared.is_empty() { std::slice::from_ref(unit) } else { &self.shared }
     }

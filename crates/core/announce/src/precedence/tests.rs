@@ -8,6 +8,7 @@ use crate::plan::Snapshot;
 use crate::testing::{advertisement, configured, inputs, ip, named_service, pool};
 use crate::world::{Inputs, Speakers};
 
+mod alike;
 mod gone;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -117,7 +118,17 @@ impl Cluster {
     fn decide(&mut self, touched: &BTreeSet<ServiceKey>) {
         for touched in [touched, &BTreeSet::new(), &BTreeSet::new()] {
             for (snapshot, tenure) in self.speakers.values_mut() {
-                snapshot.choose(touched, tenure, self.now);
+                let owners = |snapshot: &Snapshot| -> BTreeMap<ServiceKey, Option<String>> {
+                    let owner = |key| snapshot.precedence.owner(key).map(str::to_owned);
+                    snapshot.services.keys().map(|key| (key.clone(), owner(key))).collect()
+                };
+                let before = owners(snapshot);
+                let told = snapshot.choose(touched, tenure, self.now);
+                // Who is not told of is not looked at again.
+                for (key, owner) in owners(snapshot) {
+                    let is_known = touched.contains(&key) || told.contains(&key);
+                    assert!(is_known || before[&key] == owner, "{key}: {:?}, now {owner:?}", before[&key]);
+                }
                 tenure.tell(self.now);
             }
             self.hear();
@@ -345,6 +356,28 @@ fn services_that_share_an_address_have_one_owner_whatever_is_asked_for() {
                 assert_eq!(cluster.owner(&both), cluster.owner(&one), "{spec}");
             }
         }
+    }
+}
+
+/// One edit makes two units one, whose owner is that of one of them: the Services of the other one move, untouched.
+#[test]
+fn services_that_come_to_share_by_way_of_another_are_told_of_when_their_owner_changes() {
+    let shares = json!({ "annotations": { "metallb.io/allow-shared-ip": "x" } });
+    for spec in [json!({}), json!({ "preempt": "Never" })] {
+        let mut cluster = Cluster::new(spec.clone());
+        let mut moved = 0;
+        for number in 0..8 {
+            let (low, high) = (format!("172.30.0.{}", 10 + number), format!("172.30.0.{}", 100 + number));
+            let six = format!("fd00:30::{number}");
+            let (stays, joins) = (format!("stays{number}"), format!("joins{number}"));
+            cluster.add(&stays, &[&high, &six], shares.clone());
+            cluster.add(&joins, &[&low], shares.clone());
+            moved += usize::from(cluster.owner(&stays) != cluster.owner(&joins));
+            cluster.add(&joins, &[&low, &six], shares.clone());
+            assert_eq!(cluster.owner(&stays), cluster.owner(&joins), "{spec}");
+            cluster.add(&joins, &[&low], shares.clone());
+        }
+        assert!(moved > 1, "{spec}: {moved}");
     }
 }
 

@@ -88,10 +88,22 @@ impl Units {
             }
         }
         let mut changed = [member.unit].into();
-        if !member.shared.is_empty() {
+        if !self.has_stand_in(&member) {
             self.part(member.unit, &mut changed);
         }
         changed
+    }
+
+    /// Whether another one keeps the unit together, and its name, without this one: as a rule all that share have the same
+    /// addresses.
+    fn has_stand_in(&self, gone: &Member) -> bool {
+        let tied: Vec<&IpAddr> = gone.shared.iter().filter(|it| self.sharers.contains_key(it)).collect();
+        let Some(address) = tied.first() else { return true };
+        let sharers = self.sharers.get(address).into_iter().flatten();
+        sharers.filter_map(|key| self.members.get(key)).any(|other| {
+            let keeps_name = gone.first != gone.unit || other.first == gone.first;
+            keeps_name && tied.iter().all(|it| other.shared.contains(it))
+        })
     }
 
     fn put_in(&mut self, key: &ServiceKey, first: IpAddr, shared: &[IpAddr], changed: &mut BTreeSet<IpAddr>) {
@@ -99,7 +111,7 @@ impl Units {
         let one_of = |address: &IpAddr| self.sharers.get(address).and_then(BTreeSet::first);
         let met: BTreeSet<IpAddr> = shared.iter().filter_map(one_of).filter_map(|key| self.of(key)).collect();
         let unit = met.iter().copied().fold(first, IpAddr::min);
-        for before in met {
+        for before in met.into_iter().filter(|before| *before != unit) {
             for key in self.sharing(before) {
                 self.move_to(&key, unit, changed);
             }
@@ -231,6 +243,10 @@ mod tests {
         assert_eq!(units.services(ip("10.0.0.1")).count(), names.len() + 1);
         set(&mut units, "first", &[], true);
         assert_eq!(units.services(ip(&later)).count(), names.len());
+        for name in &names {
+            assert_eq!(set(&mut units, name, &[], true), [ip(&later)].into());
+        }
+        assert_eq!((units.keys().count(), units.services.len(), units.sharers.len()), (0, 0, 0));
     }
 
     /// The units by their meaning: the lowest first address of all that are connected.

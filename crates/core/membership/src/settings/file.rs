@@ -81,21 +81,26 @@ impl Settings {
 struct File(Vec<(String, Value)>);
 
 impl File {
-    /// The last value that says something: null leaves what was there.
-    fn value(&self, key: &str) -> Option<&Value> {
-        let mut of_key = self.0.iter().rev().filter(|(name, _)| name.eq_ignore_ascii_case(key));
-        of_key.find(|(_, value)| !value.is_null()).map(|(_, value)| value)
+    /// The last value that says something: null leaves what was there. Each before it must be of that type as well.
+    fn value<'f, T>(
+        &'f self,
+        key: &str,
+        read: impl Fn(&'f Value) -> Option<T>,
+    ) -> Result<Option<T>, &'f Value> {
+        let of_key = self.0.iter().filter(|(name, value)| name.eq_ignore_ascii_case(key) && !value.is_null());
+        of_key.map(|(_, value)| value).try_fold(None, |_, value| read(value).map(Some).ok_or(value))
     }
 
     fn duration(&self, key: &'static str) -> Result<Duration, SettingsError> {
-        let value = self.value(key);
-        let duration = value.and_then(Value::as_str).and_then(parse_duration);
-        duration.ok_or_else(|| SettingsError::Duration { key, value: value.cloned().unwrap_or_default() })
+        let refused = |value: Value| SettingsError::Duration { key, value };
+        let text = self.value(key, Value::as_str).map_err(|value| refused(value.clone()))?;
+        let text = text.ok_or_else(|| refused(Value::Null))?;
+        parse_duration(text).ok_or_else(|| refused(text.into()))
     }
 
     fn number(&self, key: &'static str) -> Result<i64, SettingsError> {
-        let Some(value) = self.value(key) else { return Ok(0) };
-        value.as_i64().ok_or_else(|| SettingsError::Number { key, value: value.clone() })
+        let refused = |value: &Value| SettingsError::Number { key, value: value.clone() };
+        Ok(self.value(key, Value::as_i64).map_err(refused)?.unwrap_or_default())
     }
 
     /// A number of things; more than fit are as many as fit.
@@ -110,8 +115,8 @@ impl File {
     }
 
     fn switch(&self, key: &'static str) -> Result<bool, SettingsError> {
-        let Some(value) = self.value(key) else { return Ok(false) };
-        value.as_bool().ok_or_else(|| SettingsError::Switch { key, value: value.clone() })
+        let refused = |value: &Value| SettingsError::Switch { key, value: value.clone() };
+        Ok(self.value(key, Value::as_bool).map_err(refused)?.unwrap_or_default())
     }
 }
 

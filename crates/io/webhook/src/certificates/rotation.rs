@@ -3,6 +3,7 @@
 //! One task owns it. It looks whenever one of the objects changes, while something is awaited, and every twelve hours
 //! (contract 01 §9.1). Dropping it at any point is safe: the next look finds what is left to do.
 
+mod owners;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,6 @@ use std::time::Duration;
 use futures::future::select_all;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::DynamicObject;
 use kube::{Api, Client};
 use metallb_certificates::{AuthorityId, Held, Policy, Step, UnixSeconds, plan, takes_over};
@@ -21,6 +21,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::owners::Owners;
 use self::step::StepError;
 use super::follow::{Seen, follow};
 use super::material::{AUTHORITIES, Material};
@@ -32,8 +33,6 @@ use super::{bundle, now};
 const CHECK: Duration = Duration::from_secs(12 * 60 * 60);
 /// While something is awaited it looks this often.
 const SOON: Duration = Duration::from_millis(500);
-/// A Secret that was made and went is made again after this: its owner may have gone.
-const AGAIN: Duration = Duration::from_secs(10);
 /// After failures it waits twice as long each time, up to this.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -62,10 +61,7 @@ pub struct Rotation {
     presenter: Presenter,
     secret: watch::Sender<Seen<Secret>>,
     targets: Vec<(Target, watch::Sender<Seen<DynamicObject>>)>,
-    /// Whom the Secret belonged to when it was last seen.
-    owners: Vec<OwnerReference>,
-    /// When this process made it, and whether it has gone again soon after.
-    made: Option<(UnixSeconds, bool)>,
+    owners: Owners,
     /// Since when an authority is in every `caBundle`, as far as this process saw.
     known: BTreeMap<AuthorityId, UnixSeconds>,
     /// The watches; they end with this.
@@ -104,7 +100,6 @@ impl Rotation {
         });
         let targets = targets.collect();
         let (provider, known) = (bundle::provider(), BTreeMap::new());
-        let (owners, made) = (Vec::new(), None);
         Self {
             settings,
             client,
@@ -112,8 +107,7 @@ impl Rotation {
             presenter,
             secret,
             targets,
-            owners,
-            made,
+            owners: Owners::default(),
             known,
             _watches: watches,
         }
@@ -158,18 +152,20 @@ impl Rotation {
         let told = self.told();
         self.remember(&told, now);
         let seen = self.secret.borrow().clone();
+        // Nobody tells when the time has come to make it.
+        let pending = leads && matches!(seen, Seen::Missing);
         let secret = match seen {
             Seen::Unknown(reason) => Err(reason),
-            Seen::Missing if leads && self.may_make(now) => Ok(None),
+            Seen::Missing if leads && self.owners.may_make(now) => Ok(None),
             Seen::Missing => Err("it does not exist".to_owned()),
             Seen::There(secret) => Ok(Some(secret)),
         };
         let secret = match secret {
             Ok(secret) => secret,
-            Err(reason) => return Look { pending: leads, ..self.idle(&reason, &told, now) },
+            Err(reason) => return Look { pending, ..self.idle(&reason, &told, now) },
         };
         if let Some(secret) = &secret {
-            self.owners = owners(secret);
+            self.owners.see(secret, now);
         }
         let data = self.data(secret.as_deref(), &told);
         let material = Material::parse(&data, &self.provider);
@@ -183,7 +179,7 @@ impl Rotation {
             false => Ok(()),
         };
         if secret.is_none() && leads && done.is_ok() {
-            self.made = Some((now, false));
+            self.owners.made(now);
         }
         let trouble = done.as_ref().err().map(chain);
         let verdict = self.verdict(&self.told(), now).map_err(|reason| match &trouble {
@@ -191,22 +187,6 @@ impl Rotation {
             None => reason,
         });
         Look { verdict, pending, trouble }
-    }
-
-    /// Whether the missing Secret may be made. One that goes as soon as it is made has an owner that is gone, while whoever
-    /// serves the webhooks stays: after a while it is made without.
-    fn may_make(&mut self, now: UnixSeconds) -> bool {
-        match &mut self.made {
-            Some((at, has_gone)) if now < at.after(AGAIN) => {
-                *has_gone = true;
-                false
-            }
-            Some((_, true)) => {
-                self.owners.clear();
-                true
-            }
-            Some((_, false)) | None => true,
-        }
     }
 
     /// Without the Secret there is nothing to do; what is presented may be trusted all the same.
@@ -359,13 +339,6 @@ impl Rotation {
             }
         })
     }
-}
-
-/// Whom a Secret belongs to, as one that is made in its place may say it: who makes it need not be allowed to hold up an
-/// owner's deletion, and whoever looks after it may give it another one to look after it.
-fn owners(secret: &Secret) -> Vec<OwnerReference> {
-    let owners = secret.metadata.owner_references.iter().flatten().cloned();
-    owners.map(|owner| OwnerReference { block_owner_deletion: None, controller: None, ..owner }).collect()
 }
 
 /// Resolves when one of the targets changes; never if there are none.

@@ -21,6 +21,13 @@ enum Arrival {
     Wake(usize),
 }
 
+/// What somebody on the way can record and say again.
+#[derive(Clone)]
+pub(super) enum Heard {
+    Datagram(SocketAddr, Message),
+    Exchange(PushPull),
+}
+
 /// A member's process and its clock.
 pub(super) struct Node {
     pub(super) machine: Machine,
@@ -58,6 +65,8 @@ pub(super) struct Network {
     /// Whether datagrams get through at all.
     pub(super) udp_works: bool,
     pub(super) settings: Settings,
+    /// All that arrived at the first member.
+    pub(super) heard: Vec<Heard>,
     dice: Dice,
     arrivals: BTreeMap<(Duration, u64), Arrival>,
     number: u64,
@@ -100,6 +109,7 @@ impl Network {
             cut: None,
             udp_works: true,
             settings: Settings::lan(),
+            heard: Vec::new(),
             dice: Dice::new(seed),
             arrivals: BTreeMap::new(),
             number: 0,
@@ -201,18 +211,21 @@ impl Network {
             Arrival::Datagram { from, to, messages } => {
                 let Some(now) = self.hears(to) else { return };
                 for message in messages {
+                    self.record(to, Heard::Datagram(from, message.clone()));
                     self.nodes[to].machine.datagram(from, message, now);
                 }
                 self.touched(to);
             }
             Arrival::Request { from, to, state } => {
                 let Some(now) = self.hears(to).filter(|_| self.are_linked(from, to)) else { return };
+                self.record(to, Heard::Exchange(state.clone()));
                 let state = self.nodes[to].machine.push_pull(state, now);
                 self.touched(to);
                 self.deliver(Arrival::Answer { to: from, state });
             }
             Arrival::Answer { to, state } => {
                 let Some(now) = self.hears(to) else { return };
+                self.record(to, Heard::Exchange(state.clone()));
                 self.nodes[to].machine.merge(state, now);
                 self.touched(to);
             }
@@ -233,6 +246,23 @@ impl Network {
                     self.touched(number);
                 }
             }
+        }
+    }
+
+    fn record(&mut self, to: usize, what: Heard) {
+        if to == 0 {
+            self.heard.push(what);
+        }
+    }
+
+    /// All that the first member ever heard arrives there once more, all at the same time.
+    pub(super) fn replay(&mut self) {
+        for heard in self.heard.clone() {
+            let arrival = match heard {
+                Heard::Datagram(from, message) => Arrival::Datagram { from, to: 0, messages: vec![message] },
+                Heard::Exchange(state) => Arrival::Answer { to: 0, state },
+            };
+            self.arrive(arrival, Duration::ZERO);
         }
     }
 

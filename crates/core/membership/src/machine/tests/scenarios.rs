@@ -199,3 +199,54 @@ fn half_of_the_members_may_die_at_once() {
     assert!(took.is_some(), "the others stay");
     assert!((0..10).all(|number| network.times("failed", number).is_empty()));
 }
+
+/// An hour of everything: somebody who recorded it and says it all again, the exchanges too, brings nobody back, fells
+/// nobody, and is answered no more than it asks. The protocol has nothing against two things: a process that has begun to
+/// count its lives anew can be felled, once, by what was said of the one before it; and one that died so long ago that it is
+/// forgotten is taken for alive until it is probed.
+#[test]
+fn an_hour_said_again_changes_nothing() {
+    for (seed, restarts) in (0..10).map(|seed| (seed, seed % 2 == 1)) {
+        let mut network = eventful_hour(seed, restarts);
+        let members = |network: &Network| {
+            let members = network.nodes[0].machine.members().filter(|it| !restarts || it.name != name(2));
+            members.map(|it| (it.name.clone(), it.state, it.incarnation, it.meta.clone())).collect::<Vec<_>>()
+        };
+        let (before, known) = (members(&network), network.noticed.len());
+        let (heard, sent) = (network.heard.len(), network.datagrams);
+        network.replay();
+        network.run(seconds(1.0));
+        assert_eq!(members(&network), before, "seed {seed}");
+        assert!(network.datagrams - sent <= heard + 100, "{} after {heard}", network.datagrams - sent);
+        network.run(seconds(10.0));
+        assert_eq!(members(&network), before, "seed {seed}");
+        assert!(
+            network.nodes.iter().filter(|node| node.is_up).all(|node| node.machine.members().count() > 3)
+        );
+        let news = &network.noticed[known..];
+        let may_be = |whom: &str| restarts && whom == name(2);
+        assert!(news.len() <= 10 && news.iter().all(|it| may_be(&it.whom)), "seed {seed}: {news:?}");
+    }
+}
+
+/// One changes, one dies, and may start anew, one is ill, one leaves a moment before the end.
+fn eventful_hour(seed: u64, restarts: bool) -> Network {
+    let mut network = Network::settled(6, seed);
+    network.run(seconds(3300.0));
+    network.set_meta(1, vec![1]);
+    network.ill = Some(4);
+    network.run(seconds(60.0));
+    network.ill = None;
+    network.run(seconds(115.0));
+    network.kill(2);
+    network.run(seconds(15.0));
+    if restarts {
+        network.restart(2);
+        network.join(2, 1);
+    }
+    network.run(seconds(5.0));
+    network.leave(3);
+    network.run(seconds(5.0));
+    assert!(!network.times("failed", 2).is_empty() && !network.times("left", 3).is_empty(), "seed {seed}");
+    network
+}

@@ -115,7 +115,7 @@ impl Rotation {
                 // Its owner may be why it went: then this one goes as well, though whoever makes it is still there.
                 let metadata = ObjectMeta {
                     name: Some(name.clone()),
-                    owner_references: (!self.owners.is_empty()).then(|| self.owners.clone()),
+                    owner_references: Some(self.owners.all().to_vec()).filter(|owners| !owners.is_empty()),
                     ..ObjectMeta::default()
                 };
                 let secret = Secret { metadata, data: Some(data), ..Secret::default() };
