@@ -177,7 +177,13 @@ impl ApiServer {
 
     /// Lets the `nth` request from now (0 is the next one) fail.
     pub fn fail_nth(&self, nth: usize, failure: Failure) {
-        self.lock().fail_nth(nth, failure);
+        self.lock().failures.add_nth(nth, failure);
+    }
+
+    /// Lets the next request fail whose text begins like this (`create secrets`), however many come before it. Said
+    /// twice, the next two.
+    pub fn fail_next(&self, what: &str, failure: Failure) {
+        self.lock().failures.add_next(what, failure);
     }
 
     /// Lets every request fail until told otherwise. Ends what [`ApiServer::cut_off_at_write`] began.

@@ -53,8 +53,7 @@ async fn a_failure_of_any_request_is_overcome() {
 #[tokio::test]
 async fn a_refused_object_is_named_and_does_not_keep_the_others_away() {
     let scenario = Scenario::with_resource();
-    // The list, four looks around, then read and write of three objects, then the read of the memberlist Secret: its creation.
-    scenario.server.fail_nth(12, Failure::Status(403));
+    scenario.server.fail_next("create secrets", Failure::Status(403));
     let report = scenario.pass().await;
     assert_eq!(report.disposition, Some(Disposition::Refused));
     let told = scenario.told("metallb");
@@ -70,15 +69,15 @@ async fn a_refused_object_is_named_and_does_not_keep_the_others_away() {
 #[tokio::test]
 async fn an_unreachable_server_is_not_asked_twenty_times() {
     let scenario = Scenario::with_resource();
-    scenario.server.fail_nth(1, Failure::Unreachable);
+    scenario.server.fail_next("get customresourcedefinitions", Failure::Unreachable);
     scenario.pass().await;
-    assert_eq!(scenario.server.take_requests().len(), 3, "list, the first object, status");
+    assert_eq!(scenario.server.take_requests().len(), 3, "list, the definition, status");
 }
 
 #[tokio::test]
 async fn a_conflict_is_told_as_progress_and_tried_again() {
     let scenario = Scenario::settled().await;
-    scenario.server.fail_nth(5, Failure::Status(409));
+    scenario.server.fail_next("get networkpolicies", Failure::Status(409));
     let report = scenario.pass().await;
     assert_eq!(report.disposition, Some(Disposition::Conflict));
     assert!(scenario.told("metallb")[0].starts_with("Progressing Progressing: could not apply"));
@@ -88,28 +87,22 @@ async fn a_conflict_is_told_as_progress_and_tried_again() {
 
 #[tokio::test]
 async fn who_is_outrun_once_looks_again_without_a_word() {
-    for object in ["configmaps", "secrets"] {
+    for write in ["apply configmaps", "create secrets"] {
         let scenario = Scenario::settled().await;
         scenario.server.remove::<ConfigMap>(Some(NAMESPACE), "metallb-excludel2");
         scenario.server.remove::<Secret>(Some(NAMESPACE), "metallb-memberlist");
-        scenario.pass().await;
-        let writes = scenario.server.take_requests();
-        let nth =
-            writes.iter().position(|request| request.verb.writes() && request.resource == object).unwrap();
-        scenario.server.remove::<ConfigMap>(Some(NAMESPACE), "metallb-excludel2");
-        scenario.server.remove::<Secret>(Some(NAMESPACE), "metallb-memberlist");
-        scenario.server.fail_nth(nth, Failure::Status(409));
+        scenario.server.fail_next(write, Failure::Status(409));
         let report = scenario.pass().await;
-        assert_eq!((report.disposition, report.changes.len()), (None, 2), "{object}: {:?}", report.problems);
-        assert_eq!(scenario.told("metallb"), AVAILABLE, "{object}");
+        assert_eq!((report.disposition, report.changes.len()), (None, 2), "{write}: {:?}", report.problems);
+        assert_eq!(scenario.told("metallb"), AVAILABLE, "{write}");
     }
 }
 
 #[tokio::test]
 async fn a_refusal_is_not_hidden_by_a_conflict() {
     let scenario = Scenario::settled().await;
-    scenario.server.fail_nth(5, Failure::Status(409));
-    scenario.server.fail_nth(6, Failure::Status(403));
+    scenario.server.fail_next("get networkpolicies", Failure::Status(409));
+    scenario.server.fail_next("get serviceaccounts", Failure::Status(403));
     let report = scenario.pass().await;
     assert_eq!(report.disposition, Some(Disposition::Refused));
     assert!(scenario.told("metallb")[0].starts_with("Degraded "), "{:?}", scenario.told("metallb"));
@@ -202,7 +195,7 @@ async fn an_answer_that_can_not_be_read_is_the_trouble_of_that_object_alone() {
 #[tokio::test]
 async fn only_a_spec_that_makes_no_sense_waits_for_an_edit() {
     let scenario = Scenario::with_resource();
-    scenario.server.fail_nth(2, Failure::Status(422));
+    scenario.server.fail_next("get validatingwebhookconfigurations", Failure::Status(422));
     assert_eq!(scenario.pass().await.disposition, Some(Disposition::Refused));
     scenario.put("metallb", &serde_json::json!({"bgpBackend": "bird"}));
     assert_eq!(scenario.pass().await.disposition, Some(Disposition::Invalid));
@@ -214,7 +207,7 @@ async fn who_may_do_nothing_at_all_is_cut_off() {
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await.disposition, Some(Disposition::CutOff));
     let scenario = Scenario::with_resource();
-    scenario.server.fail_nth(5, Failure::Status(401));
+    scenario.server.fail_next("get networkpolicies", Failure::Status(401));
     assert_eq!(scenario.pass().await.disposition, Some(Disposition::CutOff));
 }
 

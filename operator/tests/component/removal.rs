@@ -100,9 +100,7 @@ async fn a_wrongly_named_resource_alone_does_not_keep_leftovers() {
 async fn one_leftover_that_resists_does_not_keep_the_others() {
     let scenario = Scenario::settled().await;
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
-    // Seven come first: the lists of the resources, of two kinds of workloads, of the webhooks, the bindings and the roles, and the
-    // webhooks' end.
-    scenario.server.fail_nth(7, Failure::Status(500));
+    scenario.server.fail_next("delete clusterrolebindings", Failure::Status(500));
     let report = scenario.pass().await;
     assert_eq!(report.disposition, Some(Disposition::Transient));
     assert_eq!(scenario.objects(), ["ClusterRoleBinding kube-rbac-proxy"]);

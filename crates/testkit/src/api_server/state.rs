@@ -11,6 +11,7 @@ use super::Failure;
 use super::answer::{Answer, Refusal};
 use super::request::{Request, Verb};
 
+mod failures;
 mod managers;
 mod selection;
 
@@ -45,9 +46,7 @@ pub(super) struct State {
     /// Watches that begin before this version are too late.
     pub(super) oldest: u64,
     held: bool,
-    /// By how many requests are still to come before it.
-    failures: BTreeMap<usize, Failure>,
-    answered: usize,
+    pub(super) failures: failures::Failures,
 }
 
 /// A change, as watchers are told.
@@ -64,9 +63,8 @@ impl State {
     pub(super) fn answer(&mut self, request: &Request) -> Answer {
         self.requests.push(request.clone());
         let watch = self.fail_watches.filter(|_| request.verb == Verb::Watch);
-        let failure = self.failures.remove(&self.answered).or(self.fail_all).or(watch);
+        let failure = self.failures.take(request).or(self.fail_all).or(watch);
         let failure = failure.or(self.count_write(request));
-        self.answered += 1;
         match failure {
             Some(Failure::Status(code)) => {
                 Answer::Refusal(Refusal::new(code, "this test lets the request fail"))
@@ -78,10 +76,6 @@ impl State {
             }
             None => self.dispatch(request),
         }
-    }
-
-    pub(super) fn fail_nth(&mut self, nth: usize, failure: Failure) {
-        self.failures.insert(self.answered + nth, failure);
     }
 
     /// How this request fails because the server is cut off at it.

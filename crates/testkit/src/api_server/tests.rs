@@ -168,6 +168,21 @@ async fn requests_fail_when_told_to() {
 }
 
 #[tokio::test]
+async fn a_request_fails_by_what_it_says() {
+    let server = ApiServer::default();
+    let api: Api<ConfigMap> = Api::namespaced(server.client("ns"), "ns");
+    for code in [503, 409] {
+        server.fail_next("create configmaps ns/a", Failure::Status(code));
+    }
+    let mut answers = Vec::new();
+    for name in ["b", "a", "a", "a"] {
+        let answer = api.create(&PostParams::default(), &config_map(name, &json!({}))).await;
+        answers.push(answer.map_or_else(|error| code(Err::<(), _>(error)), |_| 201));
+    }
+    assert_eq!(answers, [201, 503, 409, 201]);
+}
+
+#[tokio::test]
 async fn forbidden_writes_are_refused_and_remembered() {
     let server = ApiServer::default();
     server.put(&config_map("a", &json!({})));
