@@ -9,8 +9,9 @@ use metallb_api::names::{OPERATOR_FIELD_MANAGER, WEBHOOK_SERVICE};
 use metallb_cluster::{Keeper, Kept, Outcome, Predecessor, apply_over, create, read};
 use metallb_render::{Desired, Mode, Readiness, controller_shortcoming, readiness, speaker_shortcoming};
 
+use crate::ahead::ask_all;
 use crate::build::Prepared;
-use crate::disposition::{Disposition, explain};
+use crate::disposition::{Disposition, explain, is_out_of_reach};
 use crate::others::{Foreign, objection, role_of};
 
 /// How everything is applied.
@@ -174,22 +175,23 @@ impl Failure {
     /// Whether trying the next object makes no sense.
     fn is_final(&self) -> bool {
         match &self.cause {
-            Cause::Api(cause) => !matches!(cause, kube::Error::Api(_) | kube::Error::SerdeError(_)),
+            Cause::Api(cause) => is_out_of_reach(cause),
             Cause::Foreign(_) | Cause::Waits(_) => false,
         }
     }
 }
 
 impl Prepared {
-    /// Applies every object in order. One that is refused does not keep the others from being applied; only when the
-    /// API server can't be reached at all, it is left at that.
+    /// Looks at every object, and then applies them in order. One that is refused does not keep the others from being
+    /// applied; only when the API server can't be reached at all, it is left at that.
     pub async fn apply(self, client: &Client) -> (Applied, Result<(), ApplyError>) {
         let Self { objects, remarks } = self;
         let applied = Applied { remarks, ..Applied::default() };
         let mut round = Round { client, objects: &objects, applied, failures: Vec::new() };
         let mut waiting = None;
-        for desired in &objects {
-            match round.apply(desired).await {
+        let live = objects.iter().map(|desired| read(client, &desired.resource, &desired.object)).collect();
+        for (desired, live) in objects.iter().zip(ask_all(live).await) {
+            match round.apply(desired, live).await {
                 Step::Done => {}
                 Step::Later => waiting = Some(desired),
                 Step::Stop => break,
@@ -227,8 +229,9 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    async fn apply(&mut self, desired: &Desired) -> Step {
-        match read(self.client, &desired.resource, &desired.object).await {
+    /// Applies it over what was there when the round began. Who has changed it since then wakes us once more.
+    async fn apply(&mut self, desired: &Desired, live: Result<Option<DynamicObject>, kube::Error>) -> Step {
+        match live {
             Ok(Some(live)) if leads_elsewhere(desired, &live) => Step::Later,
             Ok(live) => {
                 let kept = self.keep(desired, live).await;

@@ -33,11 +33,16 @@ impl Disposition {
                 // Not found too: CRDs and namespaces may be on their way.
                 _ => Self::Transient,
             },
-            // It answered.
-            Error::SerdeError(_) => Self::Transient,
-            _ => Self::CutOff,
+            error if is_out_of_reach(error) => Self::CutOff,
+            _ => Self::Transient,
         }
     }
+}
+
+/// Whether nobody answered: then asking something else makes no sense.
+pub(crate) fn is_out_of_reach(error: &Error) -> bool {
+    // What can't be read is an answer, too.
+    !matches!(error, Error::Api(_) | Error::SerdeError(_))
 }
 
 /// The API server's answer in one line, without the debris of the client.

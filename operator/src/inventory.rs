@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use futures::future::{join_all, try_join};
+use futures::future::try_join;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -16,8 +16,9 @@ use kube::{Client, Resource, ResourceExt};
 use metallb_api::MetalLB;
 use metallb_render::{Desired, FRR_K8S_WEBHOOKS, Kind, OWNED_BY, Platform, kinds};
 
+use crate::ahead::ask_all;
 use crate::deeds::DELETED;
-use crate::disposition::{Disposition, explain};
+use crate::disposition::{Disposition, explain, is_out_of_reach};
 
 /// Label of what the operator keeps in its namespace.
 const OPERANDS: &str = "app=metallb";
@@ -74,11 +75,41 @@ pub struct Cleared {
 
 /// One object found.
 type Found = PartialObjectMeta<DynamicObject>;
+/// A kind, and what there is of it.
+type List = (Kind, Result<Vec<Found>, PruneError>);
+
+/// What there is of every kind: whatever is in our namespace, and what may be ours outside of it.
+#[derive(Debug)]
+pub struct Listed(Vec<List>);
+
+impl Listed {
+    /// What there is of kind `K`; nothing if that could not be listed.
+    pub fn of<K: Resource<DynamicType = ()>>(&self) -> impl Iterator<Item = &Found> {
+        let lists = self.0.iter().filter(|(kind, _)| is::<K>(&kind.resource));
+        lists.filter_map(|(_, found)| found.as_ref().ok()).flatten()
+    }
+}
 
 impl Inventory<'_> {
-    /// Deletes what belongs to the resource and is not wanted.
-    pub async fn prune(&self, wanted: &Wanted<'_>) -> Cleared {
-        let kinds = kinds(self.platform).into_iter().filter(|kind| wanted.runs || !kind.serves_pods);
+    /// Lists every kind. One that is refused keeps none of the others, and is told when it comes to [`Inventory::prune`].
+    ///
+    /// # Errors
+    /// When the API server is out of reach, or which workloads there are can't be seen: somebody else's may be among them.
+    pub async fn list(&self) -> Result<Listed, PruneError> {
+        let mut lists = Vec::new();
+        for (kind, found) in self.list_all(kinds(self.platform)).await {
+            let is_workload = is::<DaemonSet>(&kind.resource) || is::<Deployment>(&kind.resource);
+            match found {
+                Err(error) if is_workload || is_out_of_reach(&error.cause) => return Err(error),
+                found => lists.push((kind, found)),
+            }
+        }
+        Ok(Listed(lists))
+    }
+
+    /// Deletes what belongs to the resource and is not wanted, of what was listed before that was applied: what has come
+    /// since then is wanted, or is found with the next pass.
+    pub async fn prune(&self, listed: Listed, wanted: &Wanted<'_>) -> Cleared {
         let names: BTreeSet<(&str, &str, &str)> = wanted
             .objects
             .iter()
@@ -90,9 +121,10 @@ impl Inventory<'_> {
                 true => is_owned_by(&found.metadata, wanted.uid),
                 false => self.is_ours(kind, &found.metadata),
             };
-            belongs && !names.contains(&(resource.group.as_str(), resource.kind.as_str(), name))
+            let may_go = wanted.runs || !kind.serves_pods;
+            may_go && belongs && !names.contains(&(resource.group.as_str(), resource.kind.as_str(), name))
         };
-        self.delete_all(kinds.collect(), is_leftover).await
+        self.delete_all(listed.0, is_leftover).await
     }
 
     /// Deletes every object of the whole cluster that is ours, whether the resource went away just now or while no
@@ -112,7 +144,8 @@ impl Inventory<'_> {
             false => !controller,
         };
         let kinds = kinds(self.platform).into_iter().filter(|kind| !kind.namespaced && goes(kind)).collect();
-        self.delete_all(kinds, |kind, found| self.is_ours(kind, &found.metadata)).await
+        let listed = self.list_all(kinds).await;
+        self.delete_all(listed, |kind, found| self.is_ours(kind, &found.metadata)).await
     }
 
     /// Whether a workload of this kind is there that the operator made.
@@ -124,16 +157,16 @@ impl Inventory<'_> {
         Ok(listed.items.iter().any(|found| WORKLOADS.contains(&found.name_any().as_str())))
     }
 
-    async fn delete_all(&self, kinds: Vec<Kind>, is_leftover: impl Fn(&Kind, &Found) -> bool) -> Cleared {
-        let listed = join_all(kinds.iter().map(|kind| self.list(kind))).await;
+    async fn delete_all(&self, listed: Vec<List>, is_leftover: impl Fn(&Kind, &Found) -> bool) -> Cleared {
         let (mut deleted, mut failures) = (Vec::new(), Vec::new());
-        for (kind, listed) in kinds.iter().zip(listed) {
-            let found = listed.unwrap_or_else(|error| {
+        for (kind, found) in listed {
+            let found = found.unwrap_or_else(|error| {
                 failures.push(error);
                 Vec::new()
             });
             for object in found {
-                let is_leftover = is_leftover(kind, &object) || self.is_foreign_leftover(kind, &object).await;
+                let is_leftover =
+                    is_leftover(&kind, &object) || self.is_foreign_leftover(&kind, &object).await;
                 if !is_leftover {
                     continue;
                 }
@@ -146,21 +179,28 @@ impl Inventory<'_> {
         Cleared { deleted, failure: failures.into_iter().next() }
     }
 
-    async fn list(&self, kind: &Kind) -> Result<Vec<Found>, PruneError> {
+    async fn list_all(&self, kinds: Vec<Kind>) -> Vec<List> {
+        let lists = ask_all(kinds.iter().map(|kind| self.list_one(kind)).collect()).await;
+        let named = |(kind, found): (Kind, Result<Vec<Found>, kube::Error>)| {
+            let what = format!("could not list every {}", kind.resource.kind);
+            (kind, found.map_err(|cause| PruneError { what, cause }))
+        };
+        kinds.into_iter().zip(lists).map(named).collect()
+    }
+
+    async fn list_one(&self, kind: &Kind) -> Result<Vec<Found>, kube::Error> {
         let listed = self.api(&kind.resource, kind.namespaced).list_metadata(&self.scope(kind)).await;
         match listed {
             Ok(list) => Ok(list.items),
             Err(kube::Error::Api(status)) if kind.is_optional && status.code == 404 => Ok(Vec::new()),
-            Err(cause) => {
-                Err(PruneError { what: format!("could not list every {}", kind.resource.kind), cause })
-            }
+            Err(cause) => Err(cause),
         }
     }
 
     /// Of the whole cluster only what bears our label is read, but for the few webhook configurations, since one
     /// without it may be in the way.
     fn scope(&self, kind: &Kind) -> ListParams {
-        if kind.namespaced || is_webhook_configuration(&kind.resource) {
+        if kind.namespaced || is::<ValidatingWebhookConfiguration>(&kind.resource) {
             return ListParams::default();
         }
         ListParams::default().labels(&format!("{OWNED_BY}={}", self.namespace))
@@ -176,7 +216,8 @@ impl Inventory<'_> {
     /// The original's webhook of frr-k8s, which it leaves behind and which then refuses every write to frr-k8s'
     /// configuration. It is ours to clear away if it asks a Service in our namespace.
     async fn is_foreign_leftover(&self, kind: &Kind, found: &Found) -> bool {
-        let is_it = is_webhook_configuration(&kind.resource) && found.name_any() == FRR_K8S_WEBHOOKS;
+        let is_it =
+            is::<ValidatingWebhookConfiguration>(&kind.resource) && found.name_any() == FRR_K8S_WEBHOOKS;
         if !is_it || !is_owned_by_any(&found.metadata) {
             return false;
         }
@@ -213,8 +254,8 @@ impl Inventory<'_> {
     }
 }
 
-fn is_webhook_configuration(kind: &ApiResource) -> bool {
-    *kind == ApiResource::erase::<ValidatingWebhookConfiguration>(&())
+fn is<K: Resource<DynamicType = ()>>(kind: &ApiResource) -> bool {
+    *kind == ApiResource::erase::<K>(&())
 }
 
 fn is_owned_by(metadata: &ObjectMeta, uid: &str) -> bool {

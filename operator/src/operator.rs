@@ -1,5 +1,6 @@
 //! One pass over everything: all steps, for every resource.
 
+use futures::future::join;
 use kube::Client;
 use metallb_api::names::METALLB_NAME;
 use metallb_cluster::EventSink;
@@ -15,7 +16,7 @@ use crate::deeds::{Occasion, REPAIRED, deed, removal};
 use crate::definition::{DefinitionError, definition_uid};
 use crate::dereference::{Found, dereference};
 use crate::disposition::Disposition;
-use crate::inventory::{Inventory, PruneError, Wanted};
+use crate::inventory::{Inventory, Listed, PruneError, Wanted};
 use crate::others::{OthersError, look_for_others};
 use crate::progress::obstacle;
 use crate::register::register;
@@ -77,7 +78,7 @@ pub enum ReconcileError {
     /// Step 4.
     #[error(transparent)]
     Apply(#[from] ApplyError),
-    /// Step 5.
+    /// Step 5, or what there is could not be seen in the first place.
     #[error(transparent)]
     Prune(#[from] PruneError),
 }
@@ -96,6 +97,12 @@ impl ReconcileError {
             Self::Prune(error) => error.disposition(),
         }
     }
+}
+
+/// What a pass knows of its surroundings before it looks after a resource.
+struct Around {
+    /// UID of the definition of the kind.
+    definition: Result<String, DefinitionError>,
 }
 
 /// What came of a pass.
@@ -124,7 +131,11 @@ impl Operator {
     /// Looks at everything once. Safe to cancel: the next pass finds what is left to do.
     pub async fn pass(&self) -> Report {
         let mut report = Report::default();
-        let found = match dereference(&self.client, &self.environment.namespace).await {
+        let namespace = &self.environment.namespace;
+        let (found, definition) =
+            join(dereference(&self.client, namespace), definition_uid(&self.client)).await;
+        let around = Around { definition };
+        let found = match found {
             Ok(found) => found,
             Err(error) => {
                 report.problem(chain(&error), error.disposition());
@@ -132,14 +143,14 @@ impl Operator {
             }
         };
         for resource in &found {
-            self.look_after(resource, &mut report).await;
+            self.look_after(resource, &around, &mut report).await;
         }
         if !found.iter().any(|resource| resource.name == METALLB_NAME) {
             self.show(&Applied::default());
             self.clear_away(&mut report).await;
         }
         if self.registers {
-            match register(&self.client, &self.environment.namespace).await {
+            match register(&self.client, namespace, around.definition).await {
                 Ok(registered) => {
                     report.changes.extend(registered.change);
                     report.lenient = registered.unanswered == Unanswered::Allow;
@@ -151,12 +162,12 @@ impl Operator {
     }
 
     /// One resource. Whatever happens, its status is written exactly once, at the end.
-    async fn look_after(&self, found: &Found, report: &mut Report) {
+    async fn look_after(&self, found: &Found, around: &Around, report: &mut Report) {
         if found.is_being_deleted {
             // Applying now would only be in the way of the garbage collector.
             return;
         }
-        let (applied, error) = self.reconcile(found, report).await;
+        let (applied, error) = self.reconcile(found, around, report).await;
         if found.name == METALLB_NAME {
             self.show(&applied);
             report.settling = applied.is_known() && applied.readiness() != Readiness::Ready;
@@ -195,10 +206,15 @@ impl Operator {
     }
 
     /// All steps for one resource: how far they went, and what stopped them.
-    async fn reconcile(&self, found: &Found, report: &mut Report) -> (Applied, Option<ReconcileError>) {
-        match self.prepare(found, report).await {
-            Ok((prepared, tls)) => {
-                let (applied, error) = self.carry_out(found, prepared).await;
+    async fn reconcile(
+        &self,
+        found: &Found,
+        around: &Around,
+        report: &mut Report,
+    ) -> (Applied, Option<ReconcileError>) {
+        match self.prepare(found, around, report).await {
+            Ok((prepared, listed, tls)) => {
+                let (applied, error) = self.carry_out(found, prepared, listed).await;
                 self.tell_deeds(found, &applied, tls, error.is_some());
                 (applied, error)
             }
@@ -206,15 +222,21 @@ impl Operator {
         }
     }
 
-    /// Everything before the first write; what is prepared uses these TLS settings.
-    async fn prepare(&self, found: &Found, report: &mut Report) -> Result<(Prepared, Tls), ReconcileError> {
+    /// Everything before the first write: what is to be there, what is, and the TLS settings in use.
+    async fn prepare(
+        &self,
+        found: &Found,
+        around: &Around,
+        report: &mut Report,
+    ) -> Result<(Prepared, Listed, Tls), ReconcileError> {
         let settings = validate(found, &self.environment, self.platform)?;
         let (environment, remark) = self.surroundings(report).await?;
-        let definition = definition_uid(&self.client).await?;
+        let definition = around.definition.clone()?;
         let mut prepared = build(found, definition, &settings, &environment)?;
         prepared.remarks.extend(remark);
-        look_for_others(&self.client, &found.namespace).await?;
-        Ok((prepared, environment.tls))
+        let listed = self.inventory().list().await?;
+        look_for_others(&self.client, &found.namespace, &listed).await?;
+        Ok((prepared, listed, environment.tls))
     }
 
     /// What the installer decided, with the cluster's TLS profile where there is one, and a remark about it.
@@ -241,14 +263,19 @@ impl Operator {
         }
     }
 
-    async fn carry_out(&self, found: &Found, prepared: Prepared) -> (Applied, Option<ReconcileError>) {
+    async fn carry_out(
+        &self,
+        found: &Found,
+        prepared: Prepared,
+        listed: Listed,
+    ) -> (Applied, Option<ReconcileError>) {
         let (mut applied, result) = prepared.apply(&self.client).await;
         let runs = applied.readiness() == Readiness::Ready;
         let may_prune = result.as_ref().err().is_none_or(ApplyError::is_harmless);
         let mut error = result.err().map(ReconcileError::from);
         if may_prune {
             let wanted = Wanted { uid: &found.uid, objects: &applied.objects, runs };
-            let cleared = self.inventory().prune(&wanted).await;
+            let cleared = self.inventory().prune(listed, &wanted).await;
             applied.changes.extend(cleared.deleted);
             error = error.or(cleared.failure.map(ReconcileError::from));
         }

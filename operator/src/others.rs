@@ -7,16 +7,17 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingW
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Subject};
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, PartialObjectMeta};
+use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
 use kube::{Client, Resource, ResourceExt as _};
 use metallb_api::names::WEBHOOK_CONFIGURATION;
 use metallb_render::{DEFINITION, Desired, OWNED_BY};
 use serde_json::Value;
 
 use crate::disposition::{Disposition, explain};
+use crate::inventory::Listed;
 
 /// Label of what the chart installs. What the original's operator makes of the same chart is without it.
-const CHART: &str = "app.kubernetes.io/name=metallb";
+const CHART: (&str, &str) = ("app.kubernetes.io/name", "metallb");
 
 /// An object is somebody else's.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -65,37 +66,43 @@ impl OthersError {
 
 const WEBHOOKS: &str = "ValidatingWebhookConfiguration";
 
-/// Looks for another MetalLB, which must not be joined by ours.
+/// Looks for another MetalLB, which must not be joined by ours, with the help of what there is.
 ///
 /// # Errors
 /// When there is one, or it can't be seen.
-pub async fn look_for_others(client: &Client, namespace: &str) -> Result<(), OthersError> {
-    let configurations = of_cluster::<ValidatingWebhookConfiguration>(client);
-    let live = configurations.get_opt(WEBHOOK_CONFIGURATION).await.map_err(OthersError::Read)?;
-    if let Some(live) = live {
-        let claim = standing(client, claims(&live, WEBHOOKS, namespace)).await.map_err(OthersError::Read)?;
-        if let Some(Claim { whose, .. }) = claim {
-            return Err(OthersError::Webhooks(refusal(WEBHOOKS, &live, whose, namespace)));
+pub async fn look_for_others(client: &Client, namespace: &str, listed: &Listed) -> Result<(), OthersError> {
+    if !bears_our_label(listed, namespace) {
+        let configurations = of_cluster::<ValidatingWebhookConfiguration>(client);
+        let live = configurations.get_opt(WEBHOOK_CONFIGURATION).await.map_err(OthersError::Read)?;
+        if let Some(live) = live {
+            let claim =
+                standing(client, claims(&live, WEBHOOKS, namespace)).await.map_err(OthersError::Read)?;
+            if let Some(Claim { whose, .. }) = claim {
+                return Err(OthersError::Webhooks(refusal(WEBHOOKS, &live, whose, namespace)));
+            }
         }
     }
-    look_for_chart::<DaemonSet>(client, namespace).await?;
-    look_for_chart::<Deployment>(client, namespace).await
-}
-
-async fn look_for_chart<K>(client: &Client, namespace: &str) -> Result<(), OthersError>
-where
-    K: Resource<DynamicType = ()>,
-{
-    let resource = ApiResource::erase::<K>(&());
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-    let listed = api.list_metadata(&ListParams::default().labels(CHART)).await.map_err(OthersError::Read)?;
-    match listed.items.iter().find(|found| !is_ours(found)) {
-        Some(found) => {
-            let object = format!("{} {namespace}/{}", resource.kind, found.name_any());
-            Err(OthersError::Chart { object })
-        }
+    match of_chart::<DaemonSet>(namespace, listed).or_else(|| of_chart::<Deployment>(namespace, listed)) {
+        Some(object) => Err(OthersError::Chart { object }),
         None => Ok(()),
     }
+}
+
+/// Whether the webhooks are ours by their label, so that it need not be read whom they ask.
+fn bears_our_label(listed: &Listed, namespace: &str) -> bool {
+    let mut configurations = listed.of::<ValidatingWebhookConfiguration>();
+    let found = configurations.find(|found| found.name_any() == WEBHOOK_CONFIGURATION);
+    found.and_then(|found| found.labels().get(OWNED_BY)).is_some_and(|ours| ours == namespace)
+}
+
+/// A workload of the chart among these.
+fn of_chart<K: Resource<DynamicType = ()>>(namespace: &str, listed: &Listed) -> Option<String> {
+    let (label, name) = CHART;
+    let has_label = |found: &&PartialObjectMeta<DynamicObject>| {
+        found.labels().get(label).is_some_and(|value| value == name)
+    };
+    let found = listed.of::<K>().filter(has_label).find(|found| !is_ours(found))?;
+    Some(format!("{} {namespace}/{}", K::kind(&()), found.name_any()))
 }
 
 /// The chart's workloads have other names, and a label is soon put on ours by somebody.

@@ -10,13 +10,13 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::ListParams;
+use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client};
-use metallb_cluster::{Outcome, apply};
+use metallb_cluster::{Outcome, apply_over};
 use metallb_render::{BuildError, Desired, OPERATOR_WEBHOOK_CONFIGURATION, Unanswered, operator_webhooks};
 
 use crate::apply::KEEPER;
-use crate::definition::{DefinitionError, definition_uid};
+use crate::definition::DefinitionError;
 use crate::disposition::{Disposition, explain};
 use crate::others::answered_elsewhere;
 
@@ -82,15 +82,23 @@ pub struct Registered {
     pub unanswered: Unanswered,
 }
 
-/// Writes the configuration if it is not as it should be; says so if it was written.
+/// Writes the configuration if it is not as it should be; says so if it was written. `definition` is the UID of the
+/// kind's.
 ///
 /// # Errors
 /// What keeps it from being written.
-pub async fn register(client: &Client, namespace: &str) -> Result<Registered, RegisterError> {
-    let uid = definition_uid(client).await?;
-    let unanswered = unanswered(client, namespace).await?;
+pub async fn register(
+    client: &Client,
+    namespace: &str,
+    definition: Result<String, DefinitionError>,
+) -> Result<Registered, RegisterError> {
+    let uid = definition?;
+    let resource = ApiResource::erase::<ValidatingWebhookConfiguration>(&());
+    let configurations: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    let live = configurations.get_opt(OPERATOR_WEBHOOK_CONFIGURATION).await.map_err(RegisterError::Live)?;
+    let unanswered = unanswered(client, namespace, live.as_ref()).await?;
     let desired: Desired = operator_webhooks(namespace, &uid, unanswered)?;
-    let kept = apply(client, &desired.resource, &desired.object, &KEEPER).await;
+    let kept = apply_over(client, &desired.resource, live, &desired.object, &KEEPER).await;
     let kept = kept.map_err(RegisterError::Configuration)?;
     let change = match kept.outcome {
         Outcome::Unchanged => None,
@@ -103,10 +111,15 @@ pub async fn register(client: &Client, namespace: &str) -> Result<Registered, Re
 
 /// Whether an answer may be insisted on. Once it is, that stays so while the certificate is trusted, whatever becomes of
 /// the pods.
-async fn unanswered(client: &Client, namespace: &str) -> Result<Unanswered, RegisterError> {
-    let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-    let live = configurations.get_opt(OPERATOR_WEBHOOK_CONFIGURATION).await.map_err(RegisterError::Live)?;
-    let webhooks = live.and_then(|live| live.webhooks).unwrap_or_default();
+async fn unanswered(
+    client: &Client,
+    namespace: &str,
+    live: Option<&DynamicObject>,
+) -> Result<Unanswered, RegisterError> {
+    let webhooks = live.and_then(|live| live.data.get("webhooks")).cloned().unwrap_or_default();
+    let webhooks: Option<Vec<ValidatingWebhook>> = serde_json::from_value(webhooks)
+        .map_err(|cause| RegisterError::Live(kube::Error::SerdeError(cause)))?;
+    let webhooks = webhooks.unwrap_or_default();
     let elsewhere = answered_elsewhere(client, &webhooks, namespace).await.map_err(RegisterError::Live)?;
     if let Some(elsewhere) = elsewhere {
         return Err(RegisterError::Foreign(elsewhere));

@@ -19,8 +19,7 @@ fn failures_of(request: &Request, nth: usize, is_first: bool) -> Vec<Failure> {
     let count = if request.verb.writes() { 4 } else { 2 };
     match is_first {
         true => all[..count].to_vec(),
-        // Reads and writes alternate.
-        false => vec![all[(nth / 2) % count]],
+        false => vec![all[nth % count]],
     }
 }
 

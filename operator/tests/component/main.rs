@@ -13,6 +13,7 @@ mod first_pass;
 mod openshift;
 mod others;
 mod prune;
+mod reading;
 mod removal;
 mod rights;
 mod scenario;
