@@ -1,6 +1,5 @@
 //! What was done to a cluster, as an event about the resource: an installation, an edit, an upgrade, a repair, a removal.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use metallb_api::names::METALLB_NAME;
 use metallb_cluster::{Event, EventType};
 
@@ -56,7 +55,6 @@ pub fn removal(namespace: &str, changes: &[String]) -> Option<Event> {
 
 fn reason(found: &Found, changes: &[String], occasion: Occasion) -> &'static str {
     let Some(told) = found.conditions.first() else { return "Installed" };
-    let could_not = |condition: &Condition| condition.type_ == "Degraded" && condition.status == "True";
     match told.observed_generation {
         // The original does not say it.
         None => "Upgraded",
@@ -64,7 +62,7 @@ fn reason(found: &Found, changes: &[String], occasion: Occasion) -> &'static str
         _ if occasion == Occasion::First && !changes.iter().all(|change| was_lost(change)) => "Upgraded",
         // What could not be done before, and what nobody needs any more once all runs, nobody had broken.
         _ if occasion == Occasion::Surroundings
-            || found.conditions.iter().any(could_not)
+            || found.is_degraded()
             || changes.iter().all(|change| change.ends_with(DELETED)) =>
         {
             "Updated"
@@ -90,6 +88,7 @@ fn message(changes: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
     use metallb_api::MetalLBSpec;
     use metallb_render::{Environment, MemberlistKey, Owner, Platform, Settings};
     use serde_json::{Value, json};
@@ -112,6 +111,7 @@ mod tests {
             name: "metallb".to_owned(),
             uid: "u".to_owned(),
             generation: Some(generation),
+            created: None,
             is_being_deleted: false,
             spec: Value::Null,
             conditions: seen.map(condition).into_iter().collect(),

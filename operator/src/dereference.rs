@@ -1,9 +1,9 @@
-//! Step 1: read the `MetalLB` resources of our namespace.
+//! Step 1: read the `MetalLB` resources.
 //!
-//! They are read as they are stored: one that does not fit our types is no reason to overlook the others.
+//! Those of other namespaces are none of our business, but tell where another MetalLB may run. They are read as they are stored: one that does not fit our types is no reason to overlook the others.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::{Client, Resource};
 use metallb_api::MetalLB;
@@ -22,6 +22,8 @@ pub struct Found {
     pub uid: String,
     /// `metadata.generation`
     pub generation: Option<i64>,
+    /// `metadata.creationTimestamp`
+    pub created: Option<Time>,
     /// Whether it is on its way out.
     pub is_being_deleted: bool,
     /// The spec, not yet understood.
@@ -32,12 +34,8 @@ pub struct Found {
 
 /// The resources could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("could not read the MetalLB resources of namespace {namespace}: {}", explain(.cause))]
-pub struct DereferenceError {
-    namespace: String,
-    /// What the API server answered.
-    pub cause: kube::Error,
-}
+#[error("could not read the MetalLB resources: {}", explain(.0))]
+pub struct DereferenceError(kube::Error);
 
 impl DereferenceError {
     /// Whatever the answer was: who can't see the resources can't work.
@@ -53,16 +51,15 @@ pub fn resource() -> ApiResource {
     ApiResource::erase::<MetalLB>(&())
 }
 
-/// All `MetalLB` resources of a namespace, sorted by name.
+/// All `MetalLB` resources of the cluster, sorted by namespace and name.
 ///
 /// # Errors
 /// When the API server can't be asked.
-pub async fn dereference(client: &Client, namespace: &str) -> Result<Vec<Found>, DereferenceError> {
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource());
-    let listed = api.list(&ListParams::default()).await;
-    let listed = listed.map_err(|cause| DereferenceError { namespace: namespace.to_owned(), cause })?;
+pub async fn dereference(client: &Client) -> Result<Vec<Found>, DereferenceError> {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource());
+    let listed = api.list(&ListParams::default()).await.map_err(DereferenceError)?;
     let mut found: Vec<Found> = listed.into_iter().map(Found::from).collect();
-    found.sort_by(|one, other| one.name.cmp(&other.name));
+    found.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
     Ok(found)
 }
 
@@ -75,6 +72,7 @@ impl From<DynamicObject> for Found {
             name: metadata.name.unwrap_or_default(),
             uid: metadata.uid.unwrap_or_default(),
             generation: metadata.generation,
+            created: metadata.creation_timestamp,
             is_being_deleted: metadata.deletion_timestamp.is_some(),
             spec: data.get_mut("spec").map(Value::take).unwrap_or_default(),
             conditions: serde_json::from_value(conditions).unwrap_or_default(),
@@ -83,6 +81,19 @@ impl From<DynamicObject> for Found {
 }
 
 impl Found {
+    /// Whether it was told that it can't be done as asked.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        self.conditions.iter().any(|condition| condition.type_ == "Degraded" && condition.status == "True")
+    }
+
+    /// Whether it was made before another one; of two that were made in the same second the first namespace counts.
+    #[must_use]
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        let age = |found: &Self| (found.created.as_ref().map(|time| time.0), found.namespace.clone());
+        age(self) < age(other)
+    }
+
     /// The resource as events name it.
     #[must_use]
     pub fn reference(&self) -> ObjectReference {

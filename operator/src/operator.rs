@@ -103,6 +103,8 @@ impl ReconcileError {
 struct Around {
     /// UID of the definition of the kind.
     definition: Result<String, DefinitionError>,
+    /// Resources of other namespaces.
+    elsewhere: Vec<Found>,
 }
 
 /// What came of a pass.
@@ -132,16 +134,17 @@ impl Operator {
     pub async fn pass(&self) -> Report {
         let mut report = Report::default();
         let namespace = &self.environment.namespace;
-        let (found, definition) =
-            join(dereference(&self.client, namespace), definition_uid(&self.client)).await;
-        let around = Around { definition };
-        let found = match found {
-            Ok(found) => found,
+        let (all, definition) = join(dereference(&self.client), definition_uid(&self.client)).await;
+        let all = match all {
+            Ok(all) => all,
             Err(error) => {
                 report.problem(chain(&error), error.disposition());
                 return report;
             }
         };
+        let (found, elsewhere): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|resource| resource.namespace == *namespace);
+        let around = Around { definition, elsewhere };
         for resource in &found {
             self.look_after(resource, &around, &mut report).await;
         }
@@ -235,7 +238,7 @@ impl Operator {
         let mut prepared = build(found, definition, &settings, &environment)?;
         prepared.remarks.extend(remark);
         let listed = self.inventory().list().await?;
-        look_for_others(&self.client, &found.namespace, &listed).await?;
+        look_for_others(&self.client, found, &around.elsewhere, &listed).await?;
         Ok((prepared, listed, environment.tls))
     }
 

@@ -13,8 +13,11 @@ use metallb_api::names::WEBHOOK_CONFIGURATION;
 use metallb_render::{DEFINITION, Desired, OWNED_BY};
 use serde_json::Value;
 
+use crate::dereference::Found;
 use crate::disposition::{Disposition, explain};
 use crate::inventory::Listed;
+
+mod resource;
 
 /// Label of what the chart installs. What the original's operator makes of the same chart is without it.
 const CHART: (&str, &str) = ("app.kubernetes.io/name", "metallb");
@@ -36,12 +39,24 @@ pub enum OthersError {
     /// It can't be seen whether it does.
     #[error("could not look for another MetalLB: {}", explain(.0))]
     Read(kube::Error),
-    /// In another namespace.
+    /// In another namespace, whose webhooks are asked.
     #[error(
-        "another MetalLB is installed: {0}; two of them would give away the same addresses, so nothing is applied. If it is gone, delete \
-         that configuration"
+        "another MetalLB is installed: {WEBHOOKS} {WEBHOOK_CONFIGURATION} is not ours: {whose}; two of them would give away the same \
+         addresses, so nothing is applied. Remove that MetalLB first; if it is gone, delete that configuration"
     )]
-    Webhooks(Foreign),
+    Webhooks {
+        /// Why it is not ours.
+        whose: String,
+    },
+    /// In another namespace, by its own resource.
+    #[error(
+        "another MetalLB is installed: MetalLB {namespace}/metallb, and pods of it run there; two of them would give away the same \
+         addresses, so nothing is applied. Delete that resource, or this one"
+    )]
+    Resource {
+        /// Where it is.
+        namespace: String,
+    },
     /// By its chart, in our namespace.
     #[error(
         "MetalLB was installed by Helm: {object}; two of them would give away the same addresses, so nothing is applied. Uninstall that \
@@ -59,18 +74,25 @@ impl OthersError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Read(cause) => Disposition::of(cause),
-            Self::Webhooks(_) | Self::Chart { .. } => Disposition::Refused,
+            Self::Webhooks { .. } | Self::Resource { .. } | Self::Chart { .. } => Disposition::Refused,
         }
     }
 }
 
 const WEBHOOKS: &str = "ValidatingWebhookConfiguration";
 
-/// Looks for another MetalLB, which must not be joined by ours, with the help of what there is.
+/// Looks for another MetalLB, which must not be joined by this one: with the help of what there is, and of the resources
+/// of other namespaces.
 ///
 /// # Errors
 /// When there is one, or it can't be seen.
-pub async fn look_for_others(client: &Client, namespace: &str, listed: &Listed) -> Result<(), OthersError> {
+pub async fn look_for_others(
+    client: &Client,
+    found: &Found,
+    elsewhere: &[Found],
+    listed: &Listed,
+) -> Result<(), OthersError> {
+    let namespace = found.namespace.as_str();
     if !bears_our_label(listed, namespace) {
         let configurations = of_cluster::<ValidatingWebhookConfiguration>(client);
         let live = configurations.get_opt(WEBHOOK_CONFIGURATION).await.map_err(OthersError::Read)?;
@@ -78,12 +100,17 @@ pub async fn look_for_others(client: &Client, namespace: &str, listed: &Listed) 
             let claim =
                 standing(client, claims(&live, WEBHOOKS, namespace)).await.map_err(OthersError::Read)?;
             if let Some(Claim { whose, .. }) = claim {
-                return Err(OthersError::Webhooks(refusal(WEBHOOKS, &live, whose, namespace)));
+                return Err(OthersError::Webhooks { whose });
             }
         }
     }
-    match of_chart::<DaemonSet>(namespace, listed).or_else(|| of_chart::<Deployment>(namespace, listed)) {
-        Some(object) => Err(OthersError::Chart { object }),
+    if let Some(object) =
+        of_chart::<DaemonSet>(namespace, listed).or_else(|| of_chart::<Deployment>(namespace, listed))
+    {
+        return Err(OthersError::Chart { object });
+    }
+    match resource::first_comer(client, found, elsewhere).await.map_err(OthersError::Read)? {
+        Some(namespace) => Err(OthersError::Resource { namespace }),
         None => Ok(()),
     }
 }

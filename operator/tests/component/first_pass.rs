@@ -67,7 +67,7 @@ async fn a_settled_cluster_is_left_alone_and_nothing_is_read_twice() {
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await, Report::default());
     let requests = lines(&scenario.server.take_requests());
-    assert_eq!(requests.first().map(String::as_str), Some("list metallbs metallb-system/"));
+    assert_eq!(requests.first().map(String::as_str), Some("list metallbs"));
     let lists = requests.iter().filter(|request| request.starts_with("list ")).count();
     let reads = requests.iter().filter(|request| request.starts_with("get ")).count();
     assert_eq!(

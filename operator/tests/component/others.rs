@@ -1,9 +1,12 @@
 //! What belongs to somebody else: another MetalLB, or a user who chose the same name.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use metallb_api::MetalLB;
 use metallb_operator::disposition::Disposition;
 use metallb_testkit::{Failure, Request};
 use serde_json::{Value, json};
@@ -108,7 +111,7 @@ async fn what_somebody_else_has_under_our_names_stays_his_is_named_and_keeps_not
             assert!(told[0].contains(&expected), "{expected}: {told:?}");
         }
         assert!(scenario.controller().is_some() && scenario.speaker().is_some());
-        scenario.server.remove::<metallb_api::MetalLB>(Some(NAMESPACE), "metallb");
+        scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
         scenario.pass().await;
         assert_eq!(theirs(&scenario), before, "{name}: nor does it go with our resource");
     }
@@ -168,6 +171,7 @@ async fn nothing_is_applied_where_another_metallb_answers_the_webhooks() {
         let told = scenario.told("metallb");
         let named = "another MetalLB is installed: ValidatingWebhookConfiguration metallb-webhook-configuration is not ours: ";
         assert!(told[0].contains(named) && told[0].contains("another"), "{told:?}");
+        assert!(!told[0].contains("hand it over"), "that would leave two: {told:?}");
         scenario.server.remove::<ValidatingWebhookConfiguration>(None, "metallb-webhook-configuration");
         scenario.settle().await;
         assert_eq!(scenario.told("metallb"), AVAILABLE);
@@ -242,5 +246,91 @@ async fn a_role_of_somebody_else_is_not_taken_because_it_could_not_be_looked_at_
         }
         assert_eq!(scenario.server.get::<ClusterRole>(None, "metrics-reader"), before, "{nth}");
         assert_eq!(scenario.server.get::<ClusterRoleBinding>(None, "metrics-reader"), None, "{nth}");
+    }
+}
+
+const OPERATOR: &str = "metallb-operator-controller-manager";
+
+/// A resource of another namespace that says this of itself.
+fn put_elsewhere(scenario: &Scenario, name: &str, says: &str) {
+    let resource = json!({"metadata": {"name": name, "namespace": "another"}, "spec": {}});
+    scenario.server.put::<MetalLB>(&serde_json::from_value(resource).unwrap());
+    let condition = json!({"type": says, "status": "True", "reason": "x", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    scenario.server.set_status::<MetalLB>(Some("another"), name, &json!({"conditions": [condition]}));
+}
+
+/// A Deployment that has pods, which need not be ready.
+fn man(scenario: &Scenario, namespace: &str, name: &str) {
+    let object = json!({"metadata": {"name": name, "namespace": namespace, "labels": {"app": "metallb"}}, "spec": {
+        "selector": {}, "template": {"spec": {"containers": []}}}});
+    scenario.server.put::<Deployment>(&serde_json::from_value(object).unwrap());
+    scenario.server.set_status::<Deployment>(Some(namespace), name, &json!({"replicas": 1}));
+}
+
+#[tokio::test]
+async fn a_metallb_whose_own_operator_runs_it_elsewhere_is_not_joined() {
+    for (is_older, says, name, pods, is_kept, why) in [
+        (false, "Available", "metallb", &["controller", OPERATOR][..], true, "it runs"),
+        (false, "Degraded", "metallb", &["controller"], true, "so it does in trouble, or left alone"),
+        (true, "Available", "metallb", &[], false, "what it says is old: nothing runs there"),
+        (false, "Progressing", "metallb", &[OPERATOR], false, "both begin, it is younger"),
+        (true, "Progressing", "metallb", &[OPERATOR], true, "both begin, it is older"),
+        (true, "Degraded", "metallb", &[OPERATOR], false, "it can't begin"),
+        (true, "Available", "other", &["controller", OPERATOR], false, "nobody acts upon that name"),
+    ] {
+        let scenario = Scenario::empty();
+        if is_older {
+            put_elsewhere(&scenario, name, says);
+        }
+        scenario.put("metallb", &json!({}));
+        put_elsewhere(&scenario, name, says);
+        pods.iter().for_each(|pods| man(&scenario, "another", pods));
+        let report = scenario.pass().await;
+        let kept = ["merge-patch metallbs/status metallb-system/metallb"];
+        let writes = scenario.writes();
+        assert_eq!(writes == kept, is_kept, "{why}: {writes:?}");
+        assert_eq!(report.disposition, is_kept.then_some(Disposition::Refused), "{why}: {report:?}");
+        let told = scenario.told("metallb");
+        let named = "another MetalLB is installed: MetalLB another/metallb, and pods of it run there; ";
+        assert_eq!(told[0].contains(named), is_kept, "{why}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_runs_already_stays_whoever_comes_later() {
+    let scenario = Scenario::empty();
+    put_elsewhere(&scenario, "metallb", "Available");
+    scenario.put("metallb", &json!({}));
+    scenario.settle().await;
+    man(&scenario, "another", OPERATOR);
+    scenario.server.forbid_writes();
+    scenario.pass().await;
+    assert_eq!(scenario.told("metallb"), AVAILABLE, "though the other is older");
+    assert_eq!(scenario.server.forbidden_writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn of_two_that_start_at_once_one_goes_on() {
+    for first in ["metallb-system", "another"] {
+        let mut scenario = Scenario::with_resource();
+        let elsewhere = json!({"metadata": {"name": "metallb", "namespace": "another"}, "spec": {}});
+        scenario.server.put::<MetalLB>(&serde_json::from_value(elsewhere).unwrap());
+        for namespace in [NAMESPACE, "another"] {
+            man(&scenario, namespace, OPERATOR);
+        }
+        scenario.server.take_requests();
+        let second = if first == NAMESPACE { "another" } else { NAMESPACE };
+        for namespace in [first, second].repeat(4) {
+            scenario.operator.environment.namespace = namespace.to_owned();
+            scenario.pass().await;
+        }
+        let requests = scenario.server.take_requests();
+        let made: BTreeSet<_> = requests
+            .iter()
+            .filter(|request| request.verb.writes() && request.subresource.is_none())
+            .filter_map(|request| request.namespace.as_deref())
+            .collect();
+        assert_eq!(made, [NAMESPACE].into(), "{first} is asked first, the older one goes on");
     }
 }

@@ -140,6 +140,8 @@ async fn life(platform: Platform, variables: &[(&str, &str)]) -> Vec<Request> {
     scenario.server.put_raw::<ApiServer>("cluster", &profile);
     leave_leftovers(&scenario).await;
     leave_webhooks_of_another(&scenario);
+    let elsewhere = json!({"metadata": {"name": "metallb", "namespace": "elsewhere"}, "spec": {}});
+    scenario.server.put::<MetalLB>(&serde_json::from_value(elsewhere).unwrap());
     scenario.put("metallb", &json!({"controllerReplicas": 2}));
     scenario.pass().await;
     let status = json!({"observedGeneration": scenario.controller().unwrap().metadata.generation, "replicas": 2,

@@ -279,8 +279,7 @@ async fn readiness_says_that_the_api_server_shut_us_out_until_it_lets_us_in_agai
         scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
         until("not ready", || !health.readyz().ok).await;
         let text = health.readyz().text;
-        let expected =
-            "MetalLB resources: could not read the MetalLB resources of namespace metallb-system: ";
+        let expected = "MetalLB resources: could not read the MetalLB resources: ";
         assert!(text.starts_with(expected) && text.contains(named), "{text}");
         scenario.server.fail_all(None);
         until("ready again", || health.readyz().ok).await;

@@ -22,7 +22,9 @@ mod rights;
 #[cfg(test)]
 mod tests;
 
-const NAME: &str = "metallb-operator-controller-manager";
+/// The operator's Deployment, as the original's is called.
+pub const OPERATOR_DEPLOYMENT: &str = "metallb-operator-controller-manager";
+const NAME: &str = OPERATOR_DEPLOYMENT;
 const SERVICE_ACCOUNT: &str = "manager-account";
 const PROBE_PORT: i32 = 8080;
 /// Nobody in particular.

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use metallb_api::names::WEBHOOK_CONFIGURATION;
 use serde_json::Value;
 
-use super::{SERVICE_ACCOUNT, json, named};
+use super::{OPERATOR_DEPLOYMENT, SERVICE_ACCOUNT, json, named};
 use crate::backend::Platform;
 use crate::build::DEFINITION;
 use crate::environment::Monitors;
@@ -65,6 +65,8 @@ pub(super) fn cluster_rules() -> Vec<PolicyRule> {
         named_rule(ADMISSION, WEBHOOKS, &[FRR_K8S_WEBHOOKS], &["get", "delete"]),
         // The owner of what is outside of namespaces.
         named_rule("apiextensions.k8s.io", "customresourcedefinitions", &[DEFINITION], &["get"]),
+        // Whether another MetalLB runs, where there is a resource for one.
+        named_rule("apps", "deployments", &["controller", OPERATOR_DEPLOYMENT], &["get"]),
         rule(CONFIG_GROUP, &["apiservers"], READ),
         rule(SECURITY_GROUP, &[CONSTRAINTS], &["create", "list", "watch"]),
         named_rule(SECURITY_GROUP, CONSTRAINTS, &[SPEAKER_CONSTRAINTS], &by_name),
