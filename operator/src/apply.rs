@@ -1,18 +1,27 @@
 //! Step 4: make the cluster as prepared, writing only where it differs.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::Client;
 use kube::api::DynamicObject;
 use metallb_api::names::{OPERATOR_FIELD_MANAGER, WEBHOOK_SERVICE};
-use metallb_cluster::{Keeper, Kept, Outcome, Predecessor, apply_over, create, read};
-use metallb_render::{Desired, Mode, Readiness, controller_shortcoming, readiness, speaker_shortcoming};
+use metallb_cluster::{Keeper, Kept, Outcome, Predecessor, apply_over, create, is_current, read};
+use metallb_render::{
+    Desired, EXCLUDED_INTERFACES, Mode, Readiness, controller_shortcoming, readiness, speaker_shortcoming,
+};
 
 use crate::ahead::ask_all;
 use crate::build::Prepared;
-use crate::disposition::{Disposition, explain, is_out_of_reach};
-use crate::others::{Foreign, objection, role_of};
+use crate::others::{objection, role_of};
+
+mod failure;
+mod ownership;
+
+pub use failure::ApplyError;
+
+use failure::{Cause, Failure};
+use ownership::adopt;
 
 /// How everything is applied.
 pub(crate) const KEEPER: Keeper = Keeper { manager: OPERATOR_FIELD_MANAGER, predecessors: &PREDECESSORS };
@@ -80,107 +89,6 @@ impl Applied {
     }
 }
 
-/// Some objects are not as prepared. The others are.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", list(.failures))]
-pub struct ApplyError {
-    failures: Vec<Failure>,
-    /// Whether not a single object is as prepared.
-    is_total: bool,
-}
-
-/// One object that is not as prepared.
-#[derive(Debug)]
-struct Failure {
-    /// Kind, namespace and name.
-    object: String,
-    cause: Cause,
-    /// Whether nothing else depends on it.
-    is_optional: bool,
-}
-
-#[derive(Debug)]
-enum Cause {
-    Api(kube::Error),
-    Foreign(Foreign),
-    /// It would bind a role of this name that is not as prepared: it may be somebody else's.
-    Waits(String),
-}
-
-impl From<kube::Error> for Cause {
-    fn from(error: kube::Error) -> Self {
-        Self::Api(error)
-    }
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.cause {
-            Cause::Api(cause) => write!(f, "could not apply {}: {}", self.object, explain(cause)),
-            Cause::Foreign(foreign) => foreign.fmt(f),
-            Cause::Waits(role) => write!(f, "{} waits for ClusterRole {role}", self.object),
-        }
-    }
-}
-
-fn list(failures: &[Failure]) -> String {
-    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-impl ApplyError {
-    /// The most pressing of all failures; who may do nothing at all is cut off. Conflicts count if there is nothing
-    /// else: being quicker does not help against a refusal.
-    #[must_use]
-    pub fn disposition(&self) -> Disposition {
-        if self.is_total && self.failures.iter().all(Failure::is_forbidden) {
-            return Disposition::CutOff;
-        }
-        let all: Vec<Disposition> = self.failures.iter().filter_map(Failure::disposition).collect();
-        let other = all.iter().copied().filter(|one| *one != Disposition::Conflict).max();
-        other.or(all.first().copied()).unwrap_or(Disposition::Transient)
-    }
-
-    /// Whether all that is missing is what a cluster may do without, for want of its kind.
-    #[must_use]
-    pub fn is_harmless(&self) -> bool {
-        self.failures.iter().all(Failure::lacks_kind)
-    }
-}
-
-impl Failure {
-    fn has_code(&self, code: u16) -> bool {
-        matches!(&self.cause, Cause::Api(kube::Error::Api(status)) if status.code == code)
-    }
-
-    /// Whether it is of a kind that the cluster may do without, and does.
-    fn lacks_kind(&self) -> bool {
-        self.is_optional && self.has_code(404)
-    }
-
-    fn is_forbidden(&self) -> bool {
-        self.has_code(403) || matches!(self.cause, Cause::Waits(_))
-    }
-
-    /// What it means for the next pass; none if another failure does.
-    fn disposition(&self) -> Option<Disposition> {
-        match &self.cause {
-            // Its kind is not followed before it is there, and may never be.
-            Cause::Api(_) if self.lacks_kind() => Some(Disposition::Refused),
-            Cause::Api(cause) => Some(Disposition::of(cause)),
-            Cause::Foreign(_) => Some(Disposition::Refused),
-            Cause::Waits(_) => None,
-        }
-    }
-
-    /// Whether trying the next object makes no sense.
-    fn is_final(&self) -> bool {
-        match &self.cause {
-            Cause::Api(cause) => is_out_of_reach(cause),
-            Cause::Foreign(_) | Cause::Waits(_) => false,
-        }
-    }
-}
-
 impl Prepared {
     /// Looks at every object, and then applies them in order. One that is refused does not keep the others from being
     /// applied; only when the API server can't be reached at all, it is left at that.
@@ -233,6 +141,10 @@ impl Round<'_> {
     async fn apply(&mut self, desired: &Desired, live: Result<Option<DynamicObject>, kube::Error>) -> Step {
         match live {
             Ok(Some(live)) if leads_elsewhere(desired, &live) => Step::Later,
+            Ok(Some(live)) if self.would_miss_its_file(desired, &live) => {
+                self.applied.note(desired, Kept { live, outcome: Outcome::Unchanged });
+                self.note(desired, Err(waits::<ConfigMap>(EXCLUDED_INTERFACES)))
+            }
             Ok(live) => {
                 let kept = self.keep(desired, live).await;
                 self.note(desired, kept)
@@ -269,8 +181,10 @@ impl Round<'_> {
             return Err(Cause::Foreign(foreign));
         }
         // Ours, it would be taken for a proof that the role is ours as well.
-        if let Some(role) = role_of(desired).filter(|role| live.is_none() && self.has_failed(role)) {
-            return Err(Cause::Waits(role.to_owned()));
+        if let Some(role) =
+            role_of(desired).filter(|role| live.is_none() && self.has_failed::<ClusterRole>(role))
+        {
+            return Err(waits::<ClusterRole>(role));
         }
         let keeper = match resource.kind.as_str() {
             "Secret" | "ServiceAccount" => SHARED_KEEPER,
@@ -278,16 +192,25 @@ impl Round<'_> {
         };
         let kept = match (mode, live) {
             (Mode::Apply, live) => apply_over(self.client, resource, live, object, &keeper).await,
-            (Mode::CreateOnce, Some(live)) => Ok(Kept { live, outcome: Outcome::Unchanged }),
+            (Mode::CreateOnce, Some(live)) => adopt(self.client, desired, live).await,
             (Mode::CreateOnce, None) => create(self.client, resource, object, OPERATOR_FIELD_MANAGER).await,
         };
         Ok(kept?)
     }
 
-    /// Whether a role could not be applied in this round, for whatever reason: then it is not known whose it is.
-    fn has_failed(&self, role: &str) -> bool {
-        let roles = self.objects.iter().filter(|desired| desired.is::<ClusterRole>(role)).map(name);
-        roles.into_iter().any(|role| self.failures.iter().any(|failure| failure.object == role))
+    /// Whether these are speakers who would be replaced to read a file that is not written: that would have to be done
+    /// once more.
+    fn would_miss_its_file(&self, desired: &Desired, live: &DynamicObject) -> bool {
+        desired.is::<DaemonSet>("speaker")
+            && self.has_failed::<ConfigMap>(EXCLUDED_INTERFACES)
+            && !is_current(live, &desired.object, KEEPER.manager)
+    }
+
+    /// Whether an object could not be applied in this round, for whatever reason. Of a role it is not known whose it is
+    /// then.
+    fn has_failed<K: k8s_openapi::Resource>(&self, wanted: &str) -> bool {
+        let mut objects = self.objects.iter().filter(|desired| desired.is::<K>(wanted)).map(name);
+        objects.any(|object| self.failures.iter().any(|failure| failure.object == object))
     }
 
     fn note(&mut self, desired: &Desired, kept: Result<Kept, Cause>) -> Step {
@@ -305,6 +228,10 @@ impl Round<'_> {
             }
         }
     }
+}
+
+fn waits<K: k8s_openapi::Resource>(name: &str) -> Cause {
+    Cause::Waits { kind: K::KIND, name: name.to_owned() }
 }
 
 /// Whether this is the Service of the controller's webhooks, and leads to somebody else who answers for it: as long as the controller

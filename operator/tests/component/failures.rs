@@ -108,6 +108,35 @@ async fn a_refusal_is_not_hidden_by_a_conflict() {
 }
 
 #[tokio::test]
+async fn pods_are_not_replaced_before_the_file_is_written_that_they_read() {
+    let scenario = Scenario::settled().await;
+    let template = || scenario.speaker().unwrap().spec.unwrap().template;
+    let before = template();
+    scenario.put("metallb", &json!({"excludedInterfaces": ["^eth9$"], "logLevel": "debug"}));
+    scenario.server.forbid("apply configmaps");
+    let report = scenario.pass().await;
+    assert_eq!(template(), before);
+    assert_eq!(report.changes.len(), 1, "the controller reads no such file: {report:?}");
+    let told = scenario.told("metallb");
+    let named = "; (apps/v1, Kind=DaemonSet) metallb-system/speaker waits for ConfigMap metallb-excludel2";
+    assert!(told[0].starts_with("Degraded ") && told[0].contains(named), "{told:?}");
+    assert!(report.settling, "how the pods are is known all the same: {report:?}");
+    scenario.server.allow("apply configmaps");
+    assert_eq!(scenario.pass().await.changes.len(), 2);
+    assert_ne!(template(), before);
+}
+
+#[tokio::test]
+async fn pods_that_stay_as_they_are_wait_for_no_file() {
+    let scenario = Scenario::settled().await;
+    scenario.server.remove::<ConfigMap>(Some(NAMESPACE), "metallb-excludel2");
+    scenario.server.forbid("apply configmaps");
+    scenario.pass().await;
+    let told = scenario.told("metallb");
+    assert!(told[0].starts_with("Degraded ") && !told[0].contains("waits"), "{told:?}");
+}
+
+#[tokio::test]
 async fn what_went_wrong_hides_neither_what_was_done_nor_how_the_pods_are() {
     let mut scenario = Scenario::with_resource();
     scenario.restart_with(&[("DEPLOY_SERVICEMONITORS", "true")]);

@@ -157,6 +157,23 @@ async fn nothing_is_deleted_while_something_could_not_be_applied() {
 }
 
 #[tokio::test]
+async fn what_somebody_else_has_keeps_nothing_from_being_cleared_away() {
+    let mut scenario = Scenario::settled().await;
+    scenario.restart_with(&[("DEPLOY_PODMONITORS", "true")]);
+    let role = json!({"metadata": {"name": "metrics-reader"}});
+    scenario.server.put::<ClusterRole>(&serde_json::from_value(role).unwrap());
+    leave::<ConfigMap>(&scenario, "frr-startup", json!({}));
+    let report = scenario.pass().await;
+    assert!(
+        report.changes.contains(&"ConfigMap metallb-system/frr-startup deleted".to_owned()),
+        "{report:?}"
+    );
+    let told = scenario.told("metallb");
+    assert!(told[0].contains("ClusterRole metrics-reader is not ours: "), "{told:?}");
+    assert!(told[0].contains("metrics-reader waits for ClusterRole metrics-reader"), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_leftover_that_resists_is_named_and_keeps_no_other() {
     let mut scenario = Scenario::settled().await;
     scenario.restart_with(&[SERVICE_MONITORS]);

@@ -1,4 +1,5 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use metallb_api::MetalLB;
@@ -59,6 +60,30 @@ async fn workloads_that_are_left_behind_keep_their_rights_until_they_go() {
     let webhooks = ["ValidatingWebhookConfiguration metallb-webhook-configuration deleted"];
     assert_eq!(scenario.pass().await.changes, webhooks, "nobody answers them any more");
     scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
+    scenario.pass().await;
+    assert_eq!(scenario.objects(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_left_behind_goes_with_the_next_resource() {
+    let scenario = Scenario::settled().await;
+    let key = || scenario.server.get::<Secret>(Some(NAMESPACE), "metallb-memberlist");
+    let before = key().unwrap().data;
+    let nobody = json!({"metadata": {"ownerReferences": null}});
+    scenario.server.edit::<Secret>(Some(NAMESPACE), "metallb-memberlist", &nobody);
+    orphan(&scenario);
+    scenario.put("metallb", &json!({}));
+    scenario.settle().await;
+    assert_eq!(key().unwrap().data, before, "the speakers that went on know no other");
+    scenario.server.forbid_writes();
+    assert_eq!(scenario.pass().await, Report::default(), "once is enough");
+
+    let scenario = Scenario::settled().await;
+    scenario.server.edit::<Secret>(Some(NAMESPACE), "metallb-memberlist", &nobody);
+    orphan(&scenario);
+    scenario.put("metallb", &json!({}));
+    scenario.settle().await;
+    scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
     scenario.pass().await;
     assert_eq!(scenario.objects(), [""; 0]);
 }

@@ -186,6 +186,22 @@ async fn a_certificate_that_somebody_applies_stays() {
 }
 
 #[tokio::test]
+async fn the_key_that_the_originals_controller_made_is_kept_as_its_own_and_ours() {
+    let scenario = Scenario::with_resource();
+    let owner =
+        json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "controller", "uid": "of-theirs"}]);
+    let secret = json!({"metadata": {"name": "metallb-memberlist", "namespace": NAMESPACE, "ownerReferences": owner},
+        "data": {"secretkey": "eA=="}});
+    scenario.server.put_as::<Secret>("controller", &serde_json::from_value(secret).unwrap());
+    scenario.settle().await;
+    let after: Secret = scenario.server.get(Some(NAMESPACE), "metallb-memberlist").unwrap();
+    assert_eq!(after.data.unwrap()["secretkey"], ByteString(b"x".to_vec()));
+    let owners: Vec<String> = after.metadata.owner_references.unwrap().into_iter().map(|it| it.uid).collect();
+    assert_eq!(owners, ["of-theirs".to_owned(), scenario.resource("metallb").metadata.uid.unwrap()]);
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
+}
+
+#[tokio::test]
 async fn what_somebody_adds_to_an_account_stays() {
     for manager in ["kubectl-client-side-apply", "helm", "manager"] {
         let scenario = Scenario::settled().await;

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::labels;
 
-/// Its name, and that of the volume it is mounted by.
-pub(crate) const EXCLUDED_INTERFACES: &str = "metallb-excludel2";
+/// Name of the ConfigMap, and of the volume it is mounted by.
+pub const EXCLUDED_INTERFACES: &str = "metallb-excludel2";
 
 /// Annotation of the speakers' pods: the patterns the user gives. Speakers read them when they start, so other patterns
 /// make other pods.

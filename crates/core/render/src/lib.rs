@@ -30,6 +30,7 @@ mod webhooks;
 pub use backend::{Backend, Platform};
 pub use build::{BuildError, DEFINITION, MemberlistKey, Owner, build};
 pub use conditions::{Reason, State, conditions};
+pub use config_map::EXCLUDED_INTERFACES;
 pub use desired::{Desired, Mode};
 pub use environment::{Environment, EnvironmentError, Images, Monitors, Ports, Tls};
 pub use install::{Install, InstallImages, OPERATOR_DEPLOYMENT, install};
