@@ -1,6 +1,7 @@
 //! Step 1: read the `MetalLB` resources.
 //!
-//! Those of other namespaces are none of our business, but tell where another MetalLB may run. They are read as they are stored: one that does not fit our types is no reason to overlook the others.
+//! They are read as they are stored: one that does not fit our types is no reason to overlook the others. Those of other
+//! namespaces are none of our business, but tell where another MetalLB may run.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};

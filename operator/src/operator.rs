@@ -105,6 +105,8 @@ struct Around {
     definition: Result<String, DefinitionError>,
     /// Resources of other namespaces.
     elsewhere: Vec<Found>,
+    /// Why API servers can't be told to ask our webhook.
+    unregistered: Option<String>,
 }
 
 /// What came of a pass.
@@ -144,7 +146,8 @@ impl Operator {
         };
         let (found, elsewhere): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|resource| resource.namespace == *namespace);
-        let around = Around { definition, elsewhere };
+        let unregistered = self.register(&definition, &mut report).await;
+        let around = Around { definition, elsewhere, unregistered };
         for resource in &found {
             self.look_after(resource, &around, &mut report).await;
         }
@@ -152,16 +155,41 @@ impl Operator {
             self.show(&Applied::default());
             self.clear_away(&mut report).await;
         }
-        if self.registers {
-            match register(&self.client, namespace, around.definition).await {
-                Ok(registered) => {
-                    report.changes.extend(registered.change);
-                    report.lenient = registered.unanswered == Unanswered::Allow;
-                }
-                Err(error) => report.problem(chain(&error), error.disposition()),
+        report
+    }
+
+    /// Tells API servers to ask our webhook. What keeps it from that keeps nothing else, and is a remark, unless somebody was
+    /// just quicker.
+    async fn register(
+        &self,
+        definition: &Result<String, DefinitionError>,
+        report: &mut Report,
+    ) -> Option<String> {
+        if !self.registers {
+            return None;
+        }
+        match register(&self.client, &self.environment.namespace, definition.clone()).await {
+            Ok(registered) => {
+                report.changes.extend(registered.change);
+                report.lenient = registered.unanswered == Unanswered::Allow;
+                None
+            }
+            Err(error) => {
+                let (problem, disposition) = (chain(&error), error.disposition());
+                report.problem(problem.clone(), disposition);
+                (disposition != Disposition::Conflict).then_some(problem)
             }
         }
-        report
+    }
+
+    /// Says of the resource that a pass did not come to an end, without a look at anything else.
+    pub async fn tell_slowness(&self, problem: &str) {
+        let Ok(found) = dereference(&self.client).await else { return };
+        let namespace = &self.environment.namespace;
+        let is_it = |found: &&Found| found.namespace == *namespace && found.name == METALLB_NAME;
+        if let Some(found) = found.iter().find(is_it).filter(|found| !found.is_being_deleted) {
+            self.tell(found, &status::failed(problem, None), &mut Report::default()).await;
+        }
     }
 
     /// One resource. Whatever happens, its status is written exactly once, at the end.
@@ -237,6 +265,7 @@ impl Operator {
         let definition = around.definition.clone()?;
         let mut prepared = build(found, definition, &settings, &environment)?;
         prepared.remarks.extend(remark);
+        prepared.remarks.extend(around.unregistered.clone());
         let listed = self.inventory().list().await?;
         look_for_others(&self.client, found, &around.elsewhere, &listed).await?;
         Ok((prepared, listed, environment.tls))

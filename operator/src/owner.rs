@@ -20,7 +20,9 @@ mod tests;
 const TURN: Duration = Duration::from_secs(5);
 /// A pass that takes longer is cut short: each request has its time limit, but a pass makes dozens of them.
 const LONGEST_PASS: Duration = Duration::from_secs(60);
-/// A loop that did not turn for so long is stuck. Longer than a pass and a turn together.
+/// So long it may take to tell the resource that.
+const LAST_WORD: Duration = Duration::from_secs(10);
+/// A loop that did not turn for so long is stuck. Longer than a pass, the last word about it and a turn together.
 pub const STUCK: Duration = Duration::from_secs(90);
 
 /// What the loop looks at.
@@ -66,7 +68,7 @@ impl Owner {
             } else if is_due {
                 let started = Instant::now();
                 let report = tokio::select! {
-                    report = bounded(self.operator.pass()) => report,
+                    report = bounded(self.operator.pass(), |problem| self.operator.tell_slowness(problem)) => report,
                     // What is half done is finished by who leads now.
                     () = lost(&mut self.leader) => continue,
                 };
@@ -96,13 +98,22 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-/// The pass, unless it takes too long. What it wrote until then stays; the next one goes on from there.
-async fn bounded(pass: impl Future<Output = Report>) -> Report {
-    timeout(LONGEST_PASS, pass).await.unwrap_or_else(|_| {
-        let seconds = LONGEST_PASS.as_secs();
-        let problem = format!("the API server answers too slowly: a pass was not through after {seconds} s");
-        Report { problems: vec![problem], disposition: Some(Disposition::CutOff), ..Report::default() }
-    })
+/// The pass, unless it takes too long: then that is told, if that is not too slow as well. What it wrote until then stays;
+/// the next one goes on from there.
+async fn bounded<F>(pass: impl Future<Output = Report>, tell: impl FnOnce(&'static str) -> F) -> Report
+where
+    F: Future<Output = ()>,
+{
+    const PROBLEM: &str = "the API server answers too slowly: a pass was not through after 60 s";
+    let Ok(report) = timeout(LONGEST_PASS, pass).await else {
+        let _ = timeout(LAST_WORD, tell(PROBLEM)).await;
+        return Report {
+            problems: vec![PROBLEM.to_owned()],
+            disposition: Some(Disposition::CutOff),
+            ..Report::default()
+        };
+    };
+    report
 }
 
 /// What came of a pass, in a word.

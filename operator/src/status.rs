@@ -42,10 +42,15 @@ pub fn judge(found: &Found, applied: &Applied, error: Option<&ReconcileError>) -
     if error.disposition() == Disposition::Conflict {
         return State::Progressing { reason: Reason::Progressing, message: chain(error) };
     }
-    let reason = Reason::FailedToSyncMetalLBResources;
-    let message = format!("{}: {}", reason.as_str(), chain(error));
     // What keeps the pods away is worth knowing beside that, if it is known.
-    State::Degraded { reason, message, pods: missing.filter(|_| applied.is_known()) }
+    failed(&chain(error), missing.filter(|_| applied.is_known()))
+}
+
+/// What was asked for can't be done, or not now; and what keeps the pods.
+#[must_use]
+pub fn failed(problem: &str, pods: Option<String>) -> State {
+    let reason = Reason::FailedToSyncMetalLBResources;
+    State::Degraded { reason, message: format!("{}: {problem}", reason.as_str()), pods }
 }
 
 /// What does not run yet, and why.

@@ -72,9 +72,28 @@ fn what_was_refused_is_tried_again_now_and_then() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pass_without_an_end_is_cut_short() {
-    let report = bounded(std::future::pending()).await;
     let problem = "the API server answers too slowly: a pass was not through after 60 s";
-    assert_eq!((report.problems, report.disposition), (vec![problem.to_owned()], Some(Disposition::CutOff)));
+    assert_eq!(LONGEST_PASS, Duration::from_secs(60), "as it says");
+    assert!(LONGEST_PASS + LAST_WORD + TURN < STUCK);
+    for is_told in [true, false] {
+        let mut told = None;
+        let tell = |problem: &'static str| {
+            told = Some(problem);
+            async move {
+                if !is_told {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let begun = Instant::now();
+        let report = bounded(std::future::pending(), tell).await;
+        assert!(begun.elapsed() <= LONGEST_PASS + LAST_WORD);
+        assert_eq!(told, Some(problem));
+        assert_eq!(
+            (report.problems, report.disposition),
+            (vec![problem.to_owned()], Some(Disposition::CutOff))
+        );
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
 use metallb_operator::webhook::Answers;
 use metallb_render::Platform;
+use metallb_testkit::Failure;
 use metallb_webhook::{AdmissionRequest, Operation, Reviewer, Route};
 use serde_json::{Value, json};
 
@@ -191,9 +192,10 @@ async fn the_webhook_of_another_operator_is_left_to_it_while_its_namespace_is_th
     assert_eq!(report.disposition, Some(Disposition::Refused));
     let named = "is another operator's: it asks Service another/metallb-operator-webhook-service";
     assert!(report.problems[0].contains(named), "{report:?}");
-    assert_eq!(scenario.told("metallb"), AVAILABLE);
+    assert_eq!(scenario.told("metallb")[0], format!("{}; {}", AVAILABLE[0], report.problems[0]));
     scenario.server.remove::<Namespace>(None, "another");
     assert_eq!(scenario.pass().await.changes.len(), 1);
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
 }
 
 #[tokio::test]
@@ -205,5 +207,25 @@ async fn a_webhook_that_can_not_be_registered_keeps_nothing_else() {
     let report = scenario.pass().await;
     assert_eq!(report.disposition, Some(Disposition::Refused));
     assert!(report.problems[0].starts_with("could not register the operator's webhook: "), "{report:?}");
+    let told = || {
+        let told = scenario.told("metallb");
+        let status = scenario.resource("metallb").status.unwrap();
+        (told, status.conditions.unwrap()[0].last_transition_time.clone())
+    };
+    let (before, since) = told();
+    assert_eq!(before[0], format!("{}; {}", AVAILABLE[0], report.problems[0]), "the user looks here");
+    scenario.server.allow("apply validatingwebhookconfigurations metallb-operator-webhook-configuration");
+    scenario.pass().await;
+    assert_eq!(told(), (AVAILABLE.map(str::to_owned).to_vec(), since));
+}
+
+#[tokio::test]
+async fn of_who_was_quicker_to_register_nothing_is_told() {
+    let scenario = serving();
+    scenario.settle().await;
+    scenario.server.remove::<ValidatingWebhookConfiguration>(None, CONFIGURATION);
+    let write = "apply validatingwebhookconfigurations metallb-operator-webhook-configuration";
+    scenario.server.fail_next(write, Failure::Status(409));
+    assert_eq!(scenario.pass().await.disposition, Some(Disposition::Conflict));
     assert_eq!(scenario.told("metallb"), AVAILABLE);
 }

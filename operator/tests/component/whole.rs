@@ -288,6 +288,36 @@ async fn readiness_says_that_the_api_server_shut_us_out_until_it_lets_us_in_agai
     owner.abort();
 }
 
+/// A client of the server that takes so long for each answer.
+fn slow(server: &ApiServer, pause: Duration) -> Client {
+    let behind = server.client(NAMESPACE);
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let behind = behind.clone();
+        async move {
+            tokio::time::sleep(pause).await;
+            behind.send(request).await
+        }
+    });
+    Client::new(service, NAMESPACE)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_comes_to_no_end_is_told_on_the_resource() {
+    let (mut scenario, health) = (Scenario::with_resource(), Health::default());
+    scenario.operator.client = slow(&scenario.server, Duration::from_secs(3));
+    let owner = start(&scenario, &health);
+    let started = Instant::now();
+    until("told", || scenario.resource("metallb").status.is_some()).await;
+    // The watches are slow as well.
+    assert!(started.elapsed() < Duration::from_secs(85), "{:?}", started.elapsed());
+    let told = scenario.told("metallb");
+    let expected = "Degraded FailedToSyncMetalLBResources: FailedToSyncMetalLBResources: \
+                    the API server answers too slowly: a pass was not through after 60 s";
+    assert_eq!(told, [expected]);
+    until("done in the end", || scenario.told("metallb")[0].starts_with("Progressing ")).await;
+    owner.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_operator_shows_that_it_is_alive() {
     let (scenario, health) = (Scenario::empty(), Health::default());
