@@ -1,4 +1,4 @@
-use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
 use metallb_operator::platform::detect;
@@ -140,6 +140,23 @@ async fn while_the_profile_can_not_be_read_what_runs_keeps_its_settings_and_all_
             && told[0].ends_with("; the TLS settings stay as they are"),
         "{told:?}"
     );
+}
+
+#[tokio::test]
+async fn a_controller_that_is_gone_comes_back_with_the_settings_of_the_speakers_while_the_profile_can_not_be_read()
+ {
+    let scenario = openshift();
+    put_profile(&scenario, &json!({"type": "Modern"}));
+    scenario.settle().await;
+    let args = || {
+        let controller = serde_json::to_value(scenario.controller()).unwrap();
+        controller["spec"]["template"]["spec"]["containers"][0]["args"].clone()
+    };
+    let before = args();
+    scenario.server.forbid("get apiservers");
+    scenario.server.remove::<Deployment>(Some(NAMESPACE), "controller");
+    assert_eq!(scenario.pass().await.changes, ["Deployment metallb-system/controller created"]);
+    assert_eq!(args(), before);
 }
 
 #[tokio::test]
