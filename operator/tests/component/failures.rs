@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret};
 use kube::Api;
@@ -7,47 +5,10 @@ use kube::api::ListParams;
 use kube::client::Body;
 use metallb_api::MetalLB;
 use metallb_operator::disposition::Disposition;
-use metallb_testkit::{Failure, Request};
+use metallb_testkit::Failure;
 use serde_json::json;
 
 use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
-
-/// One of each kind: refused for now, and the two ways of a broken connection; a write may be outrun as well. For a
-/// read it makes no difference how the connection breaks. After the first request of a verb they take turns.
-fn failures_of(request: &Request, nth: usize, is_first: bool) -> Vec<Failure> {
-    let all = [Failure::Status(503), Failure::Unreachable, Failure::AnswerLost, Failure::Status(409)];
-    let count = if request.verb.writes() { 4 } else { 2 };
-    match is_first {
-        true => all[..count].to_vec(),
-        false => vec![all[nth % count]],
-    }
-}
-
-#[tokio::test]
-async fn a_failure_of_any_request_is_overcome() {
-    let reference = Scenario::with_resource();
-    reference.pass().await;
-    let requests = reference.server.take_requests();
-    reference.passes_until_settled().await;
-    let mut seen = BTreeSet::new();
-    for (nth, request) in requests.iter().enumerate() {
-        let is_first = seen.insert(format!("{:?}", request.verb));
-        for failure in failures_of(request, nth, is_first) {
-            let scenario = Scenario::with_resource();
-            scenario.server.fail_nth(nth, failure);
-            let report = scenario.pass().await;
-            // What keeps pods away is only a hint.
-            let is_hint = ["pods", "events"].contains(&request.resource.as_str());
-            // Who was outrun looks again at once.
-            let is_overcome = failure == Failure::Status(409) && request.resource != "metallbs";
-            let is_noticed = report.disposition.is_some() || is_hint || is_overcome;
-            assert!(is_noticed, "{failure:?} at {request} went unnoticed");
-            assert!(scenario.passes_until_settled().await <= 2, "{failure:?} at {nth}");
-            assert_eq!(scenario.objects(), reference.objects(), "{failure:?} at {nth}");
-            assert_eq!(scenario.told("metallb"), reference.told("metallb"), "{failure:?} at {nth}");
-        }
-    }
-}
 
 #[tokio::test]
 async fn a_refused_object_is_named_and_does_not_keep_the_others_away() {

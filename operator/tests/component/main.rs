@@ -9,6 +9,7 @@
 mod conditions;
 mod drift;
 mod failures;
+mod faults;
 mod first_pass;
 mod openshift;
 mod others;

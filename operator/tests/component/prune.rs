@@ -8,12 +8,9 @@ use k8s_openapi::serde::de::DeserializeOwned;
 use kube::Resource;
 use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
-use metallb_testkit::{Failure, Verb};
 use serde_json::{Value, json};
 
-use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
-
-const SERVICE_MONITORS: (&str, &str) = ("DEPLOY_SERVICEMONITORS", "true");
+use crate::scenario::{AVAILABLE, NAMESPACE, SERVICE_MONITORS, Scenario};
 
 /// Puts an object there as the original's operator left it: owned by the resource.
 fn leave<K>(scenario: &Scenario, name: &str, content: Value)
@@ -203,34 +200,4 @@ async fn a_missing_optional_kind_is_named_and_does_not_keep_the_rest() {
     scenario.server.learn_kind("servicemonitors");
     scenario.pass().await;
     assert_eq!(scenario.told("metallb"), AVAILABLE);
-}
-
-#[tokio::test]
-async fn a_failure_of_any_request_while_something_is_pruned_is_overcome() {
-    let mut reference = Scenario::settled().await;
-    let plain = reference.objects();
-    reference.restart_with(&[SERVICE_MONITORS]);
-    reference.settle().await;
-    reference.restart_with(&[]);
-    reference.pass().await;
-    // What comes before the lists is the same as in every other pass.
-    let requests = reference.server.take_requests();
-    let first = requests.iter().position(|request| {
-        request.verb == Verb::List && request.resource == "validatingwebhookconfigurations"
-    });
-    let failures = [Failure::Status(500), Failure::AnswerLost];
-    for (nth, request) in requests.iter().enumerate().skip(first.unwrap()) {
-        // Only of a write it is not known whether it was done.
-        let count = if request.verb.writes() { 2 } else { 1 };
-        for failure in &failures[..count] {
-            let mut scenario = Scenario::settled().await;
-            scenario.restart_with(&[SERVICE_MONITORS]);
-            scenario.settle().await;
-            scenario.restart_with(&[]);
-            scenario.server.fail_nth(nth, *failure);
-            scenario.pass().await;
-            assert!(scenario.passes_until_settled().await <= 2, "{failure:?} at {nth}");
-            assert_eq!(scenario.objects(), plain, "{failure:?} at {nth}");
-        }
-    }
 }

@@ -18,9 +18,8 @@ use metallb_webhook::{Presenter, Rotation};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::scenario::{NAMESPACE, Scenario, environment};
+use crate::scenario::{NAMESPACE, SERVICE_MONITORS, Scenario, environment};
 
-const SERVICE_MONITORS: (&str, &str) = ("DEPLOY_SERVICEMONITORS", "true");
 const POD_MONITORS: (&str, &str) = ("DEPLOY_PODMONITORS", "true");
 
 /// Rules for the whole cluster, and those for our namespace.

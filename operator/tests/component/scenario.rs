@@ -11,6 +11,7 @@ use metallb_testkit::{ApiServer, Request};
 use serde_json::{Value, json};
 
 pub(crate) const NAMESPACE: &str = "metallb-system";
+pub(crate) const SERVICE_MONITORS: (&str, &str) = ("DEPLOY_SERVICEMONITORS", "true");
 
 /// What a resource with an empty spec is told once all runs.
 pub(crate) const AVAILABLE: [&str; 2] = [

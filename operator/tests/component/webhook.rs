@@ -100,7 +100,7 @@ async fn api_servers_are_told_to_ask_and_whom_to_trust_is_left_to_the_rotation()
 }
 
 /// The rotation writes whom to trust.
-async fn trust(scenario: &Scenario, bundle: &str) {
+pub(crate) async fn trust(scenario: &Scenario, bundle: &str) {
     edit(scenario, "/webhooks/0/clientConfig/caBundle", bundle).await;
 }
 
@@ -114,7 +114,7 @@ async fn edit(scenario: &Scenario, path: &str, value: &str) {
 }
 
 /// The operator's pod, ready or not since then.
-fn put_pod(scenario: &Scenario, ready: &str, since: &str) {
+pub(crate) fn put_pod(scenario: &Scenario, ready: &str, since: &str) {
     let pod = json!({
         "metadata": {"name": "manager", "namespace": NAMESPACE, "labels": {"control-plane": "controller-manager"}},
         "status": {"conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": since}]},
@@ -131,7 +131,7 @@ async fn policy(scenario: &Scenario) -> String {
     policy
 }
 
-const LONG_AGO: &str = "2020-01-01T00:00:00Z";
+pub(crate) const LONG_AGO: &str = "2020-01-01T00:00:00Z";
 
 #[tokio::test]
 async fn an_answer_is_insisted_on_once_one_can_be_had_and_from_then_on() {

@@ -1,0 +1,266 @@
+//! An error at every request in turn, whatever the operator is about to do: it is noticed, and all is done in the end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::{Method, Request as HttpRequest};
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Client;
+use kube::client::Body;
+use metallb_api::MetalLB;
+use metallb_cluster::{Leadership, Tenure};
+use metallb_operator::guard::guarded;
+use metallb_operator::operator::Report;
+use metallb_render::{ApiServer, Platform};
+use metallb_testkit::{Failure, Request};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::scenario::{NAMESPACE, SERVICE_MONITORS, Scenario};
+use crate::takeover::made_by;
+use crate::webhook::{LONG_AGO, put_pod, trust};
+
+/// Refused for now in several ways, and the two ways of a broken connection; a write may be outrun as well. For a read it
+/// makes no difference how the connection breaks.
+const FAILURES: [Failure; 6] = [
+    Failure::Status(503),
+    Failure::Unreachable,
+    Failure::Status(429),
+    Failure::Status(500),
+    Failure::AnswerLost,
+    Failure::Status(409),
+];
+
+/// After the first request of a verb they take turns.
+fn failures_of(request: &Request, nth: usize, is_first: bool) -> Vec<Failure> {
+    let count = if request.verb.writes() { 6 } else { 4 };
+    match is_first {
+        true => FAILURES[..count].to_vec(),
+        false => vec![FAILURES[nth % count]],
+    }
+}
+
+/// All that must come out the same.
+fn outcome(scenario: &Scenario) -> Value {
+    let spec = |object: Option<Value>| object.map(|object| object["spec"].clone());
+    let webhooks: Option<ValidatingWebhookConfiguration> =
+        scenario.server.get(None, "metallb-operator-webhook-configuration");
+    let resource: Option<MetalLB> = scenario.server.get(Some(NAMESPACE), "metallb");
+    json!({
+        "objects": scenario.objects(),
+        "told": resource.map(|_| scenario.told("metallb")),
+        "speaker": spec(scenario.speaker().map(|it| json!(it))),
+        "controller": spec(scenario.controller().map(|it| json!(it))),
+        "webhooks": webhooks.map(|it| json!(it.webhooks)),
+    })
+}
+
+/// Whether the pass says that something went wrong, where it has to.
+fn is_noticed(report: &Report, request: &Request, failure: Failure) -> bool {
+    // What keeps pods away is only a hint.
+    let is_hint = ["pods", "events"].contains(&request.resource.as_str());
+    // Who was outrun looks again at once.
+    let is_overcome = failure == Failure::Status(409) && request.resource != "metallbs";
+    report.disposition.is_some() || is_hint || is_overcome
+}
+
+/// In a cluster in which something is to be done, lets every request of the next pass fail in turn.
+async fn overcome(make: impl AsyncFn() -> Scenario) {
+    let reference = make().await;
+    reference.server.take_requests();
+    reference.pass().await;
+    let requests = reference.server.take_requests();
+    assert!(requests.iter().any(|request| request.verb.writes()), "something is to be done");
+    reference.passes_until_settled().await;
+    let expected = outcome(&reference);
+    let mut verbs = BTreeMap::new();
+    for (nth, request) in requests.iter().enumerate() {
+        let seen: &mut usize = verbs.entry(format!("{:?}", request.verb)).or_default();
+        *seen += 1;
+        for failure in failures_of(request, nth, *seen == 1) {
+            let scenario = make().await;
+            scenario.server.take_requests();
+            scenario.server.fail_nth(nth, failure);
+            let report = scenario.pass().await;
+            let failed = scenario.server.take_requests().swap_remove(nth).to_string();
+            assert_eq!(failed, request.to_string(), "requests come in the same order every time");
+            assert!(is_noticed(&report, request, failure), "{failure:?} at {request} went unnoticed");
+            assert!(scenario.passes_until_settled().await <= 2, "{failure:?} at {request}");
+            assert_eq!(outcome(&scenario), expected, "{failure:?} at {request}");
+        }
+    }
+}
+
+/// An operator that leads until so many writes were made; the sender makes it lead again.
+fn leads_until(scenario: &mut Scenario, writes: usize) -> watch::Sender<Tenure> {
+    let (term, tenure) = watch::channel(Tenure::Open(1));
+    let leadership = Leadership::told_by(watch::channel(true).1, tenure);
+    let behind = guarded(scenario.server.client(NAMESPACE), leadership);
+    let (made, last) = (Arc::new(AtomicUsize::new(0)), term.clone());
+    let service = tower::service_fn(move |request: HttpRequest<Body>| {
+        let is_write = request.method() != Method::GET;
+        if is_write && made.fetch_add(1, Ordering::Relaxed) == writes {
+            last.send_replace(Tenure::None);
+        }
+        let behind = behind.clone();
+        async move { behind.send(request).await }
+    });
+    scenario.operator.client = Client::new(service, NAMESPACE);
+    term
+}
+
+/// In a cluster in which something is to be done, lets the operator lose its office before every write in turn.
+async fn left_to_others(make: impl AsyncFn() -> Scenario) {
+    let reference = make().await;
+    reference.server.take_requests();
+    reference.pass().await;
+    let writes = reference.writes().len();
+    reference.passes_until_settled().await;
+    let expected = outcome(&reference);
+    for nth in 0..writes {
+        let mut scenario = make().await;
+        let term = leads_until(&mut scenario, nth);
+        scenario.server.take_requests();
+        let report = scenario.pass().await;
+        assert!(report.disposition.is_some(), "{nth}: {report:?}");
+        assert_eq!(scenario.writes().len(), nth, "who does not lead writes nothing");
+        term.send_replace(Tenure::Open(2));
+        scenario.passes_until_settled().await;
+        assert_eq!(outcome(&scenario), expected, "{nth}");
+    }
+}
+
+async fn fresh() -> Scenario {
+    Scenario::with_resource()
+}
+
+/// What a switch brought that is off now.
+async fn with_leftovers() -> Scenario {
+    let mut scenario = Scenario::settled().await;
+    scenario.restart_with(&[SERVICE_MONITORS]);
+    scenario.settle().await;
+    scenario.restart_with(&[]);
+    scenario
+}
+
+/// What plain manifests, or the original, made before.
+async fn of_others() -> Scenario {
+    made_by("manager")
+}
+
+async fn edited() -> Scenario {
+    let scenario = Scenario::settled().await;
+    scenario.put("metallb", &json!({"nodeSelector": {"role": "edge"}, "excludedInterfaces": ["^eth9$"]}));
+    scenario
+}
+
+/// Somebody deleted one object of each kind of trouble.
+async fn damaged() -> Scenario {
+    let scenario = Scenario::settled().await;
+    scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
+    scenario.server.remove::<ConfigMap>(Some(NAMESPACE), "metallb-excludel2");
+    scenario.server.remove::<ValidatingWebhookConfiguration>(None, "metallb-webhook-configuration");
+    scenario
+}
+
+async fn removed() -> Scenario {
+    let scenario = with_a_webhook().await;
+    scenario.pass().await;
+    scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+    scenario
+}
+
+/// The resource was deleted, its dependents were left behind, and another one came.
+async fn orphaned() -> Scenario {
+    let scenario = Scenario::settled().await;
+    let nobody = json!({"metadata": {"ownerReferences": null}});
+    scenario.server.edit::<Deployment>(Some(NAMESPACE), "controller", &nobody);
+    scenario.server.edit::<DaemonSet>(Some(NAMESPACE), "speaker", &nobody);
+    scenario.server.edit::<Secret>(Some(NAMESPACE), "metallb-memberlist", &nobody);
+    scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+    scenario.put("metallb", &json!({}));
+    scenario
+}
+
+async fn on_openshift() -> Scenario {
+    let mut scenario = Scenario::with_resource();
+    scenario.operator.platform = Platform::OpenShift;
+    scenario.restart_with(&[SERVICE_MONITORS]);
+    let profile = json!({"apiVersion": "config.openshift.io/v1", "kind": "APIServer", "metadata": {"name": "cluster"},
+        "spec": {"tlsSecurityProfile": {"type": "Modern"}}});
+    scenario.server.put_raw::<ApiServer>("cluster", &profile);
+    scenario
+}
+
+/// The operator's webhook is to be registered.
+async fn with_a_webhook() -> Scenario {
+    let mut scenario = Scenario::settled().await;
+    scenario.operator.registers = true;
+    put_pod(&scenario, "True", LONG_AGO);
+    scenario
+}
+
+/// An answer of it can be insisted on.
+async fn with_a_trusted_webhook() -> Scenario {
+    let scenario = with_a_webhook().await;
+    scenario.pass().await;
+    trust(&scenario, "eA==").await;
+    scenario
+}
+
+#[tokio::test]
+async fn at_an_installation() {
+    overcome(fresh).await;
+    left_to_others(fresh).await;
+}
+
+#[tokio::test]
+async fn while_something_is_cleared_away() {
+    overcome(with_leftovers).await;
+    left_to_others(with_leftovers).await;
+}
+
+#[tokio::test]
+async fn at_a_takeover() {
+    overcome(of_others).await;
+    left_to_others(of_others).await;
+}
+
+#[tokio::test]
+async fn after_an_edit() {
+    overcome(edited).await;
+    left_to_others(edited).await;
+}
+
+#[tokio::test]
+async fn at_a_repair() {
+    overcome(damaged).await;
+    left_to_others(damaged).await;
+}
+
+#[tokio::test]
+async fn after_the_resource_went() {
+    overcome(removed).await;
+    left_to_others(removed).await;
+}
+
+#[tokio::test]
+async fn after_the_resource_went_without_its_dependents_and_came_back() {
+    overcome(orphaned).await;
+    left_to_others(orphaned).await;
+}
+
+#[tokio::test]
+async fn on_openshift_with_monitors() {
+    overcome(on_openshift).await;
+}
+
+#[tokio::test]
+async fn while_the_webhook_is_registered() {
+    overcome(with_a_webhook).await;
+    overcome(with_a_trusted_webhook).await;
+    left_to_others(with_a_trusted_webhook).await;
+}
