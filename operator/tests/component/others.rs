@@ -260,12 +260,12 @@ fn put_elsewhere(scenario: &Scenario, name: &str, says: &str) {
     scenario.server.set_status::<MetalLB>(Some("another"), name, &json!({"conditions": [condition]}));
 }
 
-/// A Deployment that has pods, which need not be ready.
-fn man(scenario: &Scenario, namespace: &str, name: &str) {
+/// A Deployment that has so many pods, which need not be ready.
+fn man(scenario: &Scenario, namespace: &str, name: &str, pods: u8) {
     let object = json!({"metadata": {"name": name, "namespace": namespace, "labels": {"app": "metallb"}}, "spec": {
         "selector": {}, "template": {"spec": {"containers": []}}}});
     scenario.server.put::<Deployment>(&serde_json::from_value(object).unwrap());
-    scenario.server.set_status::<Deployment>(Some(namespace), name, &json!({"replicas": 1}));
+    scenario.server.set_status::<Deployment>(Some(namespace), name, &json!({"replicas": pods}));
 }
 
 #[tokio::test]
@@ -274,6 +274,7 @@ async fn a_metallb_whose_own_operator_runs_it_elsewhere_is_not_joined() {
         (false, "Available", "metallb", &["controller", OPERATOR][..], true, "it runs"),
         (false, "Degraded", "metallb", &["controller"], true, "so it does in trouble, or left alone"),
         (true, "Available", "metallb", &[], false, "what it says is old: nothing runs there"),
+        (true, "Available", "metallb", &["scaled to none"], false, "nor is anything about to"),
         (false, "Progressing", "metallb", &[OPERATOR], false, "both begin, it is younger"),
         (true, "Progressing", "metallb", &[OPERATOR], true, "both begin, it is older"),
         (true, "Degraded", "metallb", &[OPERATOR], false, "it can't begin"),
@@ -285,7 +286,12 @@ async fn a_metallb_whose_own_operator_runs_it_elsewhere_is_not_joined() {
         }
         scenario.put("metallb", &json!({}));
         put_elsewhere(&scenario, name, says);
-        pods.iter().for_each(|pods| man(&scenario, "another", pods));
+        match pods {
+            ["scaled to none"] => {
+                ["controller", OPERATOR].iter().for_each(|it| man(&scenario, "another", it, 0))
+            }
+            pods => pods.iter().for_each(|it| man(&scenario, "another", it, 1)),
+        }
         let report = scenario.pass().await;
         let kept = ["merge-patch metallbs/status metallb-system/metallb"];
         let writes = scenario.writes();
@@ -303,7 +309,7 @@ async fn who_runs_already_stays_whoever_comes_later() {
     put_elsewhere(&scenario, "metallb", "Available");
     scenario.put("metallb", &json!({}));
     scenario.settle().await;
-    man(&scenario, "another", OPERATOR);
+    man(&scenario, "another", OPERATOR, 1);
     scenario.server.forbid_writes();
     scenario.pass().await;
     assert_eq!(scenario.told("metallb"), AVAILABLE, "though the other is older");
@@ -317,7 +323,7 @@ async fn of_two_that_start_at_once_one_goes_on() {
         let elsewhere = json!({"metadata": {"name": "metallb", "namespace": "another"}, "spec": {}});
         scenario.server.put::<MetalLB>(&serde_json::from_value(elsewhere).unwrap());
         for namespace in [NAMESPACE, "another"] {
-            man(&scenario, namespace, OPERATOR);
+            man(&scenario, namespace, OPERATOR, 1);
         }
         scenario.server.take_requests();
         let second = if first == NAMESPACE { "another" } else { NAMESPACE };
