@@ -121,7 +121,20 @@ pub(crate) const RUNS: &[Run] = &[
         name: "bench-layer2",
         environment: &[],
         cargo: &["run", "--release", "--package", "metallb-bench", "--", "layer2", "--check"],
-        covers: &["crates", "speaker/src", "hack/bench/src"],
+        covers: &[
+            "crates/core/announce",
+            "crates/core/config",
+            "crates/core/l2",
+            "crates/core/liveness",
+            "crates/core/membership",
+            "crates/core/net",
+            "crates/io/cluster",
+            "crates/io/linux",
+            "crates/io/process",
+            "crates/io/telemetry",
+            "speaker/src",
+            "hack/bench/src",
+        ],
     },
 ];
 
