@@ -152,17 +152,34 @@ fn log(report: &Report, told: &mut Vec<String>) {
 }
 
 /// When to try again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Rhythm {
     pace: Pace,
     patience: Patience,
-    /// For who makes the certificate, which may be somebody else, who takes his time.
+    /// For who makes the certificate, which may be somebody else, who takes his time, or nobody.
     leniency: Patience,
     conflicts: u8,
+    /// Looks in a row at what does not run yet.
+    looks: u8,
+}
+
+impl Default for Rhythm {
+    fn default() -> Self {
+        Self {
+            pace: Pace::default(),
+            patience: Patience::up_to(LONGEST_PAUSE),
+            leniency: Patience::up_to(LONGEST_LENIENCY),
+            conflicts: 0,
+            looks: 0,
+        }
+    }
 }
 
 /// How often it is looked why something does not run yet.
 const SETTLING: Duration = Duration::from_secs(5);
+/// And after so many looks, since a node may be away for days: how pods fare is followed by their workloads' status all the same.
+const CLOSE_LOOKS: u8 = 24;
+const SETTLING_STILL: Duration = Duration::from_secs(30);
 /// Conflicts in a row after which it is no longer a matter of being quicker.
 const CONFLICTS: u8 = 3;
 
@@ -171,23 +188,34 @@ impl Rhythm {
     fn next(&mut self, report: &Report) -> Option<Duration> {
         let retry = self.retry(report.disposition);
         // What keeps a pod is told by no object we follow.
-        let settling = report.settling.then_some(SETTLING);
+        let settling = self.settling(report);
         let lenient = match (report.lenient, retry.or(settling)) {
             (true, None) => Some(self.leniency.next()),
             (true, Some(_)) => None,
             (false, _) => {
-                self.leniency = Patience::default();
+                self.leniency = Patience::up_to(LONGEST_LENIENCY);
                 None
             }
         };
         [retry, settling, lenient].into_iter().flatten().min()
     }
 
+    /// The pause before the next look at what does not run yet.
+    fn settling(&mut self, report: &Report) -> Option<Duration> {
+        if !report.settling || !report.changes.is_empty() {
+            self.looks = 0;
+        }
+        self.looks = self.looks.saturating_add(1);
+        let pause = if self.looks > CLOSE_LOOKS { SETTLING_STILL } else { SETTLING };
+        report.settling.then_some(pause)
+    }
+
     /// The pause before what went wrong is tried again.
     fn retry(&mut self, disposition: Option<Disposition>) -> Option<Duration> {
         match disposition {
             None | Some(Disposition::Bug | Disposition::Invalid) => {
-                *self = Self { leniency: std::mem::take(&mut self.leniency), ..Self::default() };
+                let Self { leniency, looks, .. } = std::mem::take(self);
+                *self = Self { leniency, looks, ..Self::default() };
                 None
             }
             Some(Disposition::Conflict) if self.conflicts < CONFLICTS => {
@@ -202,23 +230,26 @@ impl Rhythm {
 
 /// Pauses between tries of what was refused: each twice the one before, up to the longest.
 #[derive(Debug)]
-struct Patience(Duration);
+struct Patience {
+    pause: Duration,
+    longest: Duration,
+}
 
 /// Somebody may just be about to clear away what is in the way.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// How long somebody may have to wait after clearing it away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self(FIRST_PAUSE)
-    }
-}
+/// How long an answer of the webhook may not be insisted on although it could be.
+const LONGEST_LENIENCY: Duration = Duration::from_secs(600);
 
 impl Patience {
+    fn up_to(longest: Duration) -> Self {
+        Self { pause: FIRST_PAUSE, longest }
+    }
+
     fn next(&mut self) -> Duration {
-        let pause = self.0;
-        self.0 = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        let pause = self.pause;
+        self.pause = pause.saturating_mul(2).min(self.longest);
         pause
     }
 }

@@ -20,12 +20,30 @@ fn section_2_10_what_does_not_run_yet_is_looked_at_again_after_five_seconds() {
 }
 
 #[test]
+fn what_does_not_run_for_long_is_looked_at_less_often_until_it_runs_or_something_was_changed() {
+    let settling = Report { settling: true, ..Report::default() };
+    let refused = Report { disposition: Some(Disposition::Invalid), ..settling.clone() };
+    let changed = Report { changes: vec!["x".to_owned()], ..settling.clone() };
+    for (between, again) in [(&Report::default(), 5), (&changed, 5), (&refused, 30), (&settling, 30)] {
+        let mut rhythm = Rhythm::default();
+        let pauses: Vec<_> = (0..26).filter_map(|_| rhythm.next(&settling)).collect();
+        let seconds: Vec<u64> = pauses.iter().map(Duration::as_secs).collect();
+        assert_eq!(seconds, [&[5; 24][..], &[30; 2]].concat());
+        rhythm.next(between);
+        assert_eq!(rhythm.next(&settling), Some(Duration::from_secs(again)), "{between:?}");
+    }
+}
+
+#[test]
 fn until_api_servers_insist_on_the_webhooks_answer_it_is_looked_at_now_and_then() {
     let mut rhythm = Rhythm::default();
     let lenient = Report { lenient: true, ..Report::default() };
     let invalid = Report { disposition: Some(Disposition::Invalid), ..lenient.clone() };
     let pauses = [&lenient, &invalid, &lenient].map(|report| rhythm.next(report));
     assert_eq!(pauses, [5, 10, 20].map(|seconds| Some(Duration::from_secs(seconds))));
+    // Where nobody makes a certificate that stays so.
+    let pauses = [(); 6].map(|()| rhythm.next(&lenient));
+    assert_eq!(pauses, [40, 80, 160, 320, 600, 600].map(|seconds| Some(Duration::from_secs(seconds))));
     assert_eq!(next(&mut rhythm, None), None);
     let settling = Report { settling: true, ..lenient };
     assert_eq!(rhythm.next(&settling), Some(Duration::from_secs(5)));

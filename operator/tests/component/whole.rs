@@ -318,6 +318,43 @@ async fn a_pass_that_comes_to_no_end_is_told_on_the_resource() {
     owner.abort();
 }
 
+/// Looks at the resource in ten minutes, half an hour after everything came to rest.
+async fn looks(scenario: &Scenario) -> usize {
+    tokio::time::sleep(Duration::from_secs(1800)).await;
+    scenario.server.take_requests();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let mut requests = lines(&scenario.server.take_requests());
+    // API servers end them after some minutes.
+    requests.retain(|line| !line.starts_with("watch "));
+    let looks = requests.iter().filter(|line| line.starts_with("list metallbs")).count();
+    assert!(looks > 0 || requests.is_empty(), "what is followed asks for nothing by itself: {requests:?}");
+    looks
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_steady_operator_asks_for_nothing_and_one_in_a_sick_cluster_for_little() {
+    let states: [(&str, usize); 4] = [
+        ("nothing is wrong", 0),
+        ("a node is away", 20),
+        ("nobody makes a certificate for the webhook", 1),
+        ("the spec makes no sense", 0),
+    ];
+    for (state, expected) in states {
+        let (mut scenario, health) = (Scenario::settled().await, Health::default());
+        match state {
+            "a node is away" => {
+                let status = json!({"numberReady": 2});
+                scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &status);
+            }
+            "the spec makes no sense" => scenario.put("metallb", &json!({"bgpBackend": "bird"})),
+            other => scenario.operator.registers = other.contains("certificate"),
+        }
+        let owner = start(&scenario, &health);
+        assert_eq!(looks(&scenario).await, expected, "{state}");
+        owner.abort();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_idle_operator_shows_that_it_is_alive() {
     let (scenario, health) = (Scenario::empty(), Health::default());
