@@ -7,6 +7,7 @@
 //! Must not know: what objects look like (that is `metallb-render`).
 
 mod ahead;
+pub mod api_ports;
 pub mod apply;
 pub mod build;
 pub mod cluster_tls;

@@ -1,14 +1,19 @@
 //! One pass over everything: all steps, for every resource.
 
+use std::collections::BTreeSet;
+
 use futures::future::join;
 use kube::Client;
 use metallb_api::names::METALLB_NAME;
 use metallb_cluster::EventSink;
-use metallb_render::{BuildError, Environment, Platform, Readiness, State, Tls, TlsProfile, Unanswered};
+use metallb_render::{
+    BuildError, Environment, Platform, Policy, Readiness, Settings, State, Tls, TlsProfile, Unanswered,
+};
 use metallb_telemetry::logs::chain;
 use metallb_telemetry::metrics::OperatorMetrics;
 use tokio::sync::watch;
 
+use crate::api_ports::{ApiPortsError, api_ports};
 use crate::apply::{Applied, ApplyError};
 use crate::build::{Prepared, build};
 use crate::cluster_tls::{ClusterTlsError, read_profile, running_tls};
@@ -42,16 +47,16 @@ pub struct Operator {
     pub registers: bool,
 }
 
-/// What a process remembers of its last look at the resource: the TLS settings it used; nothing before the first. Clones
+/// What a process remembers of its last look at the resource: the surroundings it went by; nothing before the first. Clones
 /// remember the same.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(watch::Sender<Option<Tls>>);
+pub struct Memory(watch::Sender<Option<Environment>>);
 
 impl Memory {
-    fn occasion(&self, tls: &Tls) -> Occasion {
+    fn occasion(&self, environment: &Environment) -> Occasion {
         match &*self.0.borrow() {
             None => Occasion::First,
-            Some(last) if last != tls => Occasion::Surroundings,
+            Some(last) if last != environment => Occasion::Surroundings,
             Some(_) => Occasion::Later,
         }
     }
@@ -66,6 +71,9 @@ pub enum ReconcileError {
     /// On the way to it: the cluster's own settings.
     #[error(transparent)]
     ClusterTls(#[from] ClusterTlsError),
+    /// And where its API servers listen.
+    #[error(transparent)]
+    ApiPorts(#[from] ApiPortsError),
     /// And whom everything is to belong to.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
@@ -90,6 +98,7 @@ impl ReconcileError {
         match self {
             Self::Validate(error) => error.disposition(),
             Self::ClusterTls(error) => error.disposition(),
+            Self::ApiPorts(error) => error.disposition(),
             Self::Definition(error) => error.disposition(),
             Self::Build(_) => Disposition::Bug,
             Self::Others(error) => error.disposition(),
@@ -224,10 +233,10 @@ impl Operator {
     }
 
     /// What was changed, as an event, whether all went well or not.
-    fn tell_deeds(&self, found: &Found, applied: &Applied, tls: Tls, is_partial: bool) {
-        let occasion = self.memory.occasion(&tls);
+    fn tell_deeds(&self, found: &Found, applied: &Applied, environment: Environment, is_partial: bool) {
+        let occasion = self.memory.occasion(&environment);
         if !is_partial || !applied.changes.is_empty() {
-            self.memory.0.send_replace(Some(tls));
+            self.memory.0.send_replace(Some(environment));
         }
         let Some(deed) = deed(found, &applied.changes, occasion) else { return };
         if deed.reason == REPAIRED {
@@ -244,53 +253,78 @@ impl Operator {
         report: &mut Report,
     ) -> (Applied, Option<ReconcileError>) {
         match self.prepare(found, around, report).await {
-            Ok((prepared, listed, tls)) => {
+            Ok((prepared, listed, environment)) => {
                 let (applied, error) = self.carry_out(found, prepared, listed).await;
-                self.tell_deeds(found, &applied, tls, error.is_some());
+                self.tell_deeds(found, &applied, environment, error.is_some());
                 (applied, error)
             }
             Err(error) => (Applied::default(), Some(error)),
         }
     }
 
-    /// Everything before the first write: what is to be there, what is, and the TLS settings in use.
+    /// Everything before the first write: what is to be there, what is, and the surroundings both go by.
     async fn prepare(
         &self,
         found: &Found,
         around: &Around,
         report: &mut Report,
-    ) -> Result<(Prepared, Listed, Tls), ReconcileError> {
+    ) -> Result<(Prepared, Listed, Environment), ReconcileError> {
         let settings = validate(found, &self.environment, self.platform)?;
-        let (environment, remark) = self.surroundings(report).await?;
         let definition = around.definition.clone()?;
+        let (surroundings, listed) =
+            join(self.surroundings(&settings, report), self.inventory().list()).await;
+        let ((environment, remarks), listed) = (surroundings?, listed?);
         let mut prepared = build(found, definition, &settings, &environment)?;
-        prepared.remarks.extend(remark);
+        prepared.remarks.extend(remarks);
         prepared.remarks.extend(around.unregistered.clone());
-        let listed = self.inventory().list().await?;
         look_for_others(&self.client, found, &around.elsewhere, &listed).await?;
-        Ok((prepared, listed, environment.tls))
+        Ok((prepared, listed, environment))
     }
 
-    /// What the installer decided, with the cluster's TLS profile where there is one, and a remark about it.
+    /// What the installer decided, with what is found in the cluster, and remarks about that.
     async fn surroundings(
         &self,
+        settings: &Settings,
         report: &mut Report,
-    ) -> Result<(Environment, Option<String>), ClusterTlsError> {
-        let with = |tls| Environment { tls, ..self.environment.clone() };
+    ) -> Result<(Environment, Vec<String>), ReconcileError> {
+        let mut environment = self.environment.clone();
+        let mut remarks = Vec::new();
+        let ports = async {
+            match settings.options.network_policy {
+                Policy::Off => Ok(BTreeSet::new()),
+                Policy::Found | Policy::Port(_) => api_ports(&self.client).await,
+            }
+        };
+        let (tls, ports) = join(self.cluster_tls(report), ports).await;
+        let (tls, remark) = tls?;
+        environment.tls = tls;
+        remarks.extend(remark);
+        match ports {
+            Ok(found) => environment.api_ports.get_or_insert_default().extend(found),
+            Err(error) if error.is_lasting() => {
+                environment.api_ports = None;
+                let left_out = "the operator has no NetworkPolicy, the controller's opens networkPolicy.apiPort, or 6443";
+                remarks.push(format!("{}; {left_out}", chain(&error)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok((environment, remarks))
+    }
+
+    /// The cluster's TLS profile, or what the installer decided where there is none, and a remark about it.
+    async fn cluster_tls(&self, report: &mut Report) -> Result<(Tls, Option<String>), ClusterTlsError> {
         match read_profile(&self.client, self.platform).await {
             Ok(None) => {
                 let remark = self.environment.tls_remarks.join("; ");
-                Ok((self.environment.clone(), Some(remark).filter(|text| !text.is_empty())))
+                Ok((self.environment.tls.clone(), Some(remark).filter(|text| !text.is_empty())))
             }
-            Ok(Some(TlsProfile { tls, remark })) => {
-                Ok((with(tls), Some(remark).filter(|text| !text.is_empty())))
-            }
+            Ok(Some(TlsProfile { tls, remark })) => Ok((tls, Some(remark).filter(|text| !text.is_empty()))),
             Err(error) => {
                 let running = running_tls(&self.client, &self.environment.namespace).await;
                 let Some(tls) = running else { return Err(error) };
                 let problem = chain(&error);
                 report.problem(problem.clone(), error.disposition());
-                Ok((with(tls), Some(format!("{problem}; the TLS settings stay as they are"))))
+                Ok((tls, Some(format!("{problem}; the TLS settings stay as they are"))))
             }
         }
     }

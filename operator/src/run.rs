@@ -119,12 +119,18 @@ fn metrics_addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
     Ok(addresses.filter(|address| address.port() != 0).collect())
 }
 
-async fn serve(flags: &Flags, start: Start) -> anyhow::Result<()> {
+/// The port by which others reach these addresses.
+fn reachable_port(addresses: &[SocketAddr]) -> Option<u16> {
+    addresses.iter().find(|address| !address.ip().is_loopback()).map(SocketAddr::port)
+}
+
+async fn serve(flags: &Flags, mut start: Start) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("listening for signals")?;
     let client = metallb_cluster::connect(flags.kubeconfig.as_deref()).await?;
     let (health, metrics) = (Health::default(), Metrics::default());
     let counts = metrics.operator(env!("CARGO_PKG_VERSION"))?;
     let addresses = metrics_addresses(&flags.metrics_addr)?;
+    start.environment.operator_metrics = reachable_port(&addresses);
     let metrics = serve_metrics(addresses, start.tls.clone(), metrics, client.clone());
     let ready = health.ready_when("MetalLB resources");
     let campaign = flags.enable_leader_election.then(|| campaign(&client, &start, &health));
@@ -295,7 +301,10 @@ mod tests {
             ("[::]:1", &["[::]:1"]),
         ] {
             let expected: Vec<SocketAddr> = served.iter().map(|text| text.parse().unwrap()).collect();
-            assert_eq!(metrics_addresses(address).unwrap(), expected, "{address}");
+            let addresses = metrics_addresses(address).unwrap();
+            assert_eq!(addresses, expected, "{address}");
+            let is_reached = !served.is_empty() && !address.starts_with("127.");
+            assert_eq!(reachable_port(&addresses).is_some(), is_reached, "{address}");
         }
         for address in ["x", ":x", "127.0.0.1", "127.0.0.1:70000"] {
             let error = metrics_addresses(address).unwrap_err().to_string();

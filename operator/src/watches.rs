@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
@@ -20,6 +21,8 @@ use metallb_render::{
     ApiServer, Monitors, OPERATOR_WEBHOOK_CONFIGURATION, OWNED_BY, Platform, PodMonitor,
     SecurityContextConstraints, ServiceMonitor,
 };
+
+use crate::api_ports::{API_NAMESPACE, API_SERVICE};
 
 /// Label of everything the operator keeps in its namespace but NetworkPolicies.
 const OPERANDS: &str = "app=metallb";
@@ -68,6 +71,10 @@ pub fn follow(client: &Client, scope: &Scope<'_>) -> (Watches, Store<PartialObje
     // Our own webhook's bears no such label: it stays when the resource goes.
     let own = Config::default().fields(&format!("metadata.name={OPERATOR_WEBHOOK_CONFIGURATION}"));
     add_outside::<ValidatingWebhookConfiguration>(&mut watches, client, &own, "the operator's own webhook");
+    // An API server that comes with another port: the policies have to let it through while one of the others is still there.
+    let api_servers = Config::default().labels(API_SERVICE);
+    Inside { client, namespace: API_NAMESPACE, watches: &mut watches }
+        .add::<EndpointSlice>(&api_servers, "endpointslices of the API server");
     follow_untyped(client, &mut watches, scope);
     (watches, resources)
 }
@@ -91,7 +98,7 @@ fn follow_untyped(client: &Client, watches: &mut Watches, scope: &Scope<'_>) {
     }
 }
 
-/// What is followed in our namespace.
+/// What is followed in a namespace.
 struct Inside<'a> {
     client: &'a Client,
     namespace: &'a str,

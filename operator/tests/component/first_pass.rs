@@ -13,6 +13,7 @@ async fn it_makes_exactly_the_documented_objects_in_order() {
     assert_eq!(report.problems, [""; 0]);
     let expected = [
         "apply networkpolicies metallb-system/controller",
+        "apply networkpolicies metallb-system/metallb-operator-controller-manager",
         "apply serviceaccounts metallb-system/controller",
         "apply serviceaccounts metallb-system/speaker",
         "create secrets metallb-system/metallb-memberlist",
@@ -72,8 +73,8 @@ async fn a_settled_cluster_is_left_alone_and_nothing_is_read_twice() {
     let reads = requests.iter().filter(|request| request.starts_with("get ")).count();
     assert_eq!(
         (lists, reads),
-        (16, 23),
-        "the resources and 15 kinds, the definition and 22 objects: {requests:#?}"
+        (17, 24),
+        "the resources, the API servers and 15 kinds, the definition and 23 objects: {requests:#?}"
     );
     assert_eq!(requests.iter().collect::<BTreeSet<_>>().len(), requests.len(), "{requests:#?}");
 }

@@ -11,6 +11,7 @@ mod drift;
 mod failures;
 mod faults;
 mod first_pass;
+mod network_policy;
 mod openshift;
 mod others;
 mod prune;

@@ -58,7 +58,9 @@ async fn section_8_4_a_switch_turned_off_takes_back_what_it_brought() {
     }
     scenario.restart_with(&[("DISABLE_NETWORK_POLICIES", "true")]);
     let report = scenario.pass().await;
-    assert_eq!(report.changes, ["NetworkPolicy metallb-system/controller deleted"]);
+    let expected = ["controller", "metallb-operator-controller-manager"]
+        .map(|name| format!("NetworkPolicy metallb-system/{name} deleted"));
+    assert_eq!(report.changes, expected);
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await, Report::default());
 }

@@ -101,7 +101,7 @@ async fn section_7_what_comes_back_with_an_older_release_is_taken_over_again() {
 async fn who_owns_what_is_written_before_anything_else_and_changes_nothing() {
     let scenario = made_by("manager");
     let before = scenario.speaker().unwrap();
-    scenario.server.cut_off_at_write(21, Failure::Unreachable);
+    scenario.server.cut_off_at_write(22, Failure::Unreachable);
     scenario.pass().await;
     let after = scenario.speaker().unwrap();
     assert!(scenario.server.is_cut_off());

@@ -80,7 +80,7 @@ pub struct MetalLBSpec {
     /// Secrets the images are pulled with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_pull_secrets: Option<Vec<PullSecret>>,
-    /// The NetworkPolicy of the controller.
+    /// The NetworkPolicies of the controller and of the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network_policy: Option<NetworkPolicyConfig>,
     /// Whether speakers know of each other by memberlist and heartbeats. Default: true.
@@ -110,14 +110,14 @@ pub struct PullSecret {
     pub name: String,
 }
 
-/// The NetworkPolicy of the controller.
+/// The NetworkPolicies of the controller and of the operator.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkPolicyConfig {
-    /// Whether there is one. Default: unless the operator's DISABLE_NETWORK_POLICIES is true.
+    /// Whether there are any. Default: unless the operator's DISABLE_NETWORK_POLICIES is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Port of the API server behind its Service. Default: 6443.
+    /// Port of the API server behind its Service, which the controller's opens. Default: 6443 and those the operator finds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub api_port: Option<i32>,

@@ -90,7 +90,7 @@ pub fn build(
         namespace: &environment.namespace,
         list: Vec::new(),
     };
-    objects.add_foundations(settings, key)?;
+    objects.add_foundations(settings, environment, key)?;
     objects.add_rights(settings.platform, environment.monitors)?;
     objects.add_services(settings.platform, environment)?;
     if let Some(budget) = disruption_budget::controller(&settings.options, &environment.namespace) {
@@ -107,10 +107,15 @@ const COMPONENTS: [Component; 2] = [Component::Controller, Component::Speaker];
 
 /// The groups of objects, each in its order.
 impl Objects<'_> {
-    fn add_foundations(&mut self, settings: &Settings, key: &MemberlistKey) -> Result<(), BuildError> {
+    fn add_foundations(
+        &mut self,
+        settings: &Settings,
+        environment: &Environment,
+        key: &MemberlistKey,
+    ) -> Result<(), BuildError> {
         let namespace = self.namespace;
-        if let Some(api_port) = settings.options.network_policy {
-            self.owned(network_policy::controller(namespace, api_port))?;
+        for policy in network_policy::policies(settings.options.network_policy, environment) {
+            self.owned(policy)?;
         }
         for component in COMPONENTS {
             self.owned(rbac::service_account(component, namespace))?;

@@ -3,14 +3,14 @@
 //! Names nobody reads any more (`METALLB_BGP_TYPE`, `HTTPS_METRICS_PORT`, `FRR_HTTPS_METRICS_PORT`) are ignored,
 //! so that old manifests keep working.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 
 mod semver;
 #[cfg(test)]
 mod tests;
 
-/// What the installer of the operator decided.
+/// What the installer of the operator decided, and what it knows of its surroundings.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Environment {
     /// Namespace of the `MetalLB` resource and of everything that runs (`OPERATOR_NAMESPACE`).
@@ -25,8 +25,13 @@ pub struct Environment {
     pub tls_remarks: Vec<String>,
     /// Which kind of monitor Prometheus is told by.
     pub monitors: Monitors,
-    /// Whether a NetworkPolicy guards the controller (unless `DISABLE_NETWORK_POLICIES=true`).
+    /// Whether NetworkPolicies guard the controller and the operator (unless `DISABLE_NETWORK_POLICIES=true`).
     pub network_policies: bool,
+    /// Ports by which API servers are reached, as far as they are known: that of their Service (`KUBERNETES_SERVICE_PORT`), to
+    /// which the operator adds those it finds behind it. `None` where they can't be found.
+    pub api_ports: Option<BTreeSet<u16>>,
+    /// Where the operator itself serves metrics to others, which a flag says.
+    pub operator_metrics: Option<u16>,
     /// Where an external frr-k8s reads its configuration (`FRRK8S_EXTERNAL_NAMESPACE`).
     pub external_namespace: Option<String>,
     /// Whether OpenShift's network operator deploys frr-k8s (`DEPLOY_FRRK8S_FROM_CNO`).
@@ -155,6 +160,8 @@ impl Environment {
             tls_remarks: Vec::new(),
             monitors: variables.monitors()?,
             network_policies: !variables.is_true("DISABLE_NETWORK_POLICIES"),
+            api_ports: Some(variables.service_port().into_iter().collect()),
+            operator_metrics: None,
             external_namespace: variables.text("FRRK8S_EXTERNAL_NAMESPACE"),
             frr_k8s_from_cno: variables.is_true("DEPLOY_FRRK8S_FROM_CNO"),
         };
@@ -183,6 +190,11 @@ impl Variables<'_> {
     fn port(&self, name: &'static str, default: NonZeroU16) -> Result<NonZeroU16, EnvironmentError> {
         let Some(value) = self.text(name) else { return Ok(default) };
         value.parse().map_err(|cause| EnvironmentError::Port { name, value, cause })
+    }
+
+    /// Kubernetes itself says it to every pod.
+    fn service_port(&self) -> Option<u16> {
+        self.text("KUBERNETES_SERVICE_PORT")?.parse().ok()
     }
 
     fn images(&self) -> Result<Images, EnvironmentError> {

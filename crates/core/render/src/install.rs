@@ -22,7 +22,7 @@ mod rights;
 #[cfg(test)]
 mod tests;
 
-/// The operator's Deployment, as the original's is called.
+/// The operator's Deployment, as the original's is called, and what is about its pods.
 pub const OPERATOR_DEPLOYMENT: &str = "metallb-operator-controller-manager";
 const NAME: &str = OPERATOR_DEPLOYMENT;
 const SERVICE_ACCOUNT: &str = "manager-account";
@@ -93,7 +93,8 @@ fn named(name: &str, namespace: &str) -> ObjectMeta {
     ObjectMeta { name: Some(name.to_owned()), namespace: Some(namespace.to_owned()), ..ObjectMeta::default() }
 }
 
-fn operator_labels() -> BTreeMap<String, String> {
+/// Labels of the operator's pods.
+pub(crate) fn operator_labels() -> BTreeMap<String, String> {
     labels::map([("control-plane", "controller-manager")])
 }
 

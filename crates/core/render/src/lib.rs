@@ -42,5 +42,5 @@ pub use operator_webhooks::{
 };
 pub use pods::stuck_pod;
 pub use readiness::{Readiness, controller_shortcoming, readiness, speaker_shortcoming};
-pub use settings::{Options, Settings, SpecError, Workload, read_spec};
+pub use settings::{Options, Policy, Settings, SpecError, Workload, read_spec};
 pub use tls_profile::TlsProfile;

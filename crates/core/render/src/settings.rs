@@ -18,7 +18,7 @@ mod options;
 #[cfg(test)]
 mod tests;
 
-pub use options::Options;
+pub use options::{Options, Policy};
 
 /// A spec that makes sense, with its defaults filled in.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,21 +10,28 @@ fn built(spec: Value, extra: &[(&str, &str)]) -> Vec<Desired> {
 }
 
 fn built_on(platform: Platform, spec: Value, extra: &[(&str, &str)]) -> Vec<Desired> {
+    build_with(platform, spec, &environment(extra))
+}
+
+fn environment(extra: &[(&str, &str)]) -> Environment {
     let mandatory = [
         ("OPERATOR_NAMESPACE", "metallb-system"),
         ("CONTROLLER_IMAGE", "example/controller:1"),
         ("SPEAKER_IMAGE", "example/speaker:1"),
     ];
     let variables = mandatory.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-    let environment = Environment::parse(&variables.collect()).unwrap();
+    Environment::parse(&variables.collect()).unwrap()
+}
+
+fn build_with(platform: Platform, spec: Value, environment: &Environment) -> Vec<Desired> {
     let spec: MetalLBSpec = serde_json::from_value(spec).unwrap();
-    let settings = Settings::parse(&spec, &environment, platform).unwrap();
+    let settings = Settings::parse(&spec, environment, platform).unwrap();
     let owner = Owner {
         name: "metallb".to_owned(),
         uid: "the-uid".to_owned(),
         definition: "the-uid-of-the-definition".to_owned(),
     };
-    build(&settings, &environment, &owner, &MemberlistKey::new([7; 16])).unwrap()
+    build(&settings, environment, &owner, &MemberlistKey::new([7; 16])).unwrap()
 }
 
 fn names(objects: &[Desired]) -> Vec<String> {
@@ -40,6 +47,7 @@ fn pod_of<'a>(objects: &'a [Desired], kind: &str) -> &'a Value {
 fn rights_come_before_pods_and_the_controller_before_the_speakers() {
     let expected = [
         "NetworkPolicy metallb-system/controller",
+        "NetworkPolicy metallb-system/metallb-operator-controller-manager",
         "ServiceAccount metallb-system/controller",
         "ServiceAccount metallb-system/speaker",
         "Secret metallb-system/metallb-memberlist",
@@ -101,8 +109,76 @@ fn only_the_memberlist_key_is_chosen_once_and_kept_while_it_is_not_used() {
 
 #[test]
 fn network_policies_can_be_switched_off() {
-    let objects = built(json!({}), &[("DISABLE_NETWORK_POLICIES", "true")]);
-    assert!(objects.iter().all(|object| object.resource.kind != "NetworkPolicy"));
+    let off: (Value, &[(&str, &str)]) = (json!({}), &[("DISABLE_NETWORK_POLICIES", "true")]);
+    for (spec, extra) in [off, (json!({"networkPolicy": {"enabled": false, "apiPort": 443}}), &[])] {
+        let objects = built(spec.clone(), extra);
+        assert!(objects.iter().all(|object| object.resource.kind != "NetworkPolicy"), "{spec}");
+    }
+}
+
+/// Pods, opened ports of others, and opened ports of the pods, of each NetworkPolicy.
+fn policies(
+    spec: Value,
+    api_ports: Option<&[u16]>,
+    metrics: Option<u16>,
+) -> Vec<(Value, Vec<Value>, Vec<Value>)> {
+    let mut environment = environment(&[]);
+    environment.api_ports = api_ports.map(|ports| ports.iter().copied().collect());
+    environment.operator_metrics = metrics;
+    let objects = build_with(Platform::Kubernetes, spec, &environment);
+    let policies = objects.iter().filter(|object| object.resource.kind == "NetworkPolicy");
+    let ports = |rules: &Value| {
+        let ports = rules[0]["ports"].as_array().unwrap().iter();
+        ports.map(|port| (&port["protocol"] == "TCP").then(|| port["port"].clone()).unwrap()).collect()
+    };
+    policies
+        .map(|policy| {
+            let spec = &policy.object.data["spec"];
+            assert_eq!(spec["policyTypes"], json!(["Egress", "Ingress"]));
+            (spec["podSelector"]["matchLabels"].clone(), ports(&spec["egress"]), ports(&spec["ingress"]))
+        })
+        .collect()
+}
+
+#[test]
+fn section_4_6_the_operators_policy_opens_the_webhook_the_metrics_and_the_api_server() {
+    let usual: &[u16] = &[];
+    let asked = json!({"networkPolicy": {"apiPort": 7443}});
+    for (spec, known, metrics, of_controller, of_operator) in [
+        (json!({}), usual, None, &[6443][..], &[6443][..]),
+        (json!({}), &[443], None, &[6443, 443], &[6443, 443]),
+        (json!({}), &[443, 6443, 16443], Some(8443), &[6443, 443, 16443], &[6443, 443, 16443]),
+        // Wrong, it is to keep nobody from putting it right.
+        (asked, &[443], Some(8443), &[7443], &[6443, 443, 7443]),
+    ] {
+        let pods = |component: &str| json!({"app": "metallb", "component": component});
+        let ports = |ports: &[i32]| ports.iter().map(|port| json!(port)).collect::<Vec<_>>();
+        let served = [json!(9443)].into_iter().chain(metrics.map(|port| json!(port))).collect();
+        let expected = [
+            (pods("controller"), ports(of_controller), vec![json!("metricshttps"), json!("webhook-server")]),
+            (json!({"control-plane": "controller-manager"}), ports(of_operator), served),
+        ];
+        assert_eq!(policies(spec.clone(), Some(known), metrics), expected, "{spec} {known:?}");
+    }
+}
+
+#[test]
+fn the_operator_does_not_shut_itself_in_where_nothing_is_known_of_the_api_server() {
+    for (spec, port) in [(json!({}), 6443), (json!({"networkPolicy": {"apiPort": 7443}}), 7443)] {
+        let policies = policies(spec, None, Some(8443));
+        let told: Vec<_> = policies.iter().map(|(pods, egress, _)| (&pods["component"], egress)).collect();
+        assert_eq!(told, [(&json!("controller"), &vec![json!(port)])]);
+    }
+}
+
+#[test]
+fn the_operators_policy_is_about_the_pods_of_its_deployment() {
+    let image = || "x".to_owned();
+    let images = crate::InstallImages { operator: image(), controller: image(), speaker: image() };
+    let install = crate::Install { namespace: "ns".to_owned(), images, crds: Vec::new() };
+    let manifest = crate::install(&install).unwrap();
+    let pods = &manifest.last().unwrap()["spec"]["template"]["metadata"]["labels"];
+    assert_eq!(policies(json!({}), Some(&[]), None)[1].0, *pods);
 }
 
 #[test]

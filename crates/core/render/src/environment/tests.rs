@@ -54,6 +54,14 @@ fn each_variable_has_its_effect() {
 }
 
 #[test]
+fn what_kubernetes_says_of_its_service_is_known_of_the_api_server() {
+    for (port, known) in [("443", &[443][..]), ("", &[]), ("tcp", &[]), ("70000", &[])] {
+        let ports = parse(&[("KUBERNETES_SERVICE_PORT", port)]).unwrap().api_ports.unwrap();
+        assert_eq!(ports.into_iter().collect::<Vec<_>>(), known, "{port}");
+    }
+}
+
+#[test]
 fn names_of_the_past_are_ignored() {
     let old = [("METALLB_BGP_TYPE", "native"), ("HTTPS_METRICS_PORT", "x"), ("FRR_HTTPS_METRICS_PORT", "y")];
     assert_eq!(parse(&old), parse(&[]));

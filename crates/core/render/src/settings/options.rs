@@ -6,8 +6,16 @@ use regex::{Regex, RegexSet};
 use super::SpecError;
 use crate::environment::Environment;
 
-/// Where API servers usually listen.
-const API_PORT: i32 = 6443;
+/// The NetworkPolicies of the controller and of the operator.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Policy {
+    /// There are none.
+    Off,
+    /// They open the ports by which API servers are reached.
+    Found,
+    /// The controller's opens this port of API servers and no other.
+    Port(i32),
+}
 
 /// What the original has no field for, with its defaults filled in.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,8 +28,8 @@ pub struct Options {
     pub excluded_interfaces: Option<Vec<String>>,
     /// Names of the Secrets images are pulled with, each once.
     pub pull_secrets: Vec<String>,
-    /// The NetworkPolicy of the controller, by the port of the API server; `None` if there is none.
-    pub network_policy: Option<i32>,
+    /// Whether there are NetworkPolicies.
+    pub network_policy: Policy,
     /// Whether speakers know of each other by memberlist.
     pub memberlist: bool,
     /// What a Service gets that asks for a pool that does not exist, if given.
@@ -46,14 +54,12 @@ impl Options {
             ("livenessPort", !memberlist && spec.liveness_port.is_some()),
             ("livenessPeriod", !memberlist && spec.liveness_period.is_some()),
         ];
-        let policy = spec.network_policy.clone().unwrap_or_default();
-        let has_policy = policy.enabled.unwrap_or(environment.network_policies);
         Ok(Self {
             controller_replicas: spec.controller_replicas,
             speaker_max_unavailable: spec.speaker_max_unavailable,
             excluded_interfaces: spec.excluded_interfaces.clone(),
             pull_secrets: pull_secrets(spec),
-            network_policy: has_policy.then(|| policy.api_port.unwrap_or(API_PORT)),
+            network_policy: policy(spec, environment),
             memberlist,
             unknown_pool: spec.unknown_pool,
             liveness_port: spec.liveness_port.unwrap_or(environment.ports.liveness().get().into()),
@@ -81,6 +87,15 @@ fn check_bounds(spec: &MetalLBSpec) -> Result<(), SpecError> {
         }
     }
     Ok(())
+}
+
+fn policy(spec: &MetalLBSpec, environment: &Environment) -> Policy {
+    let asked = spec.network_policy.clone().unwrap_or_default();
+    match (asked.enabled.unwrap_or(environment.network_policies), asked.api_port) {
+        (false, _) => Policy::Off,
+        (true, None) => Policy::Found,
+        (true, Some(port)) => Policy::Port(port),
+    }
 }
 
 /// A speaker does not start with a pattern it can't use: better to hear of it now than when pods are next replaced.

@@ -40,7 +40,7 @@ fn an_empty_spec_has_defaults() {
             speaker_max_unavailable: None,
             excluded_interfaces: None,
             pull_secrets: Vec::new(),
-            network_policy: Some(6443),
+            network_policy: Policy::Found,
             memberlist: true,
             unknown_pool: None,
             liveness_port: 7947,
