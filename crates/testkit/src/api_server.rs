@@ -2,7 +2,7 @@
 //!
 //! It serves get, list, watch, create, update, delete and the patches (apply, merge, strategic merge, JSON) for any kind, keeps
 //! `resourceVersion`, `generation` and `managedFields` as a real one does, records every request, and fails when
-//! told to. It knows no schemas: a kind exists as soon as it is used. What a real server fills in by default is
+//! told to. It knows no schemas: a kind exists as soon as it is used, and a group when there is an object of it. What a real server fills in by default is
 //! given by the test, with [`ApiServer::default_fields`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,6 +60,9 @@ impl ApiServer {
     async fn serve(self, request: http::Request<Body>) -> Result<Reply, std::io::Error> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+        if parts.uri.path() == "/apis" {
+            return Ok(answer::reply(200, &self.lock().groups()));
+        }
         let request = Request::parse(&parts, &body);
         let answer = self.lock().answer(&request);
         match answer {

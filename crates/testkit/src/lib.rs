@@ -4,5 +4,7 @@
 #![expect(clippy::indexing_slicing, reason = "only JSON values are indexed: a missing field is null")]
 
 mod api_server;
+mod socket;
 
 pub use api_server::{ApiServer, Failure, Request, Verb};
+pub use socket::Socket;

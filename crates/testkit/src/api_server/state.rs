@@ -184,6 +184,18 @@ impl State {
         names
     }
 
+    /// The groups of what there is, as a server tells which it serves.
+    pub(super) fn groups(&self) -> Value {
+        let names: BTreeSet<&String> =
+            self.objects.keys().map(|key| &key.0).filter(|name| !name.is_empty()).collect();
+        let group = |name: &String| {
+            let version = json!({"groupVersion": format!("{name}/v1"), "version": "v1"});
+            json!({"name": name, "versions": [version], "preferredVersion": version})
+        };
+        let groups: Vec<Value> = names.into_iter().map(group).collect();
+        json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+    }
+
     pub(super) fn event_after(&self, version: u64, request: &Request) -> Option<Event> {
         if self.held {
             return None;

@@ -27,6 +27,7 @@ fn tests_may_use(here: Place, there: Place) -> bool {
     matches!(
         (here, there),
         (_, Place::Testkit)
+            | (Place::Binary("operator"), Place::Tool("testbed"))
             | (Place::Binary("speaker"), Place::Tool("testbed") | Place::Interop)
             | (Place::Interop, Place::Core(_))
     )

@@ -1,0 +1,77 @@
+//! The certificate an operator presents to API servers, and that it answers them.
+
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use serde_json::json;
+
+use crate::client::{Tls, post, until_ready};
+use crate::listens::{NAME, WEBHOOK};
+use crate::program::{Cluster, NAMESPACE};
+
+const SECRET: &str = "metallb-operator-webhook-server-cert";
+
+/// Those the API server is told to trust.
+fn trusted(cluster: &Cluster) -> Option<Vec<u8>> {
+    let name = "metallb-operator-webhook-configuration";
+    let configuration: ValidatingWebhookConfiguration = cluster.server.get(None, name)?;
+    let webhooks = configuration.webhooks.unwrap();
+    webhooks.into_iter().next().unwrap().client_config.ca_bundle.map(|bundle| bundle.0)
+}
+
+fn put_empty_secret(cluster: &Cluster) {
+    let secret = json!({"metadata": {"name": SECRET, "namespace": NAMESPACE}});
+    cluster.server.put::<Secret>(&serde_json::from_value(secret).unwrap());
+}
+
+/// What the webhook says of a resource with this spec.
+fn review(authorities: &[u8], name: &str, spec: &str) -> String {
+    let spec: serde_json::Value = serde_json::from_str(spec).unwrap();
+    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u", "operation": "CREATE", "namespace": NAMESPACE, "name": "metallb",
+        "kind": {"group": "metallb.io", "version": "v1beta1", "kind": "MetalLB"},
+        "resource": {"group": "metallb.io", "version": "v1beta1", "resource": "metallbs"},
+        "userInfo": {}, "object": {"spec": spec}}});
+    let client = Tls { authorities: Some(authorities), protocols: &["http/1.1"], ..Tls::default() };
+    let stream = client.connect(WEBHOOK, name).unwrap();
+    post(stream, "/validate-metallb-io-v1beta1-metallb", &review.to_string())
+}
+
+#[test]
+fn section_4_4_api_servers_trust_what_is_made_and_are_answered() {
+    for (flags, name) in
+        [(&[][..], NAME), (&["--cert-service-name=another-service"], "another-service.metallb-system.svc")]
+    {
+        let cluster = Cluster::new();
+        put_empty_secret(&cluster);
+        let _operator = cluster.start(flags, &[]);
+        until_ready(8080);
+        let authorities = trusted(&cluster).unwrap();
+        let good = review(&authorities, name, "{}");
+        assert!(good.contains("\"allowed\":true"), "{good}");
+        let bad = review(&authorities, name, r#"{"bgpBackend": "bird"}"#);
+        assert!(bad.contains("\"allowed\":false") && bad.contains("invalid BGP Backend"), "{bad}");
+        let secret: Secret = cluster.server.get(Some(NAMESPACE), SECRET).unwrap();
+        let keys: Vec<String> = secret.data.unwrap().into_keys().collect();
+        assert_eq!(keys, ["ca.crt", "ca.key", "tls.crt", "tls.key"]);
+    }
+}
+
+#[test]
+fn section_4_3_without_rotation_the_certificate_of_the_folder_is_presented_and_none_is_made() {
+    let cluster = Cluster::new();
+    put_empty_secret(&cluster);
+    let folder = std::env::temp_dir().join(format!("metallb-operator-cert-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed([NAME.to_owned()]).unwrap();
+    std::fs::write(folder.join("tls.crt"), cert.pem()).unwrap();
+    std::fs::write(folder.join("tls.key"), signing_key.serialize_pem()).unwrap();
+    let _operator =
+        cluster.start(&["--disable-cert-rotation", &format!("--cert-dir={}", folder.display())], &[]);
+    until_ready(8080);
+    let answer = review(cert.pem().as_bytes(), NAME, "{}");
+    assert!(answer.contains("\"allowed\":true"), "{answer}");
+    let secret: Secret = cluster.server.get(Some(NAMESPACE), SECRET).unwrap();
+    assert_eq!(secret.data, None);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
