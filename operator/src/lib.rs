@@ -20,6 +20,7 @@ pub mod guard;
 pub mod inventory;
 pub mod operator;
 pub mod others;
+pub mod own_tls;
 pub mod owner;
 pub mod platform;
 pub mod progress;

@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use kube::Client;
 use metallb_cluster::{Access, Campaign, EventSink, Leadership, Office, may_get};
 use metallb_process::Shutdown;
-use metallb_render::{Environment, Platform, Tls};
-use metallb_serve::{Probe, TlsError, TlsSettings, Verdict, everywhere};
+use metallb_render::{Environment, Platform};
+use metallb_serve::{Probe, TlsSettings, Verdict, everywhere};
 use metallb_telemetry::health::{Gate, Health};
 use metallb_telemetry::logs::{self, Level};
 use metallb_telemetry::metrics::{Metrics, OperatorMetrics};
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::flags::Flags;
 use crate::guard::guarded;
 use crate::operator::{Memory, Operator};
+use crate::own_tls::{self, OwnTls, follow_profile};
 use crate::owner::{Owner, STUCK};
 use crate::platform::detect;
 use crate::watches::{Scope, follow};
@@ -42,7 +43,7 @@ pub fn blocking(flags: &Flags, variables: impl Iterator<Item = (OsString, OsStri
     let variables = texts(variables);
     let mut environment = Environment::parse(&variables)?;
     let pod = variables.get("HOSTNAME").cloned().unwrap_or_default();
-    let tls = settle_tls(&mut environment)?;
+    let tls = own_tls::settle(&mut environment)?;
     tracing::info!(?environment, ?flags, "starting");
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(serve(flags, Start { environment, tls, pod }))
@@ -63,27 +64,13 @@ fn texts(variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<Stri
         .collect()
 }
 
-/// The values are handed on to the workloads: better that this pod says what is wrong than that theirs do. What has no effect
-/// is left out, since theirs would end at it.
-fn settle_tls(environment: &mut Environment) -> anyhow::Result<TlsSettings> {
-    // Words nobody knows are refused even where they would have no effect.
-    parse_tls("VersionTLS12", &environment.tls)?;
-    (environment.tls, environment.tls_remarks) = std::mem::take(&mut environment.tls).settled();
-    let min_version = environment.tls.min_version.as_deref().unwrap_or("VersionTLS13");
-    let settings = parse_tls(min_version, &environment.tls)?;
-    for remark in environment.tls_remarks.iter().chain(settings.remarks()) {
-        tracing::warn!("{remark}");
-    }
-    Ok(settings)
-}
-
-fn parse_tls(min_version: &str, tls: &Tls) -> Result<TlsSettings, TlsError> {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    TlsSettings::parse(min_version, &text(&tls.cipher_suites), &text(&tls.curve_preferences), "")
-}
-
 /// Serves metrics to whoever may read them, until this is dropped; nothing without an address.
-async fn serve_metrics(addresses: Vec<SocketAddr>, tls: TlsSettings, metrics: Metrics, client: Client) {
+async fn serve_metrics(
+    addresses: Vec<SocketAddr>,
+    tls: watch::Receiver<TlsSettings>,
+    metrics: Metrics,
+    client: Client,
+) {
     if addresses.is_empty() {
         return std::future::pending().await;
     }
@@ -99,7 +86,7 @@ async fn serve_metrics(addresses: Vec<SocketAddr>, tls: TlsSettings, metrics: Me
         }
     };
     let encode = move || metrics.encode();
-    if let Err(error) = metallb_serve::metrics(&addresses, tls, encode, authorize).await {
+    if let Err(error) = metallb_serve::metrics_following(&addresses, tls, encode, authorize).await {
         tracing::error!(error = logs::chain(&error), "metrics are not served");
     }
     std::future::pending().await
@@ -131,14 +118,15 @@ async fn serve(flags: &Flags, mut start: Start) -> anyhow::Result<()> {
     let counts = metrics.operator(env!("CARGO_PKG_VERSION"))?;
     let addresses = metrics_addresses(&flags.metrics_addr)?;
     start.environment.operator_metrics = reachable_port(&addresses);
-    let metrics = serve_metrics(addresses, start.tls.clone(), metrics, client.clone());
+    let (own_tls, tls) = OwnTls::new(&start.environment.tls, start.tls.clone());
+    let metrics = serve_metrics(addresses, tls.clone(), metrics, client.clone());
     let ready = health.ready_when("MetalLB resources");
     let campaign = flags.enable_leader_election.then(|| campaign(&client, &start, &health));
     let leadership = campaign.as_ref().map_or_else(Leadership::always, Campaign::leadership);
     let (found, platform) = watch::channel(None);
     let webhook = tokio::spawn(webhook(Webhook {
         client: guarded(client.clone(), leadership.clone()),
-        settings: webhook_settings(flags, start.tls.clone()),
+        settings: webhook_settings(flags, tls),
         environment: start.environment.clone(),
         teller: Teller { leader: leadership.leader(), ready: health.ready_when("webhook") },
         platform,
@@ -148,7 +136,7 @@ async fn serve(flags: &Flags, mut start: Start) -> anyhow::Result<()> {
         client,
         start.environment,
         ready,
-        Surroundings { health: health.clone(), leadership, found, counts },
+        Surroundings { health: health.clone(), leadership, found, counts, own_tls },
     );
     let addresses = everywhere(flags.port);
     let probes = metallb_serve::probes(&addresses, move |probe| {
@@ -185,7 +173,7 @@ fn campaign(client: &Client, start: &Start, health: &Health) -> Campaign {
     Campaign::start(client.clone(), &office, move |text| health.note("leader election", text))
 }
 
-fn webhook_settings(flags: &Flags, tls: TlsSettings) -> WebhookSettings {
+fn webhook_settings(flags: &Flags, tls: watch::Receiver<TlsSettings>) -> WebhookSettings {
     WebhookSettings {
         files: flags.disable_cert_rotation.then(|| flags.cert_dir.clone()),
         service: flags.cert_service_name.clone(),
@@ -224,19 +212,21 @@ struct Surroundings {
     leadership: Leadership,
     found: watch::Sender<Option<Platform>>,
     counts: OperatorMetrics,
+    own_tls: OwnTls,
 }
 
 /// Looks after the resources; never returns.
 async fn work(client: Client, environment: Environment, ready: Gate, around: Surroundings) {
     let platform = detect(&client, &ready).await;
     tracing::info!(?platform, "cluster found");
-    let Surroundings { health, leadership, found, counts } = around;
+    let Surroundings { health, leadership, found, counts, own_tls } = around;
     found.send_replace(Some(platform));
     let scope = Scope { namespace: &environment.namespace, platform, monitors: environment.monitors };
     let (watches, resources) = follow(&client, &scope);
     let events = EventSink::new(client.clone(), EVENT_SOURCE, "");
+    let own_tls = follow_profile(&client, platform, watches.listen(), own_tls);
     let operator = Operator {
-        client: guarded(client, leadership.clone()),
+        client: guarded(client.clone(), leadership.clone()),
         environment,
         platform,
         events,
@@ -245,7 +235,8 @@ async fn work(client: Client, environment: Environment, ready: Gate, around: Sur
         registers: true,
     };
     let alive = health.alive_within("operator loop", STUCK);
-    Owner { operator, watches, resources, ready, alive, leader: leadership.leader() }.run().await;
+    let owner = Owner { operator, watches, resources, ready, alive, leader: leadership.leader() };
+    tokio::join!(owner.run(), own_tls);
 }
 
 #[cfg(test)]
@@ -262,7 +253,7 @@ mod tests {
         ];
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut environment = Environment::parse(&variables.collect()).unwrap();
-        settle_tls(&mut environment).map_err(|error| error.to_string())?;
+        own_tls::settle(&mut environment).map_err(|error| error.to_string())?;
         Ok(environment)
     }
 

@@ -12,7 +12,7 @@ use metallb_render::{
     Environment, OPERATOR_WEBHOOK_CERT_SECRET, OPERATOR_WEBHOOK_CONFIGURATION, OPERATOR_WEBHOOK_PATH,
     Platform, Settings, read_spec,
 };
-use metallb_serve::{TlsError, TlsSettings};
+use metallb_serve::{TlsError, TlsSettings, follow_settings};
 use metallb_telemetry::health::Gate;
 use metallb_webhook::{
     AdmissionRequest, Limits, Operation, Presenter, Reviewer, Rotation, RotationSettings, Route, Server,
@@ -34,8 +34,8 @@ pub struct WebhookSettings {
     pub service: String,
     /// Whether HTTP/2 is spoken.
     pub http2: bool,
-    /// The protocol versions, suites and curves.
-    pub tls: TlsSettings,
+    /// The protocol versions, suites and curves, by the newest of which hands are shaken.
+    pub tls: watch::Receiver<TlsSettings>,
 }
 
 /// Answers about `MetalLB` resources.
@@ -97,13 +97,16 @@ impl Reviewer for Answers {
 pub async fn serve(
     client: Client,
     answers: Answers,
-    settings: WebhookSettings,
+    mut settings: WebhookSettings,
     tell: Teller,
     shutdown: Shutdown,
 ) -> Result<(), TlsError> {
     let presenter = Presenter::default();
-    let protocols: &[&str] = if settings.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] };
-    let tls = settings.tls.server_config_with(Arc::new(presenter.clone()), protocols)?;
+    let protocols: &'static [&'static str] = if settings.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] };
+    let certificates = Arc::new(presenter.clone());
+    let make = move |tls: &TlsSettings| tls.server_config_with(certificates.clone(), protocols);
+    let first = make(&settings.tls.borrow_and_update())?;
+    let (configs, tls) = watch::channel(Arc::new(first));
     let listener = metallb_serve::bind(&metallb_serve::everywhere(PORT), "webhook").await;
     let Teller { leader, ready } = tell;
     let show = move |outcome: Result<(), String>| match outcome {
@@ -112,6 +115,7 @@ pub async fn serve(
     };
     // Aborted when this function returns.
     let mut tasks = JoinSet::new();
+    tasks.spawn(follow_settings(settings.tls, configs, make));
     let namespace = answers.environment.namespace.clone();
     match settings.files {
         Some(folder) => drop(tasks.spawn(async move { follow_files(&folder, &presenter, show).await })),
@@ -121,7 +125,7 @@ pub async fn serve(
         }
     }
     let stop = async move { shutdown.requested().await };
-    Server::new(answers, tls, Limits::default()).serve(listener, stop).await;
+    Server::following(answers, tls, Limits::default()).serve(listener, stop).await;
     Ok(())
 }
 

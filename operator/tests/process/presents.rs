@@ -1,5 +1,8 @@
 //! The certificate an operator presents to API servers, and that it answers them.
 
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -8,6 +11,36 @@ use serde_json::json;
 use crate::client::{Tls, post, until_ready};
 use crate::listens::{NAME, WEBHOOK};
 use crate::program::{Cluster, NAMESPACE};
+
+/// A folder with the webhook's certificate, gone with this.
+pub struct Folder {
+    path: PathBuf,
+    certificate: String,
+}
+
+impl Folder {
+    pub fn with_certificate() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("metallb-operator-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed([NAME.to_owned()]).unwrap();
+        std::fs::write(path.join("tls.crt"), cert.pem()).unwrap();
+        std::fs::write(path.join("tls.key"), signing_key.serialize_pem()).unwrap();
+        Self { path, certificate: cert.pem() }
+    }
+
+    /// The flag by which an operator finds it.
+    pub fn flag(&self) -> String {
+        format!("--cert-dir={}", self.path.display())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
 
 const SECRET: &str = "metallb-operator-webhook-server-cert";
 
@@ -61,17 +94,11 @@ fn section_4_4_api_servers_trust_what_is_made_and_are_answered() {
 fn section_4_3_without_rotation_the_certificate_of_the_folder_is_presented_and_none_is_made() {
     let cluster = Cluster::new();
     put_empty_secret(&cluster);
-    let folder = std::env::temp_dir().join(format!("metallb-operator-cert-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed([NAME.to_owned()]).unwrap();
-    std::fs::write(folder.join("tls.crt"), cert.pem()).unwrap();
-    std::fs::write(folder.join("tls.key"), signing_key.serialize_pem()).unwrap();
-    let _operator =
-        cluster.start(&["--disable-cert-rotation", &format!("--cert-dir={}", folder.display())], &[]);
+    let folder = Folder::with_certificate();
+    let _operator = cluster.start(&["--disable-cert-rotation", &folder.flag()], &[]);
     until_ready(8080);
-    let answer = review(cert.pem().as_bytes(), NAME, "{}");
+    let answer = review(folder.certificate.as_bytes(), NAME, "{}");
     assert!(answer.contains("\"allowed\":true"), "{answer}");
     let secret: Secret = cluster.server.get(Some(NAMESPACE), SECRET).unwrap();
     assert_eq!(secret.data, None);
-    std::fs::remove_dir_all(&folder).unwrap();
 }

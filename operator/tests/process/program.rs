@@ -1,7 +1,7 @@
 //! An operator's process, in a network of its own.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -52,6 +52,7 @@ pub fn output(flags: &[&str], variables: &[(&str, &str)]) -> Output {
 /// An API server with a `MetalLB` resource, and the network it is in.
 pub struct Cluster {
     pub server: ApiServer,
+    pub address: SocketAddr,
     socket: Socket,
 }
 
@@ -66,8 +67,10 @@ impl Cluster {
         let resource = json!({"apiVersion": "metallb.io/v1beta1", "kind": "MetalLB",
             "metadata": {"name": "metallb", "namespace": NAMESPACE}, "spec": {}});
         server.put::<MetalLB>(&serde_json::from_value(resource).unwrap());
-        let socket = Socket::serve(&server, TcpListener::bind("127.0.0.1:0").unwrap());
-        Self { server, socket }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let socket = Socket::serve(&server, listener);
+        Self { server, address, socket }
     }
 
     /// Starts an operator with these flags and variables beside the mandatory ones.

@@ -11,6 +11,6 @@ mod tls;
 
 pub use answer::{Answer, Query};
 pub use bind::{bind, everywhere};
-pub use metrics::{Document, Verdict, metrics, metrics_and};
+pub use metrics::{Document, Verdict, metrics, metrics_and, metrics_following};
 pub use probes::{Probe, probes};
-pub use tls::{TlsError, TlsSettings};
+pub use tls::{TlsError, TlsSettings, follow_settings};

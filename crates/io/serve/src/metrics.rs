@@ -4,13 +4,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::answer::{Answer, Query};
 use crate::connection::PATIENCE;
-use crate::tls::{TlsError, TlsSettings};
+use crate::tls::{TlsError, TlsSettings, follow_settings};
 use crate::{bind, connection};
 
 /// Where metrics are.
@@ -77,14 +79,35 @@ where
     A: Fn(Option<String>, &'static str) -> F + Send + Sync + 'static,
     F: Future<Output = Verdict> + Send + 'static,
 {
-    let acceptor = TlsAcceptor::from(Arc::new(tls.server_config()?));
-    let endpoint = Arc::new(Endpoint { documents, encode, authorize });
-    let listener = bind::bind(addresses, "metrics").await;
-    let serve = |stream| {
-        let (acceptor, endpoint) = (acceptor.clone(), endpoint.clone());
-        async move { secure(acceptor, stream, endpoint).await }
-    };
-    connection::accept(listener, serve).await;
+    // What is sent once stays.
+    let (_, config) = watch::channel(Arc::new(tls.server_config()?));
+    Endpoint { documents, encode, authorize }.serve(addresses, config).await;
+    Ok(())
+}
+
+/// As [`metrics`], by the newest settings at each handshake.
+///
+/// # Errors
+/// When the first settings are unusable; never once it serves.
+pub async fn metrics_following<E, A, F>(
+    addresses: &[SocketAddr],
+    mut tls: watch::Receiver<TlsSettings>,
+    encode: E,
+    authorize: A,
+) -> Result<(), TlsError>
+where
+    E: Fn() -> String + Send + Sync + 'static,
+    A: Fn(Option<String>) -> F + Send + Sync + 'static,
+    F: Future<Output = Verdict> + Send + 'static,
+{
+    let first = tls.borrow_and_update().server_config()?;
+    let (configs, config) = watch::channel(Arc::new(first));
+    let authorize = move |bearer, _| authorize(bearer);
+    let endpoint = Endpoint { documents: Vec::new(), encode, authorize };
+    tokio::join!(
+        follow_settings(tls, configs, TlsSettings::server_config),
+        endpoint.serve(addresses, config)
+    );
     Ok(())
 }
 
@@ -92,6 +115,24 @@ struct Endpoint<E, A> {
     documents: Vec<Document>,
     encode: E,
     authorize: A,
+}
+
+impl<E, A, F> Endpoint<E, A>
+where
+    E: Fn() -> String + Send + Sync + 'static,
+    A: Fn(Option<String>, &'static str) -> F + Send + Sync + 'static,
+    F: Future<Output = Verdict> + Send + 'static,
+{
+    /// Serves for ever on the first of these addresses that can be had.
+    async fn serve(self, addresses: &[SocketAddr], tls: watch::Receiver<Arc<ServerConfig>>) {
+        let endpoint = Arc::new(self);
+        let listener = bind::bind(addresses, "metrics").await;
+        let serve = |stream| {
+            let (acceptor, endpoint) = (TlsAcceptor::from(tls.borrow().clone()), endpoint.clone());
+            async move { secure(acceptor, stream, endpoint).await }
+        };
+        connection::accept(listener, serve).await;
+    }
 }
 
 async fn secure<E, A, F>(acceptor: TlsAcceptor, stream: TcpStream, endpoint: Arc<Endpoint<E, A>>)

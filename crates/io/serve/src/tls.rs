@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::ResolvesServerCert;
+use tokio::sync::watch;
 
 pub use grammar::TlsError;
 
@@ -69,6 +70,22 @@ impl TlsSettings {
             .with_cert_resolver(certificates);
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Ok(config)
+    }
+}
+
+/// Makes a configuration anew whenever the settings change, for a listener that goes by the newest at each handshake. Settings
+/// that can't be used change nothing. Ends when nobody is left who could change them; safe to cancel.
+pub async fn follow_settings(
+    mut settings: watch::Receiver<TlsSettings>,
+    configs: watch::Sender<Arc<ServerConfig>>,
+    make: impl Fn(&TlsSettings) -> Result<ServerConfig, TlsError>,
+) {
+    while settings.changed().await.is_ok() {
+        let made = make(&settings.borrow_and_update());
+        match made {
+            Ok(config) => drop(configs.send_replace(Arc::new(config))),
+            Err(error) => tracing::warn!(%error, "TLS settings can't be used, those before stay"),
+        }
     }
 }
 

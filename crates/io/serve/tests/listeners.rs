@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use metallb_serve::{Probe, TlsSettings, Verdict, metrics, probes};
+use metallb_serve::{Probe, TlsSettings, Verdict, metrics, metrics_following, probes};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
@@ -160,4 +160,35 @@ async fn rubbish_on_the_wire_does_not_stop_the_next_client() {
         stream.write_all(b"\x16\x03\x01 not http at all\r\n\r\n").await.unwrap();
     }
     assert!(get(connect(address).await, "/healthz", None).await.starts_with("HTTP/1.1 200"));
+}
+
+/// Whether a client that speaks this version alone is answered.
+async fn is_spoken(address: SocketAddr, version: &'static SupportedProtocolVersion) -> bool {
+    let name = ServerName::try_from("localhost").unwrap();
+    client_of(&[version]).connect(name, connect(address).await).await.is_ok()
+}
+
+#[tokio::test]
+async fn each_handshake_goes_by_the_newest_settings_that_can_be_used() {
+    use rustls::version::{TLS12, TLS13};
+
+    let address = free_port().await;
+    let parsed = |version: &str| TlsSettings::parse(version, "", "", "").unwrap();
+    let (settings, newest) = tokio::sync::watch::channel(parsed("VersionTLS13"));
+    let authorize = |_| std::future::ready(Verdict::Allowed);
+    tokio::spawn(
+        async move { metrics_following(&[address], newest, || "metrics".to_owned(), authorize).await },
+    );
+    assert!(is_spoken(address, &TLS13).await && !is_spoken(address, &TLS12).await);
+    let name = ServerName::try_from("localhost").unwrap();
+    let before = client_of(&[&TLS13]).connect(name, connect(address).await).await.unwrap();
+    for (version, old_too) in [("VersionTLS12", true), ("VersionTLS13", false)] {
+        settings.send_replace(parsed(version));
+        while is_spoken(address, &TLS12).await != old_too {}
+        assert!(is_spoken(address, &TLS13).await, "{version}");
+    }
+    let answer = get(before, "/metrics", Some("token")).await;
+    assert!(answer.ends_with("metrics"), "who is connected stays so: {answer}");
+    drop(settings);
+    assert!(is_spoken(address, &TLS13).await, "nobody changes them any more");
 }

@@ -86,14 +86,21 @@ impl Default for Limits {
 /// An HTTPS server for reviews.
 pub struct Server<R> {
     reviewer: Arc<R>,
-    acceptor: TlsAcceptor,
+    tls: watch::Receiver<Arc<ServerConfig>>,
     limits: Limits,
 }
 
 impl<R: Reviewer> Server<R> {
     /// A server that speaks TLS as `tls` says; HTTP/2 if that offers `h2`.
     pub fn new(reviewer: R, tls: ServerConfig, limits: Limits) -> Self {
-        Self { reviewer: Arc::new(reviewer), acceptor: TlsAcceptor::from(Arc::new(tls)), limits }
+        // What is sent once stays.
+        let (_, tls) = watch::channel(Arc::new(tls));
+        Self::following(reviewer, tls, limits)
+    }
+
+    /// The same by the newest of these at each handshake.
+    pub fn following(reviewer: R, tls: watch::Receiver<Arc<ServerConfig>>, limits: Limits) -> Self {
+        Self { reviewer: Arc::new(reviewer), tls, limits }
     }
 
     /// Serves until `stop` resolves, then goes on for [`Limits::linger`] and lets requests under way finish.
@@ -119,7 +126,7 @@ impl<R: Reviewer> Server<R> {
                         graceful: connections.watcher(),
                         crowded: crowded.clone(),
                     };
-                    let acceptor = self.acceptor.clone();
+                    let acceptor = TlsAcceptor::from(self.tls.borrow().clone());
                     tasks.spawn(async move {
                         visitor.serve(acceptor, stream).await;
                         drop(place);

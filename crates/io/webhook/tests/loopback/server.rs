@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Judge, NAME, ask, connect, receive, review, send, start, trusting};
-use metallb_webhook::{Limits, Presenter};
+use crate::support::{Judge, NAME, ask, connect, receive, review, run, send, speaking, start, trusting};
+use metallb_webhook::{Limits, Presenter, Server};
 use rcgen::{CertifiedKey as Pair, generate_simple_self_signed};
 use rustls::ClientConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -191,4 +191,21 @@ async fn a_stopping_server_still_accepts_for_a_while_and_sends_clients_elsewhere
         }
     }
     server.task.abort();
+}
+
+#[tokio::test]
+async fn each_handshake_goes_by_the_newest_settings_and_who_is_connected_stays_so() {
+    use rustls::ProtocolVersion::{TLSv1_2, TLSv1_3};
+    use rustls::version::{TLS12, TLS13};
+
+    let (presenter, client, _) = pair();
+    let (settings, newest) = tokio::sync::watch::channel(Arc::new(speaking(&TLS13, presenter.clone())));
+    let server = run(Server::following(Judge::default(), newest, limits())).await;
+    let mut before = connect(server.address, client.clone()).await.unwrap();
+    assert_eq!(before.get_ref().1.protocol_version(), Some(TLSv1_3));
+    settings.send_replace(Arc::new(speaking(&TLS12, presenter)));
+    let after = connect(server.address, client).await.unwrap();
+    assert_eq!(after.get_ref().1.protocol_version(), Some(TLSv1_2));
+    send(&mut before, "/validate", &review("good")).await;
+    assert_eq!(receive(&mut before).await.unwrap().0, 200);
 }

@@ -8,7 +8,7 @@ use metallb_webhook::{AdmissionRequest, Limits, Reviewer, Route, Server, Verdict
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ResolvesServerCert;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -70,17 +70,28 @@ pub async fn start(
     protocols: &[&str],
     limits: Limits,
 ) -> Running {
+    let mut tls = speaking(&rustls::version::TLS13, certificates);
+    tls.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    run(Server::new(judge, tls, limits)).await
+}
+
+/// One that speaks nothing but this version.
+pub fn speaking(
+    version: &'static SupportedProtocolVersion,
+    certificates: Arc<dyn ResolvesServerCert>,
+) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
+    ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
         .unwrap()
         .with_no_client_auth()
-        .with_cert_resolver(certificates);
-    tls.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        .with_cert_resolver(certificates)
+}
+
+pub async fn run(server: Server<Judge>) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let server = Server::new(judge, tls, limits);
     let task = tokio::spawn(server.serve(listener, async {
         let _ = stopped.await;
     }));
