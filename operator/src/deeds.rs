@@ -11,7 +11,7 @@ pub const REPAIRED: &str = "Repaired";
 pub(crate) const DELETED: &str = " deleted";
 /// How a line ends about an object that was not there.
 pub(crate) const CREATED: &str = " created";
-/// What the lines of those objects contain that the operator's variables switch on and off.
+/// What kind and name of those objects contain that the operator's variables switch on and off.
 const SWITCHED: [&str; 3] = ["NetworkPolicy ", "onitor", " metrics-"];
 /// How many objects a message names; the log has all of them.
 const NAMED: usize = 5;
@@ -74,8 +74,13 @@ fn reason(found: &Found, changes: &[String], occasion: Occasion) -> &'static str
 /// Whether the line is of an object that was there before this process, whatever that was started with: another release
 /// would not only make it, but change others as well.
 fn was_lost(change: &str) -> bool {
-    let object = change.strip_suffix(CREATED);
-    object.is_some_and(|object| !SWITCHED.iter().any(|word| object.replace('/', " ").contains(word)))
+    let object = change.strip_suffix(CREATED).and_then(|object| object.split_once(' '));
+    object.is_some_and(|(kind, place)| {
+        // The namespace is the user's to choose.
+        let name = place.rsplit('/').next().unwrap_or(place);
+        let text = format!("{kind} {name}");
+        !SWITCHED.iter().any(|word| text.contains(word))
+    })
 }
 
 fn message(changes: &[String]) -> String {
@@ -135,6 +140,8 @@ mod tests {
             // Somebody deleted it while nobody looked; what a variable may just have switched on, maybe nobody did.
             (found(2, Some(2)), First, created, "Repaired"),
             (found(2, Some(2)), First, "NetworkPolicy ns/controller created", "Upgraded"),
+            (found(2, Some(2)), First, "DaemonSet monitoring/speaker created", "Repaired"),
+            (found(2, Some(2)), First, "Secret metrics-x/metallb-memberlist created", "Repaired"),
             // The cluster's TLS profile.
             (found(2, Some(2)), Surroundings, changed, "Updated"),
             // What the API server would not have before: late kinds of monitors, the rest of an installation.
