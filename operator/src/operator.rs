@@ -47,14 +47,18 @@ pub struct Operator {
     pub registers: bool,
 }
 
-/// What a process remembers of its last look at the resource: the surroundings it went by; nothing before the first. Clones
-/// remember the same.
+/// What a process remembers of its last look at the resource. Clones remember the same.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(watch::Sender<Option<Environment>>);
+pub struct Memory {
+    /// The surroundings it went by; nothing before the first.
+    surroundings: watch::Sender<Option<Environment>>,
+    /// Whether its webhook could not be registered.
+    is_unregistered: watch::Sender<bool>,
+}
 
 impl Memory {
     fn occasion(&self, environment: &Environment) -> Occasion {
-        match &*self.0.borrow() {
+        match &*self.surroundings.borrow() {
             None => Occasion::First,
             Some(last) if last != environment => Occasion::Surroundings,
             Some(_) => Occasion::Later,
@@ -167,8 +171,8 @@ impl Operator {
         report
     }
 
-    /// Tells API servers to ask our webhook. What keeps it from that keeps nothing else, and is a remark, unless somebody was
-    /// just quicker.
+    /// Tells API servers to ask our webhook. What keeps it from that keeps nothing else, and is a remark if it lasts: it was
+    /// refused, or failed the last time as well.
     async fn register(
         &self,
         definition: &Result<String, DefinitionError>,
@@ -179,6 +183,7 @@ impl Operator {
         }
         match register(&self.client, &self.environment.namespace, definition.clone()).await {
             Ok(registered) => {
+                self.memory.is_unregistered.send_replace(false);
                 report.changes.extend(registered.change);
                 report.lenient = registered.unanswered == Unanswered::Allow;
                 None
@@ -186,7 +191,9 @@ impl Operator {
             Err(error) => {
                 let (problem, disposition) = (chain(&error), error.disposition());
                 report.problem(problem.clone(), disposition);
-                (disposition != Disposition::Conflict).then_some(problem)
+                let is_trouble = disposition != Disposition::Conflict;
+                let was_trouble = self.memory.is_unregistered.send_replace(is_trouble);
+                (is_trouble && (was_trouble || disposition <= Disposition::Refused)).then_some(problem)
             }
         }
     }
@@ -236,7 +243,7 @@ impl Operator {
     fn tell_deeds(&self, found: &Found, applied: &Applied, environment: Environment, is_partial: bool) {
         let occasion = self.memory.occasion(&environment);
         if !is_partial || !applied.changes.is_empty() {
-            self.memory.0.send_replace(Some(environment));
+            self.memory.surroundings.send_replace(Some(environment));
         }
         let Some(deed) = deed(found, &applied.changes, occasion) else { return };
         if deed.reason == REPAIRED {

@@ -90,10 +90,13 @@ fn event(found: &Found, state: &State) -> Option<Event> {
         (condition.status == "True").then_some(condition.message.as_str())
     };
     let (is_news, kind, reason, message) = match state {
-        State::Available { message } => {
-            let is_news = told("Available") != Some(message);
-            (is_news, EventType::Normal, "Available", "the controller and the speakers run")
-        }
+        // What is worth knowing beside that comes and goes.
+        State::Available { message: _ } => (
+            told("Available").is_none(),
+            EventType::Normal,
+            "Available",
+            "the controller and the speakers run",
+        ),
         State::Degraded { reason, message, pods: _ } => {
             let is_news = !told("Degraded").is_some_and(|told| is_in(message, told));
             (is_news, EventType::Warning, reason.as_str(), message.as_str())

@@ -212,7 +212,10 @@ async fn nothing_is_cleared_away_because_the_resources_could_not_be_read() {
 }
 
 /// Type, reason and count of the events, once there are so many; others are published in the background.
-async fn told_in_events(scenario: &Scenario, expected: usize) -> Vec<(String, String, Option<i32>)> {
+pub(crate) async fn told_in_events(
+    scenario: &Scenario,
+    expected: usize,
+) -> Vec<(String, String, Option<i32>)> {
     let mut told = Vec::new();
     for _ in 0..10_000 {
         told = events_of(scenario).await;

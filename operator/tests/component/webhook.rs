@@ -1,4 +1,5 @@
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use metallb_operator::disposition::Disposition;
@@ -9,6 +10,7 @@ use metallb_testkit::Failure;
 use metallb_webhook::{AdmissionRequest, Operation, Reviewer, Route};
 use serde_json::{Value, json};
 
+use crate::failures::told_in_events;
 use crate::scenario::{AVAILABLE, NAMESPACE, Scenario, environment};
 
 const CONFIGURATION: &str = "metallb-operator-webhook-configuration";
@@ -217,6 +219,34 @@ async fn a_webhook_that_can_not_be_registered_keeps_nothing_else() {
     scenario.server.allow("apply validatingwebhookconfigurations metallb-operator-webhook-configuration");
     scenario.pass().await;
     assert_eq!(told(), (AVAILABLE.map(str::to_owned).to_vec(), since));
+}
+
+#[tokio::test]
+async fn a_webhook_that_could_not_be_looked_at_is_told_if_it_lasts_and_is_no_event() {
+    let scenario = serving();
+    scenario.settle().await;
+    let fail = || {
+        let read = "get validatingwebhookconfigurations metallb-operator-webhook-configuration";
+        scenario.server.fail_next(read, Failure::Status(503));
+    };
+    for _ in 0..2 {
+        fail();
+        assert_eq!(scenario.pass().await.disposition, Some(Disposition::Transient));
+        scenario.pass().await;
+    }
+    assert_eq!(scenario.writes(), [""; 0], "the next time it was well");
+    fail();
+    scenario.pass().await;
+    fail();
+    let report = scenario.pass().await;
+    assert_eq!(scenario.told("metallb")[0], format!("{}; {}", AVAILABLE[0], report.problems[0]));
+    scenario.pass().await;
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
+    scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
+    scenario.pass().await;
+    let event = |reason: &str| ("Normal".to_owned(), reason.to_owned(), Some(1));
+    let expected = ["Available", "Installed", "Repaired"].map(event);
+    assert_eq!(told_in_events(&scenario, 3).await, expected);
 }
 
 #[tokio::test]
