@@ -168,6 +168,12 @@ impl ApiServer {
         self.lock().names()
     }
 
+    /// Every object as the server has it.
+    #[must_use]
+    pub fn contents(&self) -> Vec<Value> {
+        self.lock().contents()
+    }
+
     /// The requests since the last call, in order; also to forget them.
     pub fn take_requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.lock().requests)

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::api::{Api, DynamicObject, PostParams};
 use metallb_api::MetalLB;
@@ -64,7 +65,7 @@ fn asked(request: &Request) -> Vec<Asked> {
         Verb::MergePatch | Verb::StrategicPatch | Verb::JsonPatch => &["patch"],
         Verb::Put | Verb::Unknown => &[],
     };
-    let name = |verb: &str| request.name.clone().filter(|_| verb != "create");
+    let name = |verb: &str| request.only_name().filter(|_| verb != "create");
     verbs.iter().map(|&verb| (request.group.clone(), resource.clone(), verb, name(verb))).collect()
 }
 
@@ -159,6 +160,9 @@ async fn life(platform: Platform, variables: &[(&str, &str)]) -> Vec<Request> {
         scenario.pass().await;
     }
     surroundings(&scenario).await;
+    // As after a resource whose dependents were left behind.
+    let orphan = json!({"metadata": {"ownerReferences": null}});
+    scenario.server.edit::<Secret>(Some(NAMESPACE), "metallb-memberlist", &orphan);
     scenario.pass().await;
     assert!(scenario.told("metallb")[0].starts_with("Available "), "{:?}", scenario.told("metallb"));
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
@@ -181,7 +185,8 @@ fn is_ours(request: &Request) -> bool {
 /// What owners may be given to: whoever gives one to an object that is there is asked by OpenShift whether he might delete it.
 fn owned(requests: &[Request]) -> BTreeSet<(bool, Asked)> {
     let gives_owner = |request: &&Request| {
-        request.verb == Verb::Apply && request.content["metadata"]["ownerReferences"].is_array()
+        let owners = &request.content["metadata"]["ownerReferences"];
+        matches!(request.verb, Verb::Apply | Verb::MergePatch) && owners.is_array()
     };
     let deletion = |request: &Request| {
         let (group, resource) = (request.group.clone(), request.resource.clone());
@@ -206,6 +211,8 @@ async fn section_4_7_what_the_operator_asks_for_it_may_and_what_it_may_it_asks_f
     let lookup = (String::new(), "namespaces".to_owned(), "get", Some("gone".to_owned()));
     assert!(requests.contains(&(false, lookup)), "whether another installation is still there");
     let owned = owned(&lives);
+    let key = (String::new(), "secrets".to_owned(), "delete", Some("metallb-memberlist".to_owned()));
+    assert!(owned.contains(&(true, key)), "it is made once, and given another owner later");
     let missing: Vec<_> = owned.iter().filter(|(is_ours, asked)| !may(*is_ours, asked)).collect();
     assert!(missing.is_empty() && owned.len() > 10, "given an owner and not to be deleted: {missing:#?}");
 

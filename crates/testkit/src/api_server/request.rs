@@ -120,6 +120,14 @@ impl Request {
         }
     }
 
+    /// The one name it is about, in its path or in the selector of a list: what a right may be limited to.
+    #[must_use]
+    pub fn only_name(&self) -> Option<String> {
+        let selector = self.parameter("fieldSelector").unwrap_or_default();
+        let mut terms = selector.split(',').filter_map(|term| term.strip_prefix("metadata.name="));
+        self.name.clone().or(terms.next().map(|name| name.trim_start_matches('=').to_owned()))
+    }
+
     pub(super) fn named<K>(verb: Verb, namespace: Option<&str>, name: &str) -> Self
     where
         K: kube::Resource<DynamicType = ()>,

@@ -196,6 +196,10 @@ impl State {
         json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
     }
 
+    pub(super) fn contents(&self) -> Vec<Value> {
+        self.objects.values().cloned().collect()
+    }
+
     pub(super) fn event_after(&self, version: u64, request: &Request) -> Option<Event> {
         if self.held {
             return None;

@@ -61,9 +61,14 @@ async fn every_request_is_recorded() {
     let status = json!({"status": {"replicas": 1}});
     api.patch_status("d", &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
     api.list(&ListParams::default().labels("a=b")).await.unwrap();
-    let requests: Vec<String> = server.take_requests().iter().map(ToString::to_string).collect();
-    let expected = ["apply deployments ns/d", "merge-patch deployments/status ns/d", "list deployments ns/"];
-    assert_eq!(requests, expected);
+    api.list(&ListParams::default().fields("a=b,metadata.name=d")).await.unwrap();
+    let recorded = server.take_requests();
+    let requests: Vec<String> = recorded.iter().map(ToString::to_string).collect();
+    let list = "list deployments ns/";
+    assert_eq!(requests, ["apply deployments ns/d", "merge-patch deployments/status ns/d", list, list]);
+    let names: Vec<Option<String>> = recorded.iter().map(Request::only_name).collect();
+    let d = Some("d".to_owned());
+    assert_eq!(names, [d.clone(), d.clone(), None, d]);
     assert!(server.take_requests().is_empty());
 }
 
