@@ -85,7 +85,14 @@ impl Found {
     /// Whether it was told that it can't be done as asked.
     #[must_use]
     pub fn is_degraded(&self) -> bool {
-        self.conditions.iter().any(|condition| condition.type_ == "Degraded" && condition.status == "True")
+        self.conditions.iter().any(is_degraded)
+    }
+
+    /// Whether it was told that of its edit as it is now. What the original told may be of another.
+    #[must_use]
+    pub fn was_refused(&self) -> bool {
+        let is_present = |seen: Option<i64>| seen.is_some() && seen == self.generation;
+        self.conditions.iter().any(|told| is_degraded(told) && is_present(told.observed_generation))
     }
 
     /// Whether it was made before another one; of two that were made in the same second the first namespace counts.
@@ -100,6 +107,10 @@ impl Found {
     pub fn reference(&self) -> ObjectReference {
         reference(&self.namespace, &self.name, Some(self.uid.clone()))
     }
+}
+
+fn is_degraded(condition: &Condition) -> bool {
+    condition.type_ == "Degraded" && condition.status == "True"
 }
 
 /// A resource as events name it; without the UID if it is gone.

@@ -284,7 +284,8 @@ impl Operator {
         let mut prepared = build(found, definition, &settings, &environment)?;
         prepared.remarks.extend(remarks);
         prepared.remarks.extend(around.unregistered.clone());
-        look_for_others(&self.client, found, &around.elsewhere, &listed).await?;
+        let neighbours = look_for_others(&self.client, found, &around.elsewhere, &listed).await?;
+        prepared.remarks.extend(neighbours);
         Ok((prepared, listed, environment))
     }
 

@@ -50,8 +50,8 @@ pub enum OthersError {
     },
     /// In another namespace, by its own resource.
     #[error(
-        "another MetalLB is installed: MetalLB {namespace}/metallb, and pods of it run there; two of them would give away the same \
-         addresses, so nothing is applied. Delete that resource, or this one"
+        "another MetalLB is installed: MetalLB {namespace}/metallb, whose controller or operator is there; two of them would give away \
+         the same addresses, so nothing is applied. Delete that resource, or this one"
     )]
     Resource {
         /// Where it is.
@@ -82,37 +82,57 @@ impl OthersError {
 const WEBHOOKS: &str = "ValidatingWebhookConfiguration";
 
 /// Looks for another MetalLB, which must not be joined by this one: with the help of what there is, and of the resources
-/// of other namespaces.
+/// of other namespaces. Says so if one runs that should give way to this one.
 ///
 /// # Errors
-/// When there is one, or it can't be seen.
+/// When this one is to give way, or that can't be seen.
 pub async fn look_for_others(
     client: &Client,
     found: &Found,
     elsewhere: &[Found],
     listed: &Listed,
-) -> Result<(), OthersError> {
+) -> Result<Option<String>, OthersError> {
     let namespace = found.namespace.as_str();
-    if !bears_our_label(listed, namespace) {
-        let configurations = of_cluster::<ValidatingWebhookConfiguration>(client);
-        let live = configurations.get_opt(WEBHOOK_CONFIGURATION).await.map_err(OthersError::Read)?;
-        if let Some(live) = live {
-            let claim =
-                standing(client, claims(&live, WEBHOOKS, namespace)).await.map_err(OthersError::Read)?;
-            if let Some(Claim { whose, .. }) = claim {
-                return Err(OthersError::Webhooks { whose });
-            }
-        }
-    }
+    let is_asked = is_asked(client, namespace, listed).await?;
     if let Some(object) =
         of_chart::<DaemonSet>(namespace, listed).or_else(|| of_chart::<Deployment>(namespace, listed))
     {
         return Err(OthersError::Chart { object });
     }
-    match resource::first_comer(client, found, elsewhere).await.map_err(OthersError::Read)? {
-        Some(namespace) => Err(OthersError::Resource { namespace }),
-        None => Ok(()),
+    let neighbours = resource::neighbours(client, found, is_asked, elsewhere).await?;
+    let remark = |namespace: &String| {
+        format!(
+            "MetalLB {namespace}/metallb runs as well: two of them give away the same addresses, so delete one"
+        )
+    };
+    let remarks: Vec<String> = neighbours.iter().map(remark).collect();
+    Ok(Some(remarks.join("; ")).filter(|text| !text.is_empty()))
+}
+
+/// Whether API servers ask us about pools.
+///
+/// # Errors
+/// When they ask somebody else, or that can't be seen.
+async fn is_asked(client: &Client, namespace: &str, listed: &Listed) -> Result<bool, OthersError> {
+    if bears_our_label(listed, namespace) {
+        return Ok(true);
     }
+    let configurations = of_cluster::<ValidatingWebhookConfiguration>(client);
+    let live = configurations.get_opt(WEBHOOK_CONFIGURATION).await.map_err(OthersError::Read)?;
+    let Some(live) = live else { return Ok(false) };
+    let claim = standing(client, claims(&live, WEBHOOKS, namespace)).await.map_err(OthersError::Read)?;
+    match claim {
+        Some(Claim { whose, .. }) => Err(OthersError::Webhooks { whose }),
+        None => Ok(asks_us(&live, namespace)),
+    }
+}
+
+/// Whether webhooks that nobody else has a claim to are ours: by our label, or because they ask our Service.
+fn asks_us(live: &DynamicObject, namespace: &str) -> bool {
+    let webhooks = live.data.get("webhooks").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let asked = |webhook: &Value| webhook.pointer("/clientConfig/service/namespace").cloned();
+    live.labels().get(OWNED_BY).is_some_and(|ours| ours == namespace)
+        || webhooks.iter().filter_map(asked).any(|asked| asked == namespace)
 }
 
 /// Whether the webhooks are ours by their label, so that it need not be read whom they ask.

@@ -65,8 +65,8 @@ pub(super) fn cluster_rules() -> Vec<PolicyRule> {
         named_rule(ADMISSION, WEBHOOKS, &[FRR_K8S_WEBHOOKS], &["get", "delete"]),
         // The owner of what is outside of namespaces.
         named_rule("apiextensions.k8s.io", "customresourcedefinitions", &[DEFINITION], &["get"]),
-        // Whether another MetalLB runs, where there is a resource for one.
-        named_rule("apps", "deployments", &["controller", OPERATOR_DEPLOYMENT], &["get"]),
+        // Whether another MetalLB runs, where there is a resource for one: listed by name, since all may be listed by the original.
+        named_rule("apps", "deployments", &["controller", OPERATOR_DEPLOYMENT], &["list"]),
         rule(CONFIG_GROUP, &["apiservers"], READ),
         rule(SECURITY_GROUP, &[CONSTRAINTS], &["create", "list", "watch"]),
         named_rule(SECURITY_GROUP, CONSTRAINTS, &[SPEAKER_CONSTRAINTS], &by_name),
