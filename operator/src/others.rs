@@ -69,7 +69,7 @@ pub enum OthersError {
 }
 
 impl OthersError {
-    /// What it means for the next pass. None of these objects is followed.
+    /// What it means for the next pass. Of these objects only the resources are followed.
     #[must_use]
     pub fn disposition(&self) -> Disposition {
         match self {

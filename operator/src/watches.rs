@@ -46,8 +46,8 @@ pub fn follow(client: &Client, scope: &Scope<'_>) -> (Watches, Store<PartialObje
     let all = Config::default();
     let operands = Config::default().labels(OPERANDS);
     let ours = Config::default().labels(&format!("{OWNED_BY}={namespace}"));
-    let resources =
-        watches.add(Api::namespaced(client.clone(), namespace), all.clone(), "metallbs.metallb.io");
+    // Those of other namespaces tell where another MetalLB begins or ends.
+    let resources = watches.add(Api::all(client.clone()), all.clone(), "metallbs.metallb.io");
     let mut inside = Inside { client, namespace, watches: &mut watches };
     inside.add::<Deployment>(&operands, "deployments");
     inside.add::<DaemonSet>(&operands, "daemonsets");

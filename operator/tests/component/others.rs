@@ -252,7 +252,7 @@ async fn a_role_of_somebody_else_is_not_taken_because_it_could_not_be_looked_at_
 const OPERATOR: &str = "metallb-operator-controller-manager";
 
 /// A resource of another namespace that says this of itself.
-fn put_elsewhere(scenario: &Scenario, name: &str, says: &str) {
+pub(crate) fn put_elsewhere(scenario: &Scenario, name: &str, says: &str) {
     let resource = json!({"metadata": {"name": name, "namespace": "another"}, "spec": {}});
     scenario.server.put::<MetalLB>(&serde_json::from_value(resource).unwrap());
     let condition = json!({"type": says, "status": "True", "reason": "x", "message": "", "observedGeneration": 1,
@@ -261,7 +261,7 @@ fn put_elsewhere(scenario: &Scenario, name: &str, says: &str) {
 }
 
 /// A Deployment that is to have so many pods and has them; they need not be ready.
-fn man(scenario: &Scenario, namespace: &str, name: &str, pods: u8) {
+pub(crate) fn man(scenario: &Scenario, namespace: &str, name: &str, pods: u8) {
     let object = json!({"metadata": {"name": name, "namespace": namespace, "labels": {"app": "metallb"}}, "spec": {
         "replicas": pods, "selector": {}, "template": {"spec": {"containers": []}}}});
     scenario.server.put::<Deployment>(&serde_json::from_value(object).unwrap());

@@ -23,7 +23,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::scenario::{NAMESPACE, Scenario, lines};
+use crate::others::{man, put_elsewhere};
+use crate::scenario::{AVAILABLE, NAMESPACE, Scenario, lines};
 
 fn start(scenario: &Scenario, health: &Health) -> JoinHandle<()> {
     start_with(scenario, health, STUCK)
@@ -94,6 +95,24 @@ async fn our_own_webhook_comes_back_by_itself_when_somebody_deletes_it() {
     scenario.server.remove::<ValidatingWebhookConfiguration>(None, "metallb-operator-webhook-configuration");
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(is_there(), "within a second");
+    owner.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_metallb_that_begins_or_ends_beside_ours_is_noticed_at_once() {
+    let (scenario, health) = (Scenario::settled().await, Health::default());
+    let owner = start(&scenario, &health);
+    until("ready", || health.readyz().ok).await;
+    // Long after anything else would have led to another look.
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    man(&scenario, "another", "controller", 1);
+    put_elsewhere(&scenario, "metallb", "Available");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let told = scenario.told("metallb");
+    assert!(told[0].contains("MetalLB another/metallb runs as well"), "{told:?}");
+    scenario.server.remove::<MetalLB>(Some("another"), "metallb");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
     owner.abort();
 }
 
