@@ -18,6 +18,7 @@ mod prune;
 mod reading;
 mod removal;
 mod rights;
+mod rivals;
 mod scenario;
 mod takeover;
 mod webhook;

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::others::{man, put_elsewhere};
+use crate::rivals::{man, put_elsewhere};
 use crate::scenario::{AVAILABLE, NAMESPACE, Scenario, lines};
 
 fn start(scenario: &Scenario, health: &Health) -> JoinHandle<()> {
