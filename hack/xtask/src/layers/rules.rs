@@ -21,8 +21,8 @@ fn may_use(here: Place, there: Place) -> bool {
     }
 }
 
-/// What a dev-dependency may name beyond that. The speaker's tests need network namespaces and other speakers; those of
-/// foreign programs need ours to talk to them.
+/// What a dev-dependency may name beyond that. The speaker's tests need network namespaces and other speakers, those of the
+/// operator's process wait as those of the test bed do; those of foreign programs need ours to talk to them.
 fn tests_may_use(here: Place, there: Place) -> bool {
     matches!(
         (here, there),
