@@ -3,6 +3,7 @@
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{LocalObjectReference, Secret, Service, ServiceAccount};
+use kube::api::{Api, Patch, PatchParams};
 use metallb_testkit::{Failure, Verb};
 use serde_json::{Value, json};
 
@@ -78,6 +79,37 @@ async fn section_8_16_what_others_made_is_taken_over_and_loses_what_is_no_longer
         scenario.server.forbid_writes();
         scenario.pass().await;
         assert_eq!(scenario.server.forbidden_writes(), [""; 0], "{manager}: once is enough");
+    }
+}
+
+/// The original's operator writes by the same name as ours, so that either takes away what only the other wants.
+#[tokio::test]
+async fn section_7_we_and_the_original_hand_the_speakers_over_to_and_fro() {
+    let scenario = Scenario::with_resource();
+    let uid = scenario.resource("metallb").metadata.uid.unwrap();
+    let mut theirs = old_speaker(Some(&uid));
+    theirs.metadata.annotations = None;
+    let speakers = Api::<DaemonSet>::namespaced(scenario.server.client("original"), NAMESPACE);
+    let original = PatchParams::apply("metallb-operator").force();
+    let apply = async || speakers.patch("speaker", &original, &Patch::Apply(&theirs)).await.unwrap();
+    let named = |speaker: &DaemonSet| {
+        let pod = serde_json::to_value(speaker).unwrap()["spec"]["template"]["spec"].clone();
+        let parts =
+            [&pod["containers"], &pod["initContainers"], &pod["containers"][0]["env"], &pod["volumes"]];
+        parts.map(|part| names(part).join(" "))
+    };
+    let first = apply().await;
+    for round in ["at first", "once more"] {
+        scenario.settle().await;
+        assert_taken_over(&scenario, round);
+        assert_eq!(scenario.speaker().unwrap().metadata.uid, first.metadata.uid, "{round}");
+        assert_eq!(scenario.told("metallb"), AVAILABLE, "{round}");
+        let back = named(&apply().await);
+        assert_eq!(
+            back,
+            ["speaker kube-rbac-proxy", "cp-liveness", "GONE", ""],
+            "{round}: nothing of ours stays"
+        );
     }
 }
 
