@@ -4,6 +4,7 @@
 //! so that old manifests keep working.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 mod semver;
@@ -30,6 +31,8 @@ pub struct Environment {
     /// Ports by which API servers are reached, as far as they are known: that of their Service (`KUBERNETES_SERVICE_PORT`), to
     /// which the operator adds those it finds behind it. `None` where they can't be found.
     pub api_ports: Option<BTreeSet<u16>>,
+    /// Whether API servers are asked for by a name (`KUBERNETES_SERVICE_HOST`), which somebody has to look up first.
+    pub api_is_named: bool,
     /// Where the operator itself serves metrics to others, which a flag says.
     pub operator_metrics: Option<u16>,
     /// Where an external frr-k8s reads its configuration (`FRRK8S_EXTERNAL_NAMESPACE`).
@@ -161,6 +164,9 @@ impl Environment {
             monitors: variables.monitors()?,
             network_policies: !variables.is_true("DISABLE_NETWORK_POLICIES"),
             api_ports: Some(variables.service_port().into_iter().collect()),
+            api_is_named: variables
+                .text("KUBERNETES_SERVICE_HOST")
+                .is_some_and(|host| host.parse::<IpAddr>().is_err()),
             operator_metrics: None,
             external_namespace: variables.text("FRRK8S_EXTERNAL_NAMESPACE"),
             frr_k8s_from_cno: variables.is_true("DEPLOY_FRRK8S_FROM_CNO"),

@@ -23,7 +23,8 @@ const API_PORT: i32 = 6443;
 /// Those that are asked for.
 ///
 /// A port that is wrong keeps the controller away, which the operator can put right; the operator itself it would shut out for
-/// good. So its own policy opens what is asked for beside what is known, and is left out where nothing can be known.
+/// good. So its own policy opens what is asked for beside what is known, and is left out where nothing can be known, or a name
+/// is looked up first: nobody tells where.
 pub(crate) fn policies(policy: Policy, environment: &Environment) -> Vec<NetworkPolicy> {
     let asked = match policy {
         Policy::Off => return Vec::new(),
@@ -36,7 +37,8 @@ pub(crate) fn policies(policy: Policy, environment: &Environment) -> Vec<Network
         Some(port) => vec![port],
         None => api_ports(known.clone().unwrap_or_default(), None),
     };
-    let own = known.map(|known| operator(namespace, api_ports(known, asked), environment.operator_metrics));
+    let own = known.filter(|_| !environment.api_is_named);
+    let own = own.map(|known| operator(namespace, api_ports(known, asked), environment.operator_metrics));
     [controller(namespace, of_controller)].into_iter().chain(own).collect()
 }
 

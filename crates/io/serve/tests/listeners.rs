@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metallb_serve::{Probe, TlsSettings, Verdict, metrics, metrics_following, probes};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -184,7 +185,8 @@ async fn each_handshake_goes_by_the_newest_settings_that_can_be_used() {
     let before = client_of(&[&TLS13]).connect(name, connect(address).await).await.unwrap();
     for (version, old_too) in [("VersionTLS12", true), ("VersionTLS13", false)] {
         settings.send_replace(parsed(version));
-        while is_spoken(address, &TLS12).await != old_too {}
+        let taken_over = async { while is_spoken(address, &TLS12).await != old_too {} };
+        tokio::time::timeout(Duration::from_secs(10), taken_over).await.expect(version);
         assert!(is_spoken(address, &TLS13).await, "{version}");
     }
     let answer = get(before, "/metrics", Some("token")).await;

@@ -116,6 +116,17 @@ fn network_policies_can_be_switched_off() {
     }
 }
 
+#[test]
+fn the_operator_is_not_kept_from_looking_up_the_name_of_the_api_server() {
+    for (host, expected) in
+        [("10.96.0.1", 2), ("fd00:96::1", 2), ("", 2), ("cluster.example.net", 1), ("10.96.0.1.example", 1)]
+    {
+        let objects = built(json!({}), &[("KUBERNETES_SERVICE_HOST", host)]);
+        let policies = objects.iter().filter(|object| object.resource.kind == "NetworkPolicy").count();
+        assert_eq!(policies, expected, "{host:?}");
+    }
+}
+
 /// Pods, opened ports of others, and opened ports of the pods, of each NetworkPolicy.
 fn policies(
     spec: Value,
