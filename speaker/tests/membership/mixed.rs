@@ -119,9 +119,7 @@ async fn elections_of_a_mixed_ring_are_those_of_the_contract() {
         for us in &mut ours {
             us.until(names).await;
         }
-        for name in &names[1..] {
-            theirs.wait("join", name, REACTION).unwrap();
-        }
+        theirs.wait_each("join", &names[1..], REACTION).unwrap();
         for (address, winner) in vectors {
             let address = address.parse().unwrap();
             assert_eq!(theirs.elect(address).unwrap(), *winner, "theirs among {names:?} for {address}");

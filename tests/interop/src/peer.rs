@@ -1,5 +1,6 @@
 //! A member of a ring that is not ours.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -138,6 +139,23 @@ impl Peer {
                 Err(RecvTimeoutError::Disconnected) => bail!("the member ended before {event} of {name}"),
             }
         }
+    }
+
+    /// Skips what the member tells until it has told this of each of these, in whatever order.
+    ///
+    /// # Errors
+    /// When it does not within the time; the error names the missing ones.
+    pub fn wait_each(&self, event: &str, names: &[&str], within: Duration) -> Result<()> {
+        let end = Instant::now() + within;
+        let mut missing: BTreeSet<&str> = names.iter().copied().collect();
+        while !missing.is_empty() {
+            let report = self.reports.recv_timeout(end.saturating_duration_since(Instant::now()));
+            let report = report.with_context(|| format!("no {event} of {missing:?} in {within:?}"))?;
+            if report.event == event {
+                missing.remove(report.name.as_str());
+            }
+        }
+        Ok(())
     }
 
     /// Fails when the member has told of such an event since it was last listened to.
