@@ -23,6 +23,8 @@ const DAEMONS: &str = "daemons";
 const BACKGROUND: &str = "background";
 /// What kubelet gives a pod that asks for no processor.
 const LEAST_SHARE: &str = "2";
+/// What every group has that was given no other share.
+const USUAL_SHARE: u32 = 1024;
 /// How long the kernel may take to end killed processes.
 const EXIT_DEADLINE: Duration = Duration::from_secs(20);
 /// How long it may take to stop processes.
@@ -149,6 +151,16 @@ impl Group {
         let own = tree.directory("cpu", &self.path.join(DAEMONS))?;
         let files = self.join_files().into_iter().filter(|file| !file.starts_with(&own));
         Ok(files.chain([processors.join("cgroup.procs")]).collect())
+    }
+
+    /// Has it get so many parts of the processors, where what else is beside it gets 1024 each and wants them as well.
+    pub fn share(&self, parts: u32) -> Result<()> {
+        match &self.tree {
+            Tree::V1(tree) => {
+                write(&tree.directory("cpu", &self.path)?.join("cpu.shares"), &parts.to_string())
+            }
+            Tree::V2(tree) => tree.share(&self.path, parts),
+        }
     }
 
     /// Stops every process in and below it, until [`Group::thaw`].

@@ -26,6 +26,9 @@ const CONTAINERD_DEADLINE: Duration = Duration::from_secs(30);
 /// The name of `machine-init` in the state folder.
 const MACHINE_INIT_FILE: &str = "machine-init";
 
+/// The control plane's part of the processors, where a node's is 1024: elsewhere it has its own, and takes none from nodes.
+const SHARE_OF_CONTROL_PLANE: u32 = 64;
+
 impl Bed {
     /// A usable bed: the one that runs already, if it is whole, or else a new one. What a crash left is
     /// cleared away first. Should it fail, what runs is left to be looked at, until [`Bed::down`].
@@ -117,6 +120,9 @@ impl Bed {
         for place in self.places() {
             let machine = self.machine(place);
             machine.born(&mould.init)?;
+            if place == Place::ControlPlane {
+                machine.group.share(SHARE_OF_CONTROL_PLANE)?;
+            }
             if !matches!(place, Place::Node(_)) {
                 wire::connect(&switch, &machine, place, self.nodes())?;
             }

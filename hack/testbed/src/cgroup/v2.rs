@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::{DAEMONS, FREEZE_DEADLINE, processes_in, subdirectories, write};
+use super::{DAEMONS, FREEZE_DEADLINE, USUAL_SHARE, processes_in, subdirectories, write};
 use crate::wait;
 
 /// What kubelet and runc insist on.
@@ -82,6 +82,12 @@ impl Tree {
             write(&leaf.join("cgroup.procs"), &pid.to_string())?;
         }
         enable_controllers(&machine)
+    }
+
+    /// 100 is what v2 gives by itself.
+    pub fn share(&self, path: &Path, parts: u32) -> Result<()> {
+        let weight = (parts.saturating_mul(100) / USUAL_SHARE).max(1);
+        write(&self.root.join(path).join("cpu.weight"), &weight.to_string())
     }
 
     pub fn freeze(&self, path: &Path) -> Result<()> {
