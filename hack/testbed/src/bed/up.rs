@@ -26,7 +26,10 @@ const CONTAINERD_DEADLINE: Duration = Duration::from_secs(30);
 /// The name of `machine-init` in the state folder.
 const MACHINE_INIT_FILE: &str = "machine-init";
 
-/// The control plane's part of the processors, where a node's is 1024: elsewhere it has its own, and takes none from nodes.
+/// The bed's part of the processors, where each process of the host has 1024: what kubelet gives the pods of two nodes with two
+/// processors each, beside all else there.
+const SHARE_OF_BED: u32 = 4096;
+/// The control plane's part of the bed's, where a node's is 1024: elsewhere it has its own, and takes none from nodes.
 const SHARE_OF_CONTROL_PLANE: u32 = 64;
 
 impl Bed {
@@ -70,6 +73,7 @@ impl Bed {
             .with_context(|| format!("cannot copy {}", init.display()))?;
         let bed = Bed::new(options, record)?;
         host::prepare(&bed.group)?;
+        bed.group.share(SHARE_OF_BED)?;
         bed.pki.create(bed.nodes())?;
         Ok(Bed { progress, ..bed })
     }
