@@ -1,6 +1,7 @@
 //! Reading ahead: many questions at once, the answers in their order.
 //!
 //! A look at what is as it should be is nothing but reads, dozens of them. One after the other they would take a tenth of a second.
+//! What is listed to find leftovers is not read once more, where lists of whole objects are small.
 //!
 //! They are asked of the API server every time. The watches would know some of it, but metadata only, and as it was a while ago, which may
 //! be long where a connection hangs: that is good enough to be woken by, not to decide by what is written and what is deleted.

@@ -13,32 +13,47 @@ pub const API_NAMESPACE: &str = "default";
 /// Label of what it tells.
 pub const API_SERVICE: &str = "kubernetes.io/service-name=kubernetes";
 
-/// The ports can't be read.
+/// The ports are not known.
 #[derive(Debug, thiserror::Error)]
-#[error("could not read the ports of the API server: {}", explain(.0))]
-pub struct ApiPortsError(Error);
+pub enum ApiPortsError {
+    /// They can't be read.
+    #[error("could not read the ports of the API server: {}", explain(.0))]
+    Read(Error),
+    /// Nothing names one: an API server writes it when it starts, and anew when somebody has deleted it.
+    #[error("no EndpointSlice of Service {API_NAMESPACE}/kubernetes names a port of the API server")]
+    Nowhere,
+}
 
 impl ApiPortsError {
     /// What it means for the next pass.
     #[must_use]
     pub fn disposition(&self) -> Disposition {
-        Disposition::of(&self.0)
+        match self {
+            Self::Read(cause) => Disposition::of(cause),
+            Self::Nowhere => Disposition::Transient,
+        }
     }
 
-    /// Whether that stays so until somebody changes the rights, or the cluster: then it has to go without them.
+    /// Whether that may stay so until somebody changes the rights, or the cluster: then it has to go without them.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
-        matches!(&self.0, Error::Api(status) if [403, 404].contains(&status.code))
+        match self {
+            Self::Read(cause) => matches!(cause, Error::Api(status) if [403, 404].contains(&status.code)),
+            Self::Nowhere => true,
+        }
     }
 }
 
-/// The ports behind the Service `kubernetes`; none where no API server tells where it is.
+/// The ports behind the Service `kubernetes`.
 ///
 /// # Errors
-/// When they can't be read.
+/// When they can't be read, or there are none.
 pub async fn api_ports(client: &Client) -> Result<BTreeSet<u16>, ApiPortsError> {
     let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), API_NAMESPACE);
-    let listed = slices.list(&ListParams::default().labels(API_SERVICE)).await.map_err(ApiPortsError)?;
+    let listed =
+        slices.list(&ListParams::default().labels(API_SERVICE)).await.map_err(ApiPortsError::Read)?;
     let ports = listed.items.into_iter().flat_map(|slice| slice.ports.into_iter().flatten());
-    Ok(ports.filter_map(|port| u16::try_from(port.port?).ok()).filter(|port| *port != 0).collect())
+    let ports: BTreeSet<u16> =
+        ports.filter_map(|port| u16::try_from(port.port?).ok()).filter(|port| *port != 0).collect();
+    if ports.is_empty() { Err(ApiPortsError::Nowhere) } else { Ok(ports) }
 }

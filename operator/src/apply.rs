@@ -13,6 +13,7 @@ use metallb_render::{
 
 use crate::ahead::ask_all;
 use crate::build::Prepared;
+use crate::inventory::Listed;
 use crate::others::{objection, role_of};
 
 mod failure;
@@ -90,15 +91,20 @@ impl Applied {
 }
 
 impl Prepared {
-    /// Looks at every object, and then applies them in order. One that is refused does not keep the others from being
-    /// applied; only when the API server can't be reached at all, it is left at that.
-    pub async fn apply(self, client: &Client) -> (Applied, Result<(), ApplyError>) {
+    /// Looks at every object that was not listed whole, and then applies them in order. One that is refused does not keep the
+    /// others from being applied; only when the API server can't be reached at all, it is left at that.
+    pub async fn apply(self, client: &Client, listed: &Listed) -> (Applied, Result<(), ApplyError>) {
         let Self { objects, remarks } = self;
         let applied = Applied { remarks, ..Applied::default() };
         let mut round = Round { client, objects: &objects, applied, failures: Vec::new() };
         let mut waiting = None;
-        let live = objects.iter().map(|desired| read(client, &desired.resource, &desired.object)).collect();
-        for (desired, live) in objects.iter().zip(ask_all(live).await) {
+        let unknown = objects.iter().filter(|desired| listed.whole(desired).is_none());
+        let unknown = unknown.map(|desired| read(client, &desired.resource, &desired.object)).collect();
+        let mut answers = ask_all(unknown).await.into_iter();
+        for desired in &objects {
+            let known = listed.whole(desired).map(|known| Ok(known.cloned()));
+            // Without an answer the API server is out of reach, which the last one said.
+            let Some(live) = known.or_else(|| answers.next()) else { break };
             match round.apply(desired, live).await {
                 Step::Done => {}
                 Step::Later => waiting = Some(desired),
@@ -137,7 +143,7 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// Applies it over what was there when the round began. Who has changed it since then wakes us once more.
+    /// Applies it over what was there when the pass began. Who has changed it since then wakes us once more.
     async fn apply(&mut self, desired: &Desired, live: Result<Option<DynamicObject>, kube::Error>) -> Step {
         match live {
             Ok(Some(live)) if leads_elsewhere(desired, &live) => Step::Later,

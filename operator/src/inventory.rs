@@ -11,10 +11,11 @@ use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Preconditions};
-use kube::core::PartialObjectMeta;
+use kube::core::{PartialObjectMeta, TypeMeta};
 use kube::{Client, Resource, ResourceExt};
 use metallb_api::MetalLB;
 use metallb_render::{Desired, FRR_K8S_WEBHOOKS, Kind, OWNED_BY, Platform, kinds};
+use serde_json::Value;
 
 use crate::ahead::ask_all;
 use crate::deeds::DELETED;
@@ -73,8 +74,8 @@ pub struct Cleared {
     pub failure: Option<PruneError>,
 }
 
-/// One object found.
-type Found = PartialObjectMeta<DynamicObject>;
+/// One object found: its metadata, and all of it where its kind is small.
+type Found = DynamicObject;
 /// A kind, and what there is of it.
 type List = (Kind, Result<Vec<Found>, PruneError>);
 
@@ -87,6 +88,15 @@ impl Listed {
     pub fn of<K: Resource<DynamicType = ()>>(&self) -> impl Iterator<Item = &Found> {
         let lists = self.0.iter().filter(|(kind, _)| is::<K>(&kind.resource));
         lists.filter_map(|(_, found)| found.as_ref().ok()).flatten()
+    }
+
+    /// What there is of a wanted object, which may be nothing; `None` if the lists don't tell.
+    pub(crate) fn whole(&self, desired: &Desired) -> Option<Option<&Found>> {
+        let (kind, found) =
+            self.0.iter().find(|(kind, _)| kind.is_small && kind.resource == desired.resource)?;
+        let found = found.as_ref().ok()?.iter().find(|found| found.name_any() == desired.name());
+        // Of the whole cluster only what bears our label is listed.
+        (kind.namespaced || found.is_some()).then_some(found)
     }
 }
 
@@ -189,9 +199,13 @@ impl Inventory<'_> {
     }
 
     async fn list_one(&self, kind: &Kind) -> Result<Vec<Found>, kube::Error> {
-        let listed = self.api(&kind.resource, kind.namespaced).list_metadata(&self.scope(kind)).await;
+        let (api, scope) = (self.api(&kind.resource, kind.namespaced), self.scope(kind));
+        let listed = match kind.is_small {
+            true => api.list(&scope).await.map(|list| typed(list.items, &kind.resource)),
+            false => api.list_metadata(&scope).await.map(|list| list.items.into_iter().map(bare).collect()),
+        };
         match listed {
-            Ok(list) => Ok(list.items),
+            Ok(list) => Ok(list),
             Err(kube::Error::Api(status)) if kind.is_optional && status.code == 404 => Ok(Vec::new()),
             Err(cause) => Err(cause),
         }
@@ -252,6 +266,17 @@ impl Inventory<'_> {
             false => Api::all_with(self.client.clone(), kind),
         }
     }
+}
+
+/// Items of a list don't say what they are.
+fn typed(mut items: Vec<Found>, resource: &ApiResource) -> Vec<Found> {
+    let types = TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
+    items.iter_mut().for_each(|item| item.types = Some(types.clone()));
+    items
+}
+
+fn bare(PartialObjectMeta { metadata, .. }: PartialObjectMeta<DynamicObject>) -> Found {
+    DynamicObject { types: None, metadata, data: Value::Null }
 }
 
 fn is<K: Resource<DynamicType = ()>>(kind: &ApiResource) -> bool {

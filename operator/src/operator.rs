@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use futures::future::join;
 use kube::Client;
 use metallb_api::names::METALLB_NAME;
-use metallb_cluster::EventSink;
+use metallb_cluster::{Event, EventSink, EventType};
 use metallb_render::{
-    BuildError, Environment, Platform, Policy, Readiness, Settings, State, Tls, TlsProfile, Unanswered,
+    BuildError, Environment, Platform, Policy, Readiness, Settings, State, Tls, TlsProfile,
 };
 use metallb_telemetry::logs::chain;
 use metallb_telemetry::metrics::OperatorMetrics;
@@ -24,7 +24,7 @@ use crate::disposition::Disposition;
 use crate::inventory::{Inventory, Listed, PruneError, Wanted};
 use crate::others::{OthersError, look_for_others};
 use crate::progress::obstacle;
-use crate::register::register;
+use crate::register::{Pending, register};
 use crate::status;
 use crate::validate::{ValidateError, validate};
 
@@ -54,6 +54,8 @@ pub struct Memory {
     surroundings: watch::Sender<Option<Environment>>,
     /// Whether its webhook could not be registered.
     is_unregistered: watch::Sender<bool>,
+    /// What was told of others that run beside it.
+    neighbours: watch::Sender<Option<String>>,
 }
 
 impl Memory {
@@ -133,8 +135,8 @@ pub struct Report {
     pub disposition: Option<Disposition>,
     /// All is as asked for, but does not run yet.
     pub settling: bool,
-    /// API servers do not insist on our webhook's answer yet.
-    pub lenient: bool,
+    /// Why API servers do not insist on our webhook's answer yet.
+    pub lenient: Option<Pending>,
 }
 
 impl Report {
@@ -185,7 +187,7 @@ impl Operator {
             Ok(registered) => {
                 self.memory.is_unregistered.send_replace(false);
                 report.changes.extend(registered.change);
-                report.lenient = registered.unanswered == Unanswered::Allow;
+                report.lenient = registered.pending;
                 None
             }
             Err(error) => {
@@ -285,8 +287,22 @@ impl Operator {
         prepared.remarks.extend(remarks);
         prepared.remarks.extend(around.unregistered.clone());
         let neighbours = look_for_others(&self.client, found, &around.elsewhere, &listed).await?;
+        self.tell_of_neighbours(found, neighbours.as_ref());
         prepared.remarks.extend(neighbours);
         Ok((prepared, listed, environment))
+    }
+
+    /// Others that came to run beside this one, as an event: the resource stays `Available`, and nobody looks there.
+    fn tell_of_neighbours(&self, found: &Found, neighbours: Option<&String>) {
+        let is_news = self.memory.neighbours.send_if_modified(|told| {
+            let is_news = told.as_ref() != neighbours;
+            *told = neighbours.cloned();
+            is_news
+        });
+        if let Some(message) = neighbours.filter(|_| is_news) {
+            let (kind, reason) = (EventType::Warning, "AnotherMetalLB".to_owned());
+            self.events.publish(Event { about: found.reference(), kind, reason, message: message.clone() });
+        }
     }
 
     /// What the installer decided, with what is found in the cluster, and remarks about that.
@@ -308,11 +324,12 @@ impl Operator {
         environment.tls = tls;
         remarks.extend(remark);
         match ports {
-            Ok(found) => environment.api_ports.get_or_insert_default().extend(found),
+            Ok(found) => environment.api_ports = Some(found),
             Err(error) if error.is_lasting() => {
                 environment.api_ports = None;
-                let left_out = "the operator has no NetworkPolicy, the controller's opens networkPolicy.apiPort, or 6443";
-                remarks.push(format!("{}; {left_out}", chain(&error)));
+                let effect = "the operator has no NetworkPolicy, and the controller's stays as it is, or opens \
+                              networkPolicy.apiPort or 6443";
+                remarks.push(format!("{}; {effect}", chain(&error)));
             }
             Err(error) => return Err(error.into()),
         }
@@ -343,7 +360,7 @@ impl Operator {
         prepared: Prepared,
         listed: Listed,
     ) -> (Applied, Option<ReconcileError>) {
-        let (mut applied, result) = prepared.apply(&self.client).await;
+        let (mut applied, result) = prepared.apply(&self.client, &listed).await;
         let runs = applied.readiness() == Readiness::Ready;
         let may_prune = result.as_ref().err().is_none_or(ApplyError::is_harmless);
         let mut error = result.err().map(ReconcileError::from);

@@ -7,7 +7,7 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingW
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Subject};
-use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
+use kube::api::{Api, ApiResource, DynamicObject};
 use kube::{Client, Resource, ResourceExt as _};
 use metallb_api::names::WEBHOOK_CONFIGURATION;
 use metallb_render::{DEFINITION, Desired, OWNED_BY};
@@ -145,15 +145,13 @@ fn bears_our_label(listed: &Listed, namespace: &str) -> bool {
 /// A workload of the chart among these.
 fn of_chart<K: Resource<DynamicType = ()>>(namespace: &str, listed: &Listed) -> Option<String> {
     let (label, name) = CHART;
-    let has_label = |found: &&PartialObjectMeta<DynamicObject>| {
-        found.labels().get(label).is_some_and(|value| value == name)
-    };
+    let has_label = |found: &&DynamicObject| found.labels().get(label).is_some_and(|value| value == name);
     let found = listed.of::<K>().filter(has_label).find(|found| !is_ours(found))?;
     Some(format!("{} {namespace}/{}", K::kind(&()), found.name_any()))
 }
 
 /// The chart's workloads have other names, and a label is soon put on ours by somebody.
-fn is_ours(found: &PartialObjectMeta<DynamicObject>) -> bool {
+fn is_ours(found: &DynamicObject) -> bool {
     ["controller", "speaker"].contains(&found.name_any().as_str())
 }
 

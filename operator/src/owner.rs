@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use crate::apply::Applied;
 use crate::disposition::Disposition;
 use crate::operator::{Operator, Report};
+use crate::register::Pending;
 
 #[cfg(test)]
 mod tests;
@@ -156,8 +157,8 @@ fn log(report: &Report, told: &mut Vec<String>) {
 struct Rhythm {
     pace: Pace,
     patience: Patience,
-    /// For who makes the certificate, which may be somebody else, who takes his time, or nobody.
-    leniency: Patience,
+    /// What API servers wait for before they insist on the webhook's answer, and the patience with it.
+    leniency: Option<(Pending, Patience)>,
     conflicts: u8,
     /// Looks in a row at what does not run yet.
     looks: u8,
@@ -168,7 +169,7 @@ impl Default for Rhythm {
         Self {
             pace: Pace::default(),
             patience: Patience::up_to(LONGEST_PAUSE),
-            leniency: Patience::up_to(LONGEST_LENIENCY),
+            leniency: None,
             conflicts: 0,
             looks: 0,
         }
@@ -190,14 +191,26 @@ impl Rhythm {
         // What keeps a pod is told by no object we follow.
         let settling = self.settling(report);
         let lenient = match (report.lenient, retry.or(settling)) {
-            (true, None) => Some(self.leniency.next()),
-            (true, Some(_)) => None,
-            (false, _) => {
-                self.leniency = Patience::up_to(LONGEST_LENIENCY);
+            (Some(pending), None) => Some(self.lenient(pending)),
+            (Some(_), Some(_)) => None,
+            (None, _) => {
+                self.leniency = None;
                 None
             }
         };
         [retry, settling, lenient].into_iter().flatten().min()
+    }
+
+    /// The pause before it is looked again whether API servers may insist on the webhook's answer.
+    fn lenient(&mut self, pending: Pending) -> Duration {
+        let longest = match pending {
+            // Somebody else may make the certificate, who takes his time, or nobody.
+            Pending::Trust => LONGEST_LENIENCY,
+            Pending::Pods => LONGEST_PAUSE,
+        };
+        let known = self.leniency.take().filter(|(known, _)| *known == pending);
+        let (_, patience) = self.leniency.insert(known.unwrap_or((pending, Patience::up_to(longest))));
+        patience.next()
     }
 
     /// The pause before the next look at what does not run yet.

@@ -2,6 +2,7 @@
 //!
 //! That is only asked while something is missing. Whether it can be told changes nothing else.
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client};
@@ -11,7 +12,7 @@ use crate::disposition::explain;
 
 /// Label of the operands' pods.
 const PODS: &str = "app=metallb";
-/// Why there is no pod at all: a quota or an admission webhook refuses it, which a DaemonSet only tells in events.
+/// Why a pod is not even made: a quota or an admission webhook refuses it, which a DaemonSet only tells in events.
 const REFUSED_PODS: &str = "involvedObject.kind=DaemonSet,involvedObject.name=speaker,reason=FailedCreate";
 
 /// What keeps pods away, in one line.
@@ -20,22 +21,31 @@ pub async fn obstacle(client: &Client, namespace: &str) -> Option<String> {
     match pods.list(&ListParams::default().labels(PODS)).await {
         Ok(pods) => match stuck_pod(&pods.items) {
             Some(stuck) => Some(stuck),
-            None if pods.items.iter().any(is_speaker) => None,
-            None => refused_pods(client, namespace).await,
+            None => refused_pods(client, namespace, newest_speaker(&pods.items)).await,
         },
         Err(error) => Some(format!("what keeps the pods can't be read: {}", explain(&error))),
     }
 }
 
-fn is_speaker(pod: &Pod) -> bool {
-    let component = pod.metadata.labels.as_ref().and_then(|labels| labels.get("component"));
-    component.is_some_and(|component| component == "speaker")
+/// When the last speaker was made.
+fn newest_speaker(pods: &[Pod]) -> Option<Timestamp> {
+    let is_speaker = |pod: &&Pod| {
+        let component = pod.metadata.labels.as_ref().and_then(|labels| labels.get("component"));
+        component.is_some_and(|component| component == "speaker")
+    };
+    let speakers = pods.iter().filter(is_speaker);
+    speakers.filter_map(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0)).max()
 }
 
-async fn refused_pods(client: &Client, namespace: &str) -> Option<String> {
+/// The last refusal, unless a speaker was made since: then it is about others.
+async fn refused_pods(client: &Client, namespace: &str, newest: Option<Timestamp>) -> Option<String> {
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     // Events are hints: without them the message says a little less.
     let listed = events.list(&ListParams::default().fields(REFUSED_PODS)).await.ok()?;
-    let last = listed.items.into_iter().max_by_key(|event| event.last_timestamp.clone().map(|time| time.0));
-    last?.message
+    let at = |event: &Event| event.last_timestamp.as_ref().map(|time| time.0);
+    let last = listed.items.into_iter().max_by_key(at)?;
+    if newest.is_some_and(|newest| at(&last) <= Some(newest)) {
+        return None;
+    }
+    last.message
 }

@@ -78,8 +78,17 @@ fn but_not_cut_off(disposition: Disposition) -> Disposition {
 pub struct Registered {
     /// What was written, if anything was.
     pub change: Option<String>,
-    /// What they do without an answer.
-    pub unanswered: Unanswered,
+    /// What they do not insist on an answer for yet.
+    pub pending: Option<Pending>,
+}
+
+/// What has to come before API servers may insist on an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pending {
+    /// A certificate they trust, which is told to them by who makes it, if anybody does.
+    Trust,
+    /// An operator's pod behind the Service, for long enough.
+    Pods,
 }
 
 /// Writes the configuration if it is not as it should be; says so if it was written. `definition` is the UID of the
@@ -96,7 +105,8 @@ pub async fn register(
     let resource = ApiResource::erase::<ValidatingWebhookConfiguration>(&());
     let configurations: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
     let live = configurations.get_opt(OPERATOR_WEBHOOK_CONFIGURATION).await.map_err(RegisterError::Live)?;
-    let unanswered = unanswered(client, namespace, live.as_ref()).await?;
+    let pending = pending(client, namespace, live.as_ref()).await?;
+    let unanswered = if pending.is_none() { Unanswered::Refuse } else { Unanswered::Allow };
     let desired: Desired = operator_webhooks(namespace, &uid, unanswered)?;
     let kept = apply_over(client, &desired.resource, live, &desired.object, &KEEPER).await;
     let kept = kept.map_err(RegisterError::Configuration)?;
@@ -106,16 +116,16 @@ pub async fn register(
         Outcome::TakenOver => Some(format!("{desired} taken over")),
         Outcome::Changed(difference) => Some(format!("{desired} changed: {difference}")),
     };
-    Ok(Registered { change, unanswered })
+    Ok(Registered { change, pending })
 }
 
-/// Whether an answer may be insisted on. Once it is, that stays so while the certificate is trusted, whatever becomes of
+/// Why an answer may not be insisted on. Once it is, that stays so while the certificate is trusted, whatever becomes of
 /// the pods.
-async fn unanswered(
+async fn pending(
     client: &Client,
     namespace: &str,
     live: Option<&DynamicObject>,
-) -> Result<Unanswered, RegisterError> {
+) -> Result<Option<Pending>, RegisterError> {
     let webhooks = live.and_then(|live| live.data.get("webhooks")).cloned().unwrap_or_default();
     let webhooks: Option<Vec<ValidatingWebhook>> = serde_json::from_value(webhooks)
         .map_err(|cause| RegisterError::Live(kube::Error::SerdeError(cause)))?;
@@ -125,16 +135,16 @@ async fn unanswered(
         return Err(RegisterError::Foreign(elsewhere));
     }
     if webhooks.is_empty() || !webhooks.iter().all(is_trusted) {
-        return Ok(Unanswered::Allow);
+        return Ok(Some(Pending::Trust));
     }
     if webhooks.iter().all(|webhook| webhook.failure_policy.as_deref() == Some("Fail")) {
-        return Ok(Unanswered::Refuse);
+        return Ok(None);
     }
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let pods = pods.list(&ListParams::default().labels(OPERATORS)).await.map_err(RegisterError::Pods)?;
     let now = Timestamp::now();
     let is_reached = pods.items.iter().any(|pod| is_known(pod, now));
-    Ok(if is_reached { Unanswered::Refuse } else { Unanswered::Allow })
+    Ok((!is_reached).then_some(Pending::Pods))
 }
 
 /// Whether the API server was told whom to trust.

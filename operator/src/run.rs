@@ -118,6 +118,7 @@ async fn serve(flags: &Flags, mut start: Start) -> anyhow::Result<()> {
     let counts = metrics.operator(env!("CARGO_PKG_VERSION"))?;
     let addresses = metrics_addresses(&flags.metrics_addr)?;
     start.environment.operator_metrics = reachable_port(&addresses);
+    start.environment.api_is_elsewhere |= flags.kubeconfig.is_some();
     let (own_tls, tls) = OwnTls::new(&start.environment.tls, start.tls.clone());
     let metrics = serve_metrics(addresses, tls.clone(), metrics, client.clone());
     let ready = health.ready_when("MetalLB resources");

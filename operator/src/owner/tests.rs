@@ -37,13 +37,17 @@ fn what_does_not_run_for_long_is_looked_at_less_often_until_it_runs_or_something
 #[test]
 fn until_api_servers_insist_on_the_webhooks_answer_it_is_looked_at_now_and_then() {
     let mut rhythm = Rhythm::default();
-    let lenient = Report { lenient: true, ..Report::default() };
+    let lenient = Report { lenient: Some(Pending::Trust), ..Report::default() };
     let invalid = Report { disposition: Some(Disposition::Invalid), ..lenient.clone() };
     let pauses = [&lenient, &invalid, &lenient].map(|report| rhythm.next(report));
     assert_eq!(pauses, [5, 10, 20].map(|seconds| Some(Duration::from_secs(seconds))));
     // Where nobody makes a certificate that stays so.
     let pauses = [(); 6].map(|()| rhythm.next(&lenient));
     assert_eq!(pauses, [40, 80, 160, 320, 600, 600].map(|seconds| Some(Duration::from_secs(seconds))));
+    // It came, and the pod is not ready for long enough yet.
+    let unreached = Report { lenient: Some(Pending::Pods), ..Report::default() };
+    let pauses = [(); 6].map(|()| rhythm.next(&unreached));
+    assert_eq!(pauses, [5, 10, 20, 40, 60, 60].map(|seconds| Some(Duration::from_secs(seconds))));
     assert_eq!(next(&mut rhythm, None), None);
     let settling = Report { settling: true, ..lenient };
     assert_eq!(rhythm.next(&settling), Some(Duration::from_secs(5)));

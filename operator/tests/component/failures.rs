@@ -37,7 +37,7 @@ async fn an_unreachable_server_is_not_asked_twenty_times() {
 #[tokio::test]
 async fn a_conflict_is_told_as_progress_and_tried_again() {
     let scenario = Scenario::settled().await;
-    scenario.server.fail_next("get networkpolicies", Failure::Status(409));
+    scenario.server.fail_next("get configmaps", Failure::Status(409));
     let report = scenario.pass().await;
     assert_eq!(report.disposition, Some(Disposition::Conflict));
     assert!(scenario.told("metallb")[0].starts_with("Progressing Progressing: could not apply"));
@@ -61,8 +61,8 @@ async fn who_is_outrun_once_looks_again_without_a_word() {
 #[tokio::test]
 async fn a_refusal_is_not_hidden_by_a_conflict() {
     let scenario = Scenario::settled().await;
-    scenario.server.fail_next("get networkpolicies", Failure::Status(409));
-    scenario.server.fail_next("get serviceaccounts", Failure::Status(403));
+    scenario.server.fail_next("get configmaps", Failure::Status(409));
+    scenario.server.fail_next("get secrets", Failure::Status(403));
     let report = scenario.pass().await;
     assert_eq!(report.disposition, Some(Disposition::Refused));
     assert!(scenario.told("metallb")[0].starts_with("Degraded "), "{:?}", scenario.told("metallb"));
@@ -196,7 +196,7 @@ async fn who_may_do_nothing_at_all_is_cut_off() {
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await.disposition, Some(Disposition::CutOff));
     let scenario = Scenario::with_resource();
-    scenario.server.fail_next("get networkpolicies", Failure::Status(401));
+    scenario.server.fail_next("get configmaps", Failure::Status(401));
     assert_eq!(scenario.pass().await.disposition, Some(Disposition::CutOff));
 }
 

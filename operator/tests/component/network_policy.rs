@@ -9,6 +9,8 @@ use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
 
 const OPERATOR: &str = "metallb-operator-controller-manager";
 
+const REMARK: &str = "the operator has no NetworkPolicy, and the controller's stays as it is, or opens networkPolicy.apiPort or 6443";
+
 /// API servers that listen on these ports, as they tell it themselves.
 fn put_api_servers(scenario: &Scenario, name: &str, ports: &[i32]) {
     let ports: Vec<Value> = ports.iter().map(|port| json!({"name": "https", "port": port})).collect();
@@ -35,17 +37,17 @@ fn both(scenario: &Scenario) -> [Option<Vec<i32>>; 2] {
 #[tokio::test]
 async fn section_8_13_the_ports_of_the_api_server_are_those_it_listens_on() {
     let mut scenario = Scenario::with_resource();
-    scenario.restart_with(&[("KUBERNETES_SERVICE_PORT", "443")]);
+    scenario.restart_with(&[("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("KUBERNETES_SERVICE_PORT", "443")]);
     put_api_servers(&scenario, "kubernetes", &[16443]);
     let others = json!({"metadata": {"name": "another", "namespace": "default"}, "addressType": "IPv4",
         "endpoints": [], "ports": [{"port": 8080}]});
     scenario.server.put::<EndpointSlice>(&serde_json::from_value(others).unwrap());
     scenario.settle().await;
-    let found = Some(vec![6443, 443, 16443]);
+    let found = Some(vec![6443, 16443]);
     assert_eq!(both(&scenario), [found.clone(), found.clone()]);
     scenario.put("metallb", &json!({"networkPolicy": {"apiPort": 7443}}));
     scenario.settle().await;
-    assert_eq!(both(&scenario), [Some(vec![7443]), Some(vec![6443, 443, 7443, 16443])]);
+    assert_eq!(both(&scenario), [Some(vec![7443]), Some(vec![6443, 7443, 16443])]);
     scenario.put("metallb", &json!({}));
     scenario.settle().await;
     assert_eq!(both(&scenario), [found.clone(), found]);
@@ -84,9 +86,7 @@ async fn who_may_not_read_the_ports_is_not_shut_in_and_says_so() {
         scenario.settle().await;
         assert_eq!(both(&scenario), [Some(vec![of_controller]), None], "{spec}");
         let told = scenario.told("metallb");
-        let remark =
-            "the operator has no NetworkPolicy, the controller's opens networkPolicy.apiPort, or 6443";
-        assert!(told[0].starts_with("Available ") && told[0].ends_with(remark), "{told:?}");
+        assert!(told[0].starts_with("Available ") && told[0].ends_with(REMARK), "{told:?}");
         assert!(told[0].contains("could not read the ports of the API server: "), "{told:?}");
         scenario.server.allow("list endpointslices");
     }
@@ -94,6 +94,35 @@ async fn who_may_not_read_the_ports_is_not_shut_in_and_says_so() {
     scenario.settle().await;
     assert_eq!(both(&scenario), [Some(vec![6443]), Some(vec![6443])]);
     assert_eq!(scenario.told("metallb"), AVAILABLE);
+}
+
+/// Somebody deletes the slice, and an API server writes it anew after some seconds; on some clusters none ever does.
+#[tokio::test]
+async fn where_no_api_server_says_where_it_listens_no_policy_is_narrowed() {
+    for is_removed in [true, false] {
+        let scenario = Scenario::with_resource();
+        put_api_servers(&scenario, "kubernetes", &[16443]);
+        scenario.settle().await;
+        let found = Some(vec![6443, 16443]);
+        assert_eq!(both(&scenario), [found.clone(), found.clone()]);
+        match is_removed {
+            true => scenario.server.remove::<EndpointSlice>(Some("default"), "kubernetes"),
+            false => put_api_servers(&scenario, "kubernetes", &[]),
+        }
+        scenario.settle().await;
+        assert_eq!(both(&scenario), [found.clone(), None]);
+        let told = scenario.told("metallb");
+        let why = "no EndpointSlice of Service default/kubernetes names a port of the API server";
+        assert!(told[0].ends_with(&format!("{why}; {REMARK}")), "{told:?}");
+        // Where there is no policy yet, the controller gets one.
+        scenario.server.remove::<NetworkPolicy>(Some(NAMESPACE), "controller");
+        scenario.settle().await;
+        assert_eq!(both(&scenario), [Some(vec![6443]), None]);
+        put_api_servers(&scenario, "kubernetes", &[16443]);
+        scenario.settle().await;
+        assert_eq!(both(&scenario), [found.clone(), found]);
+        assert_eq!(scenario.told("metallb"), AVAILABLE);
+    }
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn nothing_is_left_when_the_definition_goes_and_no_operator_is_there_to_se
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
     assert!(!scenario.objects().is_empty(), "these can't belong to what is in a namespace");
     scenario.server.remove::<CustomResourceDefinition>(None, DEFINITION);
-    assert_eq!(scenario.server.objects(), [""; 0]);
+    assert_eq!(scenario.objects(), [""; 0]);
 }
 
 /// The resource is deleted, and what belongs to it is left behind.

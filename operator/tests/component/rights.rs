@@ -14,7 +14,7 @@ use metallb_operator::webhook::rotation;
 use metallb_render::{
     ApiServer, Install, InstallImages, MemberlistKey, Owner, Platform, Settings, build, install, kinds,
 };
-use metallb_testkit::{Request, Verb};
+use metallb_testkit::{Failure, Request, Verb};
 use metallb_webhook::{Presenter, Rotation};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -143,6 +143,10 @@ async fn life(platform: Platform, variables: &[(&str, &str)]) -> Vec<Request> {
     let elsewhere = json!({"metadata": {"name": "metallb", "namespace": "elsewhere"}, "spec": {}});
     scenario.server.put::<MetalLB>(&serde_json::from_value(elsewhere).unwrap());
     scenario.put("metallb", &json!({"controllerReplicas": 2}));
+    // What somebody else makes at the same time is read once more.
+    for kind in kinds(platform) {
+        scenario.server.fail_next(&format!("apply {}", kind.resource.plural), Failure::Status(409));
+    }
     scenario.pass().await;
     let status = json!({"observedGeneration": scenario.controller().unwrap().metadata.generation, "replicas": 2,
         "readyReplicas": 2, "updatedReplicas": 2});

@@ -25,10 +25,18 @@ pub(crate) fn put_elsewhere(scenario: &Scenario, name: &str, says: &str) {
 
 /// A Deployment that is to have so many pods and has them; they need not be ready.
 pub(crate) fn man(scenario: &Scenario, namespace: &str, name: &str, pods: u8) {
+    man_for(scenario, namespace, name, pods, "");
+}
+
+/// One that serves this class of Services.
+fn man_for(scenario: &Scenario, namespace: &str, name: &str, pods: u8, class: &str) {
+    let args: &[String] = if class.is_empty() { &[] } else { &[format!("--lb-class={class}")] };
     let object = json!({"metadata": {"name": name, "namespace": namespace, "labels": {"app": "metallb"}}, "spec": {
-        "replicas": pods, "selector": {}, "template": {"spec": {"containers": []}}}});
+        "replicas": pods, "selector": {}, "template": {"spec": {"containers": [{"name": name, "args": args}]}}}});
     scenario.server.put::<Deployment>(&serde_json::from_value(object).unwrap());
-    scenario.server.set_status::<Deployment>(Some(namespace), name, &json!({"replicas": pods}));
+    let deployment: Deployment = scenario.server.get(Some(namespace), name).unwrap();
+    let status = json!({"replicas": pods, "updatedReplicas": pods, "observedGeneration": deployment.metadata.generation});
+    scenario.server.set_status::<Deployment>(Some(namespace), name, &status);
 }
 
 #[tokio::test]
@@ -162,7 +170,7 @@ async fn only_a_metallb_that_serves_the_same_services_is_in_the_way() {
         let class = json!({"spec": {"loadBalancerClass": theirs}});
         scenario.server.edit::<MetalLB>(Some("another"), "metallb", &class);
         scenario.put("metallb", &json!({"loadBalancerClass": ours}));
-        ["controller", OPERATOR].iter().for_each(|name| man(&scenario, "another", name, 1));
+        ["controller", OPERATOR].iter().for_each(|name| man_for(&scenario, "another", name, 1, theirs));
         let report = scenario.pass().await;
         let expected = is_kept.then_some(Disposition::Refused);
         assert_eq!(report.disposition, expected, "{theirs:?} {ours:?}: {report:?}");
@@ -171,4 +179,63 @@ async fn only_a_metallb_that_serves_the_same_services_is_in_the_way() {
             assert_eq!(scenario.told("metallb"), AVAILABLE);
         }
     }
+}
+
+/// What the original tells of its resource is without a generation.
+fn put_original(scenario: &Scenario, class: &str) {
+    let spec = json!({"loadBalancerClass": class});
+    let resource = json!({"metadata": {"name": "metallb", "namespace": "another"}, "spec": spec});
+    scenario.server.put::<MetalLB>(&serde_json::from_value(resource).unwrap());
+    let condition = json!({"type": "Available", "status": "True", "reason": "Available", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    scenario.server.set_status::<MetalLB>(Some("another"), "metallb", &json!({"conditions": [condition]}));
+}
+
+#[track_caller]
+fn assert_only_told(scenario: &Scenario) {
+    assert_eq!(scenario.writes(), ["merge-patch metallbs/status metallb-system/metallb"]);
+    let told = scenario.told("metallb");
+    assert!(told[0].contains("another MetalLB is installed: MetalLB another/metallb"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_class_that_another_one_serves_is_not_taken_up() {
+    let scenario = Scenario::empty();
+    scenario.put("metallb", &json!({"loadBalancerClass": "x/y"}));
+    scenario.settle().await;
+    put_original(&scenario, "");
+    ["controller", OPERATOR].iter().for_each(|name| man(&scenario, "another", name, 1));
+    scenario.settle().await;
+    assert_eq!(scenario.told("metallb"), AVAILABLE, "each serves its own");
+    scenario.writes();
+    scenario.put("metallb", &json!({}));
+    scenario.pass().await;
+    assert_only_told(&scenario);
+    scenario.put("metallb", &json!({"loadBalancerClass": "x/y"}));
+    scenario.pass().await;
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
+}
+
+#[tokio::test]
+async fn who_waits_for_another_one_waits_until_its_controller_serves_another_class() {
+    let scenario = Scenario::empty();
+    put_original(&scenario, "x/y");
+    scenario.put("metallb", &json!({}));
+    ["controller", OPERATOR].iter().for_each(|name| man(&scenario, "another", name, 1));
+    scenario.pass().await;
+    assert_only_told(&scenario);
+    man_for(&scenario, "another", "controller", 1, "x/y");
+    scenario.settle().await;
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
+}
+
+#[tokio::test]
+async fn webhooks_that_were_left_behind_are_no_reason_to_begin_beside_the_original() {
+    let scenario = Scenario::empty();
+    put_original(&scenario, "");
+    scenario.put("metallb", &json!({}));
+    put_webhooks(&scenario, &json!({"metallb.io/owned-by": NAMESPACE}), NAMESPACE);
+    ["controller", OPERATOR].iter().for_each(|name| man(&scenario, "another", name, 1));
+    scenario.pass().await;
+    assert_only_told(&scenario);
 }

@@ -1,6 +1,7 @@
 //! A cluster with an operator in it.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use metallb_api::MetalLB;
 use metallb_cluster::EventSink;
@@ -34,6 +35,10 @@ impl Scenario {
         let definition = json!({"metadata": {"name": DEFINITION}, "spec": {"group": "metallb.io",
             "names": {"kind": "MetalLB", "plural": "metallbs"}, "scope": "Namespaced", "versions": []}});
         server.put::<CustomResourceDefinition>(&serde_json::from_value(definition).unwrap());
+        let slice = json!({"metadata": {"name": "kubernetes", "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"}},
+            "addressType": "IPv4", "endpoints": [], "ports": [{"name": "https", "port": 6443}]});
+        server.put::<EndpointSlice>(&serde_json::from_value(slice).unwrap());
         let operator = Operator {
             client: server.client(NAMESPACE),
             environment: environment(&[]),
@@ -137,10 +142,11 @@ impl Scenario {
         true_ones.map(|c| format!("{} {}: {}", c.type_, c.reason, c.message)).collect()
     }
 
-    /// Kind, namespace and name of every object but the definition of the kind, which is there all the time.
+    /// Kind, namespace and name of every object but those that are there all the time: the definition of the kind, and where
+    /// API servers listen.
     pub(crate) fn objects(&self) -> Vec<String> {
         let mut objects = self.server.objects();
-        objects.retain(|object| !object.ends_with(DEFINITION));
+        objects.retain(|object| !object.ends_with(DEFINITION) && !object.starts_with("EndpointSlice "));
         objects
     }
 

@@ -38,11 +38,11 @@ fn a_signal_ends_it_with_status_0_and_the_lease_is_given_back() {
 }
 
 #[test]
-fn who_does_not_hold_the_lease_is_ready_and_takes_over_when_it_is_given_back() {
+fn who_does_not_hold_the_lease_waits_and_takes_over_when_it_is_given_back() {
     let cluster = Cluster::new();
     let mut first = cluster.start(&["--enable-leader-election"], &[("HOSTNAME", "operator-a")]);
     until_there_are_speakers(&cluster);
-    // Beside the first one, in the network of its own that a pod has.
+    // Both share a network here: the second one's webhook is served when the first one's port is free.
     let flags = ["--enable-leader-election", "--port=8081"];
     let _second = cluster.start(&flags, &[("HOSTNAME", "operator-b")]);
     until_listening_and_waiting(&cluster);

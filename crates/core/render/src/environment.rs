@@ -28,11 +28,12 @@ pub struct Environment {
     pub monitors: Monitors,
     /// Whether NetworkPolicies guard the controller and the operator (unless `DISABLE_NETWORK_POLICIES=true`).
     pub network_policies: bool,
-    /// Ports by which API servers are reached, as far as they are known: that of their Service (`KUBERNETES_SERVICE_PORT`), to
-    /// which the operator adds those it finds behind it. `None` where they can't be found.
+    /// The Service of the API servers (`KUBERNETES_SERVICE_HOST`, `KUBERNETES_SERVICE_PORT`).
+    pub api_service: ApiService,
+    /// Ports API servers listen on behind it, which the operator finds; none as parsed. `None` where they can't be found.
     pub api_ports: Option<BTreeSet<u16>>,
-    /// Whether API servers are asked for by a name (`KUBERNETES_SERVICE_HOST`), which somebody has to look up first.
-    pub api_is_named: bool,
+    /// Whether the operator itself reaches an API server in a way of its own (`KUBECONFIG`, or a flag).
+    pub api_is_elsewhere: bool,
     /// Where the operator itself serves metrics to others, which a flag says.
     pub operator_metrics: Option<u16>,
     /// Where an external frr-k8s reads its configuration (`FRRK8S_EXTERNAL_NAMESPACE`).
@@ -70,6 +71,18 @@ impl Ports {
         let before = || NonZeroU16::new(self.memberlist.get() - 1).unwrap_or(self.memberlist);
         self.memberlist.checked_add(1).unwrap_or_else(before)
     }
+}
+
+/// The Service of the API servers, as Kubernetes tells it to every pod.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ApiService {
+    /// Nothing was told that makes sense.
+    #[default]
+    Untold,
+    /// Its address and port.
+    At(IpAddr, u16),
+    /// Its port, and a name, which has to be looked up first: some clusters tell pods where it is from outside.
+    Named(u16),
 }
 
 /// TLS settings, handed on to the workloads word for word; absent means the flag is left out.
@@ -163,10 +176,9 @@ impl Environment {
             tls_remarks: Vec::new(),
             monitors: variables.monitors()?,
             network_policies: !variables.is_true("DISABLE_NETWORK_POLICIES"),
-            api_ports: Some(variables.service_port().into_iter().collect()),
-            api_is_named: variables
-                .text("KUBERNETES_SERVICE_HOST")
-                .is_some_and(|host| host.parse::<IpAddr>().is_err()),
+            api_service: variables.api_service(),
+            api_ports: Some(BTreeSet::new()),
+            api_is_elsewhere: variables.text("KUBECONFIG").is_some(),
             operator_metrics: None,
             external_namespace: variables.text("FRRK8S_EXTERNAL_NAMESPACE"),
             frr_k8s_from_cno: variables.is_true("DEPLOY_FRRK8S_FROM_CNO"),
@@ -198,9 +210,15 @@ impl Variables<'_> {
         value.parse().map_err(|cause| EnvironmentError::Port { name, value, cause })
     }
 
-    /// Kubernetes itself says it to every pod.
-    fn service_port(&self) -> Option<u16> {
-        self.text("KUBERNETES_SERVICE_PORT")?.parse().ok()
+    fn api_service(&self) -> ApiService {
+        let port = self.text("KUBERNETES_SERVICE_PORT").and_then(|port| port.parse().ok());
+        match (self.text("KUBERNETES_SERVICE_HOST"), port) {
+            (Some(host), Some(port)) => match host.parse() {
+                Ok(address) => ApiService::At(address, port),
+                Err(_) => ApiService::Named(port),
+            },
+            _ => ApiService::Untold,
+        }
     }
 
     fn images(&self) -> Result<Images, EnvironmentError> {

@@ -93,9 +93,16 @@ fn named(name: &str, namespace: &str) -> ObjectMeta {
     ObjectMeta { name: Some(name.to_owned()), namespace: Some(namespace.to_owned()), ..ObjectMeta::default() }
 }
 
-/// Labels of the operator's pods.
+/// Labels by which the operator's pods are selected, which never change. Every operator made with the same tools has them.
 pub(crate) fn operator_labels() -> BTreeMap<String, String> {
     labels::map([("control-plane", "controller-manager")])
+}
+
+/// Labels of the operator's pods, which no other operator of the namespace has.
+pub(crate) fn operator_pod_labels() -> BTreeMap<String, String> {
+    let mut labels = operator_labels();
+    labels.extend(labels::map([("metallb.io/component", "operator")]));
+    labels
 }
 
 /// Draining a node waits for the other operator, if there are several; one alone may always go.
@@ -116,7 +123,7 @@ fn deployment(install: &Install) -> Deployment {
     let selector = LabelSelector { match_labels: Some(operator_labels()), ..LabelSelector::default() };
     let metadata = ObjectMeta { labels: Some(operator_labels()), ..named(NAME, &install.namespace) };
     let template = PodTemplateSpec {
-        metadata: Some(ObjectMeta { labels: Some(operator_labels()), ..ObjectMeta::default() }),
+        metadata: Some(ObjectMeta { labels: Some(operator_pod_labels()), ..ObjectMeta::default() }),
         spec: Some(PodSpec {
             service_account_name: Some(SERVICE_ACCOUNT.to_owned()),
             termination_grace_period_seconds: Some(10),

@@ -28,6 +28,8 @@ pub struct Kind {
     pub serves_pods: bool,
     /// Whether a cluster may do without it.
     pub is_optional: bool,
+    /// Whether those of others, which are listed with ours, are few and small as well, so that a list may be of whole objects.
+    pub is_small: bool,
     /// Outside of namespaces: every name that was ever used, by this release or one before. A label can be copied.
     pub names: &'static [&'static str],
 }
@@ -44,7 +46,10 @@ pub(crate) const CLUSTER_ROLE_BINDINGS: [&str; 4] =
 #[must_use]
 pub fn kinds(platform: Platform) -> Vec<Kind> {
     let mut kinds = vec![
-        Kind { serves_pods: false, ..cluster::<ValidatingWebhookConfiguration>(&[WEBHOOK_CONFIGURATION]) },
+        large(Kind {
+            serves_pods: false,
+            ..cluster::<ValidatingWebhookConfiguration>(&[WEBHOOK_CONFIGURATION])
+        }),
         optional(ApiResource::erase::<ServiceMonitor>(&())),
         optional(ApiResource::erase::<PodMonitor>(&())),
         around_pods(ApiResource::erase::<PodDisruptionBudget>(&())),
@@ -52,8 +57,8 @@ pub fn kinds(platform: Platform) -> Vec<Kind> {
         namespaced(ApiResource::erase::<DaemonSet>(&())),
         namespaced(ApiResource::erase::<Deployment>(&())),
         namespaced(ApiResource::erase::<Service>(&())),
-        namespaced(ApiResource::erase::<ConfigMap>(&())),
-        namespaced(ApiResource::erase::<Secret>(&())),
+        large(namespaced(ApiResource::erase::<ConfigMap>(&()))),
+        large(namespaced(ApiResource::erase::<Secret>(&()))),
         namespaced(ApiResource::erase::<RoleBinding>(&())),
         namespaced(ApiResource::erase::<Role>(&())),
         namespaced(ApiResource::erase::<ServiceAccount>(&())),
@@ -67,7 +72,11 @@ pub fn kinds(platform: Platform) -> Vec<Kind> {
 }
 
 fn namespaced(resource: ApiResource) -> Kind {
-    Kind { resource, namespaced: true, serves_pods: true, is_optional: false, names: &[] }
+    Kind { resource, namespaced: true, serves_pods: true, is_optional: false, is_small: true, names: &[] }
+}
+
+fn large(kind: Kind) -> Kind {
+    Kind { is_small: false, ..kind }
 }
 
 fn around_pods(resource: ApiResource) -> Kind {

@@ -32,7 +32,7 @@ pub use build::{BuildError, DEFINITION, MemberlistKey, Owner, build};
 pub use conditions::{Reason, State, conditions};
 pub use config_map::EXCLUDED_INTERFACES;
 pub use desired::{Desired, Mode};
-pub use environment::{Environment, EnvironmentError, Images, Monitors, Ports, Tls};
+pub use environment::{ApiService, Environment, EnvironmentError, Images, Monitors, Ports, Tls};
 pub use install::{Install, InstallImages, OPERATOR_DEPLOYMENT, install};
 pub use kinds::{ApiServer, Kind, PodMonitor, SecurityContextConstraints, ServiceMonitor, kinds};
 pub use labels::{FRR_K8S_WEBHOOKS, OWNED_BY};

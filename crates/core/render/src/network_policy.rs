@@ -1,87 +1,123 @@
 //! The NetworkPolicies of the controller and of the operator. Speakers use the host's network, where policies don't apply.
 //!
 //! Most network plugins judge a connection to the API server by the port it arrives at, behind the Service, and some by that of
-//! the Service: all that are known are opened.
+//! the Service: both are opened, the latter at the Service's address alone.
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::networking::v1::{
-    NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPort, NetworkPolicySpec,
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+    NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::environment::Environment;
-use crate::install::{OPERATOR_DEPLOYMENT, operator_labels};
+use crate::desired::Mode;
+use crate::environment::{ApiService, Environment};
+use crate::install::{OPERATOR_DEPLOYMENT, operator_pod_labels};
 use crate::labels::Component;
 use crate::settings::Policy;
 use crate::{operator_webhooks, webhooks};
 
 /// Where API servers usually listen.
 const API_PORT: i32 = 6443;
+/// Where names are looked up: at the Service, and at pods that may not open the first one.
+const DNS_PORTS: [i32; 2] = [53, 5353];
 
-/// Those that are asked for.
+/// Those that are asked for, and how each is kept.
 ///
 /// A port that is wrong keeps the controller away, which the operator can put right; the operator itself it would shut out for
-/// good. So its own policy opens what is asked for beside what is known, and is left out where nothing can be known, or a name
-/// is looked up first: nobody tells where.
-pub(crate) fn policies(policy: Policy, environment: &Environment) -> Vec<NetworkPolicy> {
+/// good. So its own policy opens what is asked for beside what is known, and is left out where nothing can be known. The
+/// controller's is not narrowed then.
+pub(crate) fn policies(policy: Policy, environment: &Environment) -> Vec<(Mode, NetworkPolicy)> {
     let asked = match policy {
         Policy::Off => return Vec::new(),
         Policy::Found => None,
         Policy::Port(port) => Some(port),
     };
     let namespace = environment.namespace.as_str();
+    let service = environment.api_service;
     let known = environment.api_ports.clone();
-    let of_controller = match asked {
-        Some(port) => vec![port],
-        None => api_ports(known.clone().unwrap_or_default(), None),
+    let (mode, of_controller) = match (asked, &known) {
+        (Some(port), _) => (Mode::Apply, [port].into()),
+        (None, Some(known)) => (Mode::Apply, api_ports(known, None)),
+        (None, None) => (Mode::CreateOnce, api_ports(&BTreeSet::new(), None)),
     };
-    let own = known.filter(|_| !environment.api_is_named);
-    let own = own.map(|known| operator(namespace, api_ports(known, asked), environment.operator_metrics));
-    [controller(namespace, of_controller)].into_iter().chain(own).collect()
+    let own = known.filter(|_| !environment.api_is_elsewhere && !matches!(service, ApiService::Named(_)));
+    let own = own.map(|known| {
+        let egress = to_api_servers(api_ports(&known, asked), service);
+        (Mode::Apply, operator(namespace, egress, environment.operator_metrics))
+    });
+    let controller = controller(namespace, to_api_servers(of_controller, service));
+    [(mode, controller)].into_iter().chain(own).collect()
 }
 
-/// The usual one first, and each once.
-fn api_ports(known: BTreeSet<u16>, asked: Option<i32>) -> Vec<i32> {
-    let mut ports: BTreeSet<i32> = known.into_iter().map(i32::from).chain(asked).collect();
-    ports.remove(&API_PORT);
-    [API_PORT].into_iter().chain(ports).collect()
+fn api_ports(known: &BTreeSet<u16>, asked: Option<i32>) -> BTreeSet<i32> {
+    known.iter().map(|port| i32::from(*port)).chain(asked).chain([API_PORT]).collect()
+}
+
+/// Lets pods reach API servers on these ports, and their Service.
+fn to_api_servers(mut ports: BTreeSet<i32>, service: ApiService) -> Vec<NetworkPolicyEgressRule> {
+    let further = match service {
+        ApiService::Untold => None,
+        ApiService::At(_, port) if ports.contains(&port.into()) => None,
+        ApiService::At(address, port) => {
+            let bits = if address.is_ipv4() { 32 } else { 128 };
+            let block = IPBlock { cidr: format!("{address}/{bits}"), except: None };
+            let peer = NetworkPolicyPeer { ip_block: Some(block), ..NetworkPolicyPeer::default() };
+            Some(NetworkPolicyEgressRule {
+                ports: Some(vec![open(port.into(), "TCP")]),
+                to: Some(vec![peer]),
+            })
+        }
+        ApiService::Named(port) => {
+            ports.insert(port.into());
+            let ports =
+                DNS_PORTS.iter().flat_map(|port| ["UDP", "TCP"].map(|protocol| open(*port, protocol)));
+            Some(NetworkPolicyEgressRule { ports: Some(ports.collect()), to: None })
+        }
+    };
+    // The usual one first.
+    let usual = ports.take(&API_PORT);
+    let ports = usual.into_iter().chain(ports).map(|port| open(port, "TCP")).collect();
+    [NetworkPolicyEgressRule { ports: Some(ports), to: None }].into_iter().chain(further).collect()
 }
 
 /// The controller talks to the API server, answers its webhooks, and lets its metrics be read.
-fn controller(namespace: &str, api_ports: Vec<i32>) -> NetworkPolicy {
+fn controller(namespace: &str, egress: Vec<NetworkPolicyEgressRule>) -> NetworkPolicy {
     let component = Component::Controller;
     let served = ["metricshttps", webhooks::PORT_NAME].map(|name| IntOrString::String(name.to_owned()));
-    guard(component.name(), namespace, component.selector(), opened(api_ports, served))
+    guard(component.name(), namespace, component.selector(), egress, from_anywhere(served))
 }
 
 /// So does the operator, where it serves metrics at all.
-fn operator(namespace: &str, api_ports: Vec<i32>, metrics: Option<u16>) -> NetworkPolicy {
+fn operator(namespace: &str, egress: Vec<NetworkPolicyEgressRule>, metrics: Option<u16>) -> NetworkPolicy {
     let served =
         [operator_webhooks::PORT].into_iter().chain(metrics).map(|port| IntOrString::Int(port.into()));
-    let selector = LabelSelector { match_labels: Some(operator_labels()), ..LabelSelector::default() };
-    guard(OPERATOR_DEPLOYMENT, namespace, selector, opened(api_ports, served))
+    let selector = LabelSelector { match_labels: Some(operator_pod_labels()), ..LabelSelector::default() };
+    guard(OPERATOR_DEPLOYMENT, namespace, selector, egress, from_anywhere(served))
 }
 
-/// Rules that open these ports: of others, and of the pods themselves.
-type Rules = (NetworkPolicyEgressRule, NetworkPolicyIngressRule);
-
-fn opened(api_ports: Vec<i32>, served: impl IntoIterator<Item = IntOrString>) -> Rules {
-    let egress = api_ports.into_iter().map(IntOrString::Int).map(tcp).collect();
-    let ingress = served.into_iter().map(tcp).collect();
-    (
-        NetworkPolicyEgressRule { ports: Some(egress), to: None },
-        NetworkPolicyIngressRule { ports: Some(ingress), from: None },
-    )
+fn from_anywhere(served: impl IntoIterator<Item = IntOrString>) -> NetworkPolicyIngressRule {
+    NetworkPolicyIngressRule { ports: Some(served.into_iter().map(tcp).collect()), from: None }
 }
 
 fn tcp(port: IntOrString) -> NetworkPolicyPort {
     NetworkPolicyPort { port: Some(port), protocol: Some("TCP".to_owned()), end_port: None }
 }
 
+fn open(port: i32, protocol: &str) -> NetworkPolicyPort {
+    NetworkPolicyPort { protocol: Some(protocol.to_owned()), ..tcp(IntOrString::Int(port)) }
+}
+
 /// Shuts everything else.
-fn guard(name: &str, namespace: &str, pods: LabelSelector, (egress, ingress): Rules) -> NetworkPolicy {
+fn guard(
+    name: &str,
+    namespace: &str,
+    pods: LabelSelector,
+    egress: Vec<NetworkPolicyEgressRule>,
+    ingress: NetworkPolicyIngressRule,
+) -> NetworkPolicy {
     NetworkPolicy {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
@@ -91,7 +127,7 @@ fn guard(name: &str, namespace: &str, pods: LabelSelector, (egress, ingress): Ru
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(pods),
             policy_types: Some(vec!["Egress".to_owned(), "Ingress".to_owned()]),
-            egress: Some(vec![egress]),
+            egress: Some(egress),
             ingress: Some(vec![ingress]),
         }),
     }

@@ -3,36 +3,47 @@ use serde_json::json;
 
 use super::*;
 
-const NONE: Crew = Crew { controller: false, operator: false };
-const OPERATOR: Crew = Crew { controller: false, operator: true };
-const CONTROLLER: Crew = Crew { controller: true, operator: false };
-const BOTH: Crew = Crew { controller: true, operator: true };
-const CREWS: [Crew; 4] = [NONE, OPERATOR, CONTROLLER, BOTH];
+const fn crew_of(controller: Controller, operator: bool) -> Crew {
+    Crew { controller, operator }
+}
+
+const NONE: Crew = crew_of(Controller::Absent, false);
+const OPERATOR: Crew = crew_of(Controller::Absent, true);
+const CONTROLLER: Crew = crew_of(Controller::Rival, false);
+const BOTH: Crew = crew_of(Controller::Rival, true);
+const OTHER: Crew = crew_of(Controller::Other, true);
+const CHANGING: Crew = crew_of(Controller::Changing, true);
+const CREWS: [Crew; 6] = [NONE, OPERATOR, CONTROLLER, BOTH, OTHER, CHANGING];
 
 /// How it stands with a resource.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fate {
+    /// Nothing was told yet.
+    New,
     Well,
     /// Told so about its present edit.
     Degraded,
     /// Told so about the edit before.
     OnceDegraded,
-    /// Told so by the original, which does not say of which edit.
-    DegradedSometime,
+    /// Looked after by the original, which does not say of which edit it tells.
+    Original,
+    /// Told so by the original.
+    OriginalDegraded,
     BeingDeleted,
 }
 
-use Fate::{BeingDeleted, Degraded, DegradedSometime, OnceDegraded, Well};
+use Fate::{BeingDeleted, Degraded, New, OnceDegraded, Original, OriginalDegraded, Well};
 
-const FATES: [Fate; 5] = [Well, Degraded, OnceDegraded, DegradedSometime, BeingDeleted];
+const FATES: [Fate; 7] = [New, Well, Degraded, OnceDegraded, Original, OriginalDegraded, BeingDeleted];
 
 fn found(namespace: &str, age: i64, fate: Fate) -> Found {
     let seen = match fate {
-        Degraded => Some(2),
+        Degraded | Well | BeingDeleted => Some(2),
         OnceDegraded => Some(1),
-        Well | DegradedSometime | BeingDeleted => None,
+        New | Original | OriginalDegraded => None,
     };
-    let status = if matches!(fate, Well | BeingDeleted) { "False" } else { "True" };
+    let is_degraded = matches!(fate, Degraded | OnceDegraded | OriginalDegraded);
+    let status = if is_degraded { "True" } else { "False" };
     let condition = json!({"type": "Degraded", "status": status, "reason": "x", "message": "",
         "observedGeneration": seen, "lastTransitionTime": "2026-01-01T00:00:00Z"});
     Found {
@@ -43,7 +54,7 @@ fn found(namespace: &str, age: i64, fate: Fate) -> Found {
         created: jiff::Timestamp::from_second(1_000_000 - age).ok().map(Time),
         is_being_deleted: fate == BeingDeleted,
         spec: Value::Null,
-        conditions: vec![serde_json::from_value(condition).unwrap()],
+        conditions: if fate == New { Vec::new() } else { vec![serde_json::from_value(condition).unwrap()] },
     }
 }
 
@@ -58,13 +69,31 @@ fn who_gives_way_follows_from_who_is_asked_what_is_there_and_then_from_age() {
         (BOTH, BOTH, false, younger, Well, false, "both run, we are older"),
         (BOTH, BOTH, true, older, Well, false, "both run, and we are asked: it gives way already"),
         (BOTH, OPERATOR, true, older, Well, false, "nor do we for want of a controller"),
+        (
+            BOTH,
+            OPERATOR,
+            true,
+            younger,
+            Original,
+            true,
+            "it gives way to nobody, and our webhooks were left behind",
+        ),
+        (BOTH, BOTH, true, older, Original, false, "but not if we run as well"),
+        (BOTH, OTHER, true, younger, Well, true, "our class is to become its own"),
+        (BOTH, CHANGING, true, younger, Original, true, "so it is"),
+        (BOTH, OTHER, false, younger, Well, true, "whoever is asked"),
+        (CHANGING, OPERATOR, false, younger, Well, true, "it may serve our class still"),
+        (CHANGING, OTHER, true, younger, Original, true, "likewise"),
+        (CHANGING, BOTH, false, older, Well, false, "we run, and go on"),
+        (OTHER, OPERATOR, false, younger, Well, false, "its class is another one still, and we are older"),
+        (OTHER, OPERATOR, false, older, Well, true, "its class is about to be ours"),
         (BOTH, BOTH, false, older, BeingDeleted, false, "nobody looks after it any more"),
         (NONE, NONE, false, older, Well, false, "nothing is there"),
         (OPERATOR, NONE, false, older, Well, true, "it is about to begin"),
         (OPERATOR, NONE, true, older, Well, false, "but for our webhooks"),
         (OPERATOR, NONE, false, older, Degraded, false, "it can't begin"),
         (OPERATOR, NONE, false, older, OnceDegraded, true, "somebody has mended it"),
-        (OPERATOR, NONE, false, older, DegradedSometime, true, "maybe somebody has"),
+        (OPERATOR, NONE, false, older, OriginalDegraded, true, "maybe somebody has"),
         (OPERATOR, NONE, false, older, BeingDeleted, false, "it won't begin"),
         (OPERATOR, NONE, false, younger, Well, false, "both begin, we are older"),
         (OPERATOR, BOTH, false, older, Well, false, "we run"),
@@ -91,22 +120,27 @@ fn pairs() -> impl Iterator<Item = ([Found; 2], [Crew; 2], [bool; 2])> {
     })
 }
 
+/// The original looks at nobody; and who is asked and would take up another's class stays as it is, as the other one does.
 #[test]
 fn two_never_keep_each_other_and_of_two_that_run_one_is_kept() {
     for (resources, crews, asked) in pairs() {
         let side = |nth: usize| Side { resource: &resources[nth], crew: crews[nth], is_asked: asked[nth] };
-        let kept = [comes_before(&side(1), &side(0)), comes_before(&side(0), &side(1))];
+        let is_kept = |this: usize, other: usize| {
+            !resources[this].is_of_the_original() && comes_before(&side(other), &side(this))
+        };
+        let kept = [is_kept(0, 1), is_kept(1, 0)];
         let state = format!("{resources:?} {crews:?} {asked:?}");
-        assert_ne!(kept, [true, true], "{state}");
-        let both_work =
-            crews.iter().all(|it| it.controller) && !resources.iter().any(|it| it.is_being_deleted);
+        let would_change = (0..2).any(|nth| asked[nth] && side(nth).changes_class());
+        assert!(kept != [true, true] || would_change, "{state}");
+        let both_work = crews.iter().all(|it| it.controller == Controller::Rival)
+            && !resources.iter().any(|it| it.is_being_deleted || it.is_of_the_original());
         assert!(!both_work || kept != [false, false], "{state}");
     }
 }
 
 fn deployment(label: &str, replicas: &Value, pods: &Value) -> Deployment {
-    let object = json!({"metadata": {"labels": {"app": label}}, "status": {"replicas": pods},
-        "spec": {"replicas": replicas, "selector": {}, "template": {}}});
+    let object = json!({"metadata": {"labels": {"app": label}}, "spec": {"replicas": replicas, "selector": {}, "template": {}},
+        "status": {"replicas": pods, "updatedReplicas": pods}});
     serde_json::from_value(object).unwrap()
 }
 
@@ -122,9 +156,34 @@ fn a_controller_that_is_wanted_is_there_and_an_operator_with_its_pods() {
         ("other", json!(1), json!(1), false, true, "another controller"),
     ] {
         let it = deployment(label, &replicas, &pods);
-        assert_eq!(manned(Some(&it), Some(&it)), Crew { controller, operator }, "{why}");
+        let controller = if controller { Controller::Rival } else { Controller::Absent };
+        assert_eq!(manned(Some(&it), Some(&it), ""), Crew { controller, operator }, "{why}");
     }
-    assert_eq!(manned(None, None), NONE);
+    assert_eq!(manned(None, None, ""), NONE);
+}
+
+#[test]
+fn a_controller_serves_the_class_it_runs_with() {
+    for (flags, updated, class, expected, why) in [
+        (&[][..], 2, "", Controller::Rival, "both without"),
+        (&["--lb-class=x/y"], 2, "x/y", Controller::Rival, "both with the same"),
+        (&["--port=1", "--lb-class=x/y"], 2, "", Controller::Other, "it has one"),
+        (&[], 2, "x/y", Controller::Other, "we have one"),
+        (&["--lb-class=x/z"], 2, "x/y", Controller::Other, "each has one"),
+        (&["--lb-class=x/z"], 1, "x/y", Controller::Changing, "a pod of before is left"),
+        (&["--lb-class=x/y"], 1, "x/y", Controller::Rival, "whatever is left"),
+    ] {
+        let mut it = deployment("metallb", &json!(2), &json!(2));
+        it.spec.as_mut().unwrap().template.spec = Some(
+            serde_json::from_value(json!({"containers": [{"name": "controller", "args": flags}]})).unwrap(),
+        );
+        it.status.as_mut().unwrap().updated_replicas = Some(updated);
+        assert_eq!(manned(Some(&it), None, class).controller, expected, "{why}");
+    }
+    // What was just edited is not seen by who rolls it out.
+    let mut it = deployment("metallb", &json!(1), &json!(1));
+    it.metadata.generation = Some(2);
+    assert_eq!(manned(Some(&it), None, "x/y").controller, Controller::Changing);
 }
 
 #[test]

@@ -40,17 +40,16 @@ impl Record {
         self.0.iter().map(|(name, object)| (name.clone(), text(&object["metadata"]["uid"]))).collect()
     }
 
-    /// How often each was written, but for what Kubernetes says about those that run.
+    /// How often each was written, but for what Kubernetes says about workloads.
     pub(crate) fn versions(&self) -> BTreeMap<String, String> {
-        let version = |object: &Value| {
-            let metadata = &object["metadata"];
-            let is_reported_on = object["status"].is_object();
-            let field = if is_reported_on { &metadata["generation"] } else { &metadata["resourceVersion"] };
-            field.to_string()
+        let version = |name: &str, object: &Value| {
+            let is_reported_on = ["Deployment/", "DaemonSet/"].iter().any(|kind| name.starts_with(kind));
+            let field = if is_reported_on { "generation" } else { "resourceVersion" };
+            object["metadata"][field].to_string()
         };
         // Leases are renewed all the time.
         let written = self.0.iter().filter(|(name, _)| !name.starts_with("Lease/"));
-        written.map(|(name, object)| (name.clone(), version(object))).collect()
+        written.map(|(name, object)| (name.clone(), version(name, object))).collect()
     }
 
     /// The objects that are in another version than then.

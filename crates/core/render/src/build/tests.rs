@@ -117,13 +117,41 @@ fn network_policies_can_be_switched_off() {
 }
 
 #[test]
-fn the_operator_is_not_kept_from_looking_up_the_name_of_the_api_server() {
-    for (host, expected) in
-        [("10.96.0.1", 2), ("fd00:96::1", 2), ("", 2), ("cluster.example.net", 1), ("10.96.0.1.example", 1)]
-    {
-        let objects = built(json!({}), &[("KUBERNETES_SERVICE_HOST", host)]);
+fn the_operator_is_not_kept_from_an_api_server_nobody_tells_where_it_is() {
+    let named = |host| vec![("KUBERNETES_SERVICE_HOST", host), ("KUBERNETES_SERVICE_PORT", "443")];
+    for (variables, expected) in [
+        (named("10.96.0.1"), 2),
+        (named("fd00:96::1"), 2),
+        (named(""), 2),
+        (named("cluster.example.net"), 1),
+        (vec![("KUBECONFIG", "/etc/kubeconfig")], 1),
+    ] {
+        let objects = built(json!({}), &variables);
         let policies = objects.iter().filter(|object| object.resource.kind == "NetworkPolicy").count();
-        assert_eq!(policies, expected, "{host:?}");
+        assert_eq!(policies, expected, "{variables:?}");
+    }
+}
+
+#[test]
+fn the_service_of_the_api_server_is_opened_at_its_address_alone_and_names_can_be_looked_up() {
+    let usual = json!({"ports": [{"port": 6443, "protocol": "TCP"}]});
+    let at = |block: &str| json!({"ports": [{"port": 443, "protocol": "TCP"}], "to": [{"ipBlock": {"cidr": block}}]});
+    let both = json!({"ports": [{"port": 6443, "protocol": "TCP"}, {"port": 443, "protocol": "TCP"}]});
+    let names = json!({"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"},
+        {"port": 5353, "protocol": "UDP"}, {"port": 5353, "protocol": "TCP"}]});
+    for (host, port, expected) in [
+        ("10.96.0.1", "443", json!([usual, at("10.96.0.1/32")])),
+        ("fd00:96::1", "443", json!([usual, at("fd00:96::1/128")])),
+        ("10.96.0.1", "6443", json!([usual])),
+        ("cluster.example.net", "443", json!([both, names])),
+        ("", "443", json!([usual])),
+    ] {
+        let variables = [("KUBERNETES_SERVICE_HOST", host), ("KUBERNETES_SERVICE_PORT", port)];
+        let objects = built(json!({}), &variables);
+        let policies = objects.iter().filter(|object| object.resource.kind == "NetworkPolicy");
+        for policy in policies {
+            assert_eq!(policy.object.data["spec"]["egress"], expected, "{host} {port} {policy}");
+        }
     }
 }
 
@@ -167,9 +195,27 @@ fn section_4_6_the_operators_policy_opens_the_webhook_the_metrics_and_the_api_se
         let served = [json!(9443)].into_iter().chain(metrics.map(|port| json!(port))).collect();
         let expected = [
             (pods("controller"), ports(of_controller), vec![json!("metricshttps"), json!("webhook-server")]),
-            (json!({"control-plane": "controller-manager"}), ports(of_operator), served),
+            (
+                json!({"control-plane": "controller-manager", "metallb.io/component": "operator"}),
+                ports(of_operator),
+                served,
+            ),
         ];
         assert_eq!(policies(spec.clone(), Some(known), metrics), expected, "{spec} {known:?}");
+    }
+}
+
+#[test]
+fn where_the_ports_of_the_api_server_are_not_known_no_policy_is_narrowed() {
+    let mut environment = environment(&[]);
+    environment.api_ports = None;
+    for (spec, mode) in
+        [(json!({}), Mode::CreateOnce), (json!({"networkPolicy": {"apiPort": 7443}}), Mode::Apply)]
+    {
+        let objects = build_with(Platform::Kubernetes, spec, &environment);
+        let policies = objects.iter().filter(|object| object.resource.kind == "NetworkPolicy");
+        let modes: Vec<_> = policies.map(|policy| (policy.name(), policy.mode)).collect();
+        assert_eq!(modes, [("controller", mode)]);
     }
 }
 
@@ -182,14 +228,17 @@ fn the_operator_does_not_shut_itself_in_where_nothing_is_known_of_the_api_server
     }
 }
 
+/// Every operator that was made with the same tools has the label by which ours is selected, maybe in the same namespace.
 #[test]
-fn the_operators_policy_is_about_the_pods_of_its_deployment() {
+fn the_operators_policy_is_about_the_pods_of_its_deployment_and_no_other() {
     let image = || "x".to_owned();
     let images = crate::InstallImages { operator: image(), controller: image(), speaker: image() };
     let install = crate::Install { namespace: "ns".to_owned(), images, crds: Vec::new() };
     let manifest = crate::install(&install).unwrap();
-    let pods = &manifest.last().unwrap()["spec"]["template"]["metadata"]["labels"];
-    assert_eq!(policies(json!({}), Some(&[]), None)[1].0, *pods);
+    let spec = &manifest.last().unwrap()["spec"];
+    let guarded = policies(json!({}), Some(&[]), None)[1].0.clone();
+    assert_eq!(guarded, spec["template"]["metadata"]["labels"]);
+    assert_ne!(guarded, spec["selector"]["matchLabels"]);
 }
 
 #[test]

@@ -55,10 +55,22 @@ fn each_variable_has_its_effect() {
 
 #[test]
 fn what_kubernetes_says_of_its_service_is_known_of_the_api_server() {
-    for (port, known) in [("443", &[443][..]), ("", &[]), ("tcp", &[]), ("70000", &[])] {
-        let ports = parse(&[("KUBERNETES_SERVICE_PORT", port)]).unwrap().api_ports.unwrap();
-        assert_eq!(ports.into_iter().collect::<Vec<_>>(), known, "{port}");
+    let at = |address: &str| ApiService::At(address.parse().unwrap(), 443);
+    for (host, port, expected) in [
+        ("10.96.0.1", "443", at("10.96.0.1")),
+        ("fd00:96::1", "443", at("fd00:96::1")),
+        ("cluster.example.net", "443", ApiService::Named(443)),
+        ("10.96.0.1.example", "443", ApiService::Named(443)),
+        ("", "443", ApiService::Untold),
+        ("10.96.0.1", "", ApiService::Untold),
+        ("10.96.0.1", "tcp", ApiService::Untold),
+        ("10.96.0.1", "70000", ApiService::Untold),
+    ] {
+        let variables = [("KUBERNETES_SERVICE_HOST", host), ("KUBERNETES_SERVICE_PORT", port)];
+        assert_eq!(parse(&variables).unwrap().api_service, expected, "{host} {port}");
     }
+    assert!(parse(&[("KUBECONFIG", "/etc/kubeconfig")]).unwrap().api_is_elsewhere);
+    assert!(!parse(&[("KUBECONFIG", "")]).unwrap().api_is_elsewhere);
 }
 
 #[test]
