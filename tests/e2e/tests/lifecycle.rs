@@ -6,19 +6,26 @@
 )]
 
 use std::fmt::Write;
+use std::fs;
 use std::net::IpAddr;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use metallb_e2e::cluster::{REACTION, STARTUP, addresses, condition, items, repository, text};
 use metallb_e2e::manifest::{self, NAMESPACE, Service};
+use metallb_e2e::probe::Probe;
 use metallb_e2e::{Cluster, lan, suite};
 use metallb_testbed::Signal;
 use metallb_testbed::wait::{self, seen};
 
 /// Services that hold an address while the controller restarts.
 const CROWD: usize = 200;
+const OPERATOR: &str = "metallb-operator-controller-manager";
+/// Between these words docs/operator.md tells of removal.
+const REMOVAL: (&str, &str) = ("Deleting the resource removes everything", "Deleting the operator alone");
+/// How long nobody may answer once the speakers are gone.
+const SILENCE: Duration = Duration::from_secs(2);
 /// How long nothing may be written after the restart.
 const QUIET: Duration = Duration::from_secs(3);
 
@@ -34,6 +41,10 @@ fn main() -> ExitCode {
             ("restarting the controller with 200 assigned Services writes to none of them", silent_restart),
             ("a controller that starts without an API server serves once it is back", late_apiserver),
             ("a missing CRD is named by readiness and stops no process", missing_crd),
+            (
+                "without an operator a removal leaves what the documented commands clear away",
+                removal_without_an_operator,
+            ),
             ("deleting the whole manifest at once leaves nothing of MetalLB", uninstall),
         ],
     )
@@ -115,7 +126,9 @@ fn removal(cluster: &Cluster) -> Result<()> {
     cluster.wait_address("keeper-b")?;
     let address = cluster.wait_address("keeper-a")?;
     lan::fetch(&cluster.bed, address)?;
-    cluster.kubectl(&["delete", "metallb", "metallb", "-n", NAMESPACE])?;
+    let probe = Probe::start(&cluster.bed, address)?;
+    run_documented(cluster, "delete metallb ")?;
+    run_documented(cluster, "wait --for=delete ")?;
     // Kubernetes' garbage collector takes up to 30 s to learn of a kind that is new.
     wait::until("no operand left", STARTUP, || {
         let kinds = "deployments,daemonsets,pods,configmaps,secrets,services,roles,rolebindings,serviceaccounts,\
@@ -128,7 +141,66 @@ fn removal(cluster: &Cluster) -> Result<()> {
         let all: Vec<String> = ours.into_iter().chain(outside(cluster, OPERANDS)?).collect();
         Ok(seen(all.is_empty(), format!("{all:?}")))
     })?;
-    lan::wait_silence(&cluster.bed, address, Duration::from_secs(5))
+    let gone = Instant::now();
+    wait::throughout("silence once all speakers are gone", SILENCE, || {
+        let said = probe.said_since(gone, |_| true);
+        Ok(seen(said.is_empty(), format!("{said:?}")))
+    })?;
+    let told = cluster.wait_event(NAMESPACE, "metallb", "Removed")?;
+    ensure!(told.contains(" deleted"), "{told}");
+    Ok(())
+}
+
+/// Runs the commands that docs/operator.md gives about removal, of those that begin so; one with a remark is for some clusters
+/// only.
+fn run_documented(cluster: &Cluster, beginning: &str) -> Result<()> {
+    let docs = fs::read_to_string(repository().join("docs/operator.md"))?;
+    let about = docs.split_once(REMOVAL.0).and_then(|(_, rest)| rest.split_once(REMOVAL.1));
+    let (about, _) = about.context("docs/operator.md says nothing about removal")?;
+    let commands = about.lines().filter_map(|line| line.strip_prefix("    kubectl "));
+    let commands: Vec<&str> =
+        commands.filter(|command| command.starts_with(beginning) && !command.contains(" # ")).collect();
+    ensure!(!commands.is_empty(), "docs/operator.md has no command kubectl {beginning}");
+    for command in commands {
+        // At most the last word is in quotes.
+        let (words, quoted) =
+            command.split_once(" '").map_or((command, None), |(words, last)| (words, Some(last)));
+        let quoted = quoted.map(|word| word.trim_end_matches('\''));
+        let words: Vec<&str> = words.split_whitespace().chain(quoted).collect();
+        cluster.kubectl(&words)?;
+    }
+    Ok(())
+}
+
+/// Nobody sees the resource go, so the webhooks stay and refuse pools.
+fn removal_without_an_operator(cluster: &Cluster) -> Result<()> {
+    cluster.kubectl(&["scale", "deployment", OPERATOR, "-n", NAMESPACE, "--replicas=0"])?;
+    wait_for_no_pod(cluster, "control-plane=controller-manager")?;
+    cluster.kubectl(&["delete", "metallb", "metallb", "-n", NAMESPACE])?;
+    wait_for_no_pod(cluster, "app=metallb")?;
+    let pool = manifest::pool("lan", "[172.30.0.100-172.30.0.148]");
+    let refused = cluster.apply(&pool).map_err(|error| format!("{error:#}"));
+    ensure!(
+        refused.as_ref().is_err_and(|error| error.contains("metallb-webhook-service")),
+        "nobody answers, and the pool was taken: {refused:?}"
+    );
+    // Which may as well be said of what orphans need.
+    run_documented(cluster, "patch ")?;
+    run_documented(cluster, "delete validatingwebhookconfiguration ")?;
+    cluster.apply(&pool)?;
+    cluster.kubectl(&["scale", "deployment", OPERATOR, "-n", NAMESPACE, "--replicas=1"])?;
+    wait::until("a MetalLB resource", STARTUP, || {
+        let tried = cluster.apply(&manifest::metallb("metallb"));
+        Ok(seen(tried.is_ok(), format!("{:?}", tried.err())))
+    })?;
+    cluster.wait_available()
+}
+
+fn wait_for_no_pod(cluster: &Cluster, label: &str) -> Result<()> {
+    wait::until(&format!("no pod with {label}"), STARTUP, || {
+        let left = cluster.kubectl(&["get", "pods", "-n", NAMESPACE, "-l", label, "-o", "name"])?;
+        Ok(seen(left.trim().is_empty(), left))
+    })
 }
 
 /// What the names of operands outside of namespaces contain.

@@ -39,8 +39,16 @@ fn main() -> ExitCode {
             ("a BFD profile in use can't be deleted", profile_in_use),
             ("a peer reads the same in both versions, and loses nothing", both_versions),
             ("peers stored as v1beta1 are read, edited and stored anew", stored_v1beta1),
-            ("certificates are renewed under load and no request fails", rotation_under_load),
-            ("a webhook certificate that somebody deletes is made again", deleted_secret),
+            ("certificates are renewed under load and no request fails", |cluster| {
+                renewal(cluster, CONTROLLERS)
+            }),
+            ("the operator's certificate is renewed in the same way", |cluster| renewal(cluster, OPERATORS)),
+            ("a webhook certificate that somebody deletes is made again", |cluster| {
+                deletion(cluster, CONTROLLERS)
+            }),
+            ("the operator's certificate that somebody deletes is made again", |cluster| {
+                deletion(cluster, OPERATORS)
+            }),
         ],
     )
 }
@@ -227,6 +235,26 @@ fn stored_v1beta1(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
+/// A certificate that is kept in a Secret.
+#[derive(Clone, Copy)]
+struct Certificate {
+    secret: &'static str,
+    service: &'static str,
+    /// The configuration of the webhooks that trust it, and the definition.
+    trusted_by: (&'static str, Option<&'static str>),
+}
+
+const CONTROLLERS: Certificate = Certificate {
+    secret: "metallb-webhook-cert",
+    service: "metallb-webhook-service",
+    trusted_by: ("metallb-webhook-configuration", Some("bgppeers.metallb.io")),
+};
+const OPERATORS: Certificate = Certificate {
+    secret: "metallb-operator-webhook-server-cert",
+    service: "metallb-operator-webhook-service",
+    trusted_by: ("metallb-operator-webhook-configuration", None),
+};
+
 /// Requests that need the webhooks, one after the other, until told to stop.
 struct Load {
     stop: AtomicBool,
@@ -235,14 +263,16 @@ struct Load {
 
 impl Load {
     fn run(&self, cluster: &Cluster) -> Result<()> {
-        let admitted = pool("first", "[192.0.2.0/28]");
+        let admitted = [pool("first", "[192.0.2.0/28]"), manifest::metallb("metallb")];
         while !self.stop.load(Ordering::Relaxed) {
-            cluster.bed.feed(
-                &["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--filename=-"],
-                &admitted,
-            )?;
+            for object in &admitted {
+                cluster.bed.feed(
+                    &["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--filename=-"],
+                    object,
+                )?;
+            }
             cluster.kubectl(&["get", "bgppeers.v1beta1.metallb.io", "both", "-n", NAMESPACE])?;
-            self.done.fetch_add(2, Ordering::Relaxed);
+            self.done.fetch_add(3, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -264,13 +294,13 @@ fn under_load(cluster: &Cluster, change: impl FnOnce() -> Result<()>) -> Result<
     Ok(load.done.load(Ordering::Relaxed))
 }
 
-fn rotation_under_load(cluster: &Cluster) -> Result<()> {
-    let aged = aged_certificates(cluster)?;
+fn renewal(cluster: &Cluster, certificate: Certificate) -> Result<()> {
+    let aged = certificate.aged(cluster)?;
     let ran = under_load(cluster, || {
         cluster.apply(&aged)?;
-        wait_fresh(cluster)?;
+        certificate.wait_fresh(cluster)?;
         wait::throughout("the fresh certificate in use", SETTLED, || {
-            let trusted = bundles(cluster)?.iter().all(|bundle| !bundle.is_empty());
+            let trusted = certificate.bundles(cluster)?.iter().all(|bundle| !bundle.is_empty());
             Ok(seen(trusted, "a webhook without caBundle"))
         })
     })?;
@@ -293,31 +323,54 @@ fn wrong_resource(cluster: &Cluster) -> Result<()> {
     cluster.wait_available()
 }
 
-/// The Secret with a CA and a certificate that expire in a month: both are due.
-fn aged_certificates(cluster: &Cluster) -> Result<String> {
-    let make = "set -e; d=$(mktemp -d); cd $d
+impl Certificate {
+    /// The Secret with a CA and a certificate that expire in a month: both are due.
+    fn aged(&self, cluster: &Cluster) -> Result<String> {
+        let Self { secret, service, .. } = self;
+        let host = format!("{service}.{NAMESPACE}.svc");
+        let make = format!(
+            "set -e; d=$(mktemp -d); cd $d
 openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 30 -subj /O=metallb/CN=cert 2>/dev/null
-openssl req -newkey rsa:2048 -nodes -keyout tls.key -out tls.csr -subj /CN=metallb-webhook-service.metallb-system.svc 2>/dev/null
-printf 'subjectAltName=DNS:metallb-webhook-service.metallb-system.svc\\nextendedKeyUsage=serverAuth\\n' > ext
+openssl req -newkey rsa:2048 -nodes -keyout tls.key -out tls.csr -subj /CN={host} 2>/dev/null
+printf 'subjectAltName=DNS:{host}\\nextendedKeyUsage=serverAuth\\n' > ext
 openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -out tls.crt -extfile ext 2>/dev/null
-for f in ca.crt ca.key tls.crt tls.key; do printf '%s: ' $f; base64 -w0 $f; echo; done; rm -r $d";
-    let data = cluster.bed.run(WORKSHOP, &["bash", "-c", make])?.stdout;
-    let indented: String = data.lines().map(|line| format!("  {line}\n")).collect();
-    Ok(format!(
-        "apiVersion: v1\nkind: Secret\nmetadata: {{name: metallb-webhook-cert, namespace: {NAMESPACE}}}\ndata:\n{indented}"
-    ))
-}
+for f in ca.crt ca.key tls.crt tls.key; do printf '%s: ' $f; base64 -w0 $f; echo; done; rm -r $d"
+        );
+        let data = cluster.bed.run(WORKSHOP, &["bash", "-c", &make])?.stdout;
+        let indented: String = data.lines().map(|line| format!("  {line}\n")).collect();
+        Ok(format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: {secret}, namespace: {NAMESPACE}}}\ndata:\n{indented}"
+        ))
+    }
 
-/// Waits until the certificate that is served lives for more than 90 days, and the CRD and the webhooks trust it.
-fn wait_fresh(cluster: &Cluster) -> Result<()> {
-    wait::until("a fresh certificate in the Secret, trusted everywhere", ROTATION, || {
-        let secret = cluster.get(&["secret", "metallb-webhook-cert", "-n", NAMESPACE])?;
-        let data = &secret["data"];
-        let bundles = bundles(cluster)?;
-        let trusted =
-            !bundles.is_empty() && bundles.iter().all(|bundle| *bundle == bundles[0] && !bundle.is_empty());
-        Ok(seen(is_fresh(cluster, &text(&data["tls.crt"]))? && trusted, format!("{} bundles", bundles.len())))
-    })
+    /// Waits until the certificate that is served lives for more than 90 days, and whoever is to trust it does.
+    fn wait_fresh(&self, cluster: &Cluster) -> Result<()> {
+        wait::until("a fresh certificate in the Secret, trusted everywhere", ROTATION, || {
+            let secret = cluster.get(&["secret", self.secret, "-n", NAMESPACE])?;
+            let data = &secret["data"];
+            let bundles = self.bundles(cluster)?;
+            let trusted = !bundles.is_empty()
+                && bundles.iter().all(|bundle| *bundle == bundles[0] && !bundle.is_empty());
+            Ok(seen(
+                is_fresh(cluster, &text(&data["tls.crt"]))? && trusted,
+                format!("{} bundles", bundles.len()),
+            ))
+        })
+    }
+
+    /// The caBundle of each webhook and of the conversion.
+    fn bundles(&self, cluster: &Cluster) -> Result<Vec<String>> {
+        let (configuration, definition) = self.trusted_by;
+        let webhooks = cluster.get(&["validatingwebhookconfiguration", configuration])?;
+        let of_webhooks = webhooks["webhooks"].as_array().into_iter().flatten();
+        let mut bundles: Vec<String> =
+            of_webhooks.map(|webhook| text(&webhook["clientConfig"]["caBundle"])).collect();
+        if let Some(definition) = definition {
+            let crd = cluster.get(&["crd", definition])?;
+            bundles.push(text(&crd["spec"]["conversion"]["webhook"]["clientConfig"]["caBundle"]));
+        }
+        Ok(bundles)
+    }
 }
 
 fn is_fresh(cluster: &Cluster, certificate: &str) -> Result<bool> {
@@ -325,28 +378,16 @@ fn is_fresh(cluster: &Cluster, certificate: &str) -> Result<bool> {
     Ok(!certificate.is_empty() && cluster.bed.try_run(WORKSHOP, &["bash", "-c", &check])?.status.success())
 }
 
-/// The caBundle of each webhook and of the conversion.
-fn bundles(cluster: &Cluster) -> Result<Vec<String>> {
-    let webhooks = cluster.get(&["validatingwebhookconfiguration", "metallb-webhook-configuration"])?;
-    let crd = cluster.get(&["crd", "bgppeers.metallb.io"])?;
-    let of_webhooks = webhooks["webhooks"].as_array().into_iter().flatten();
-    let mut bundles: Vec<String> =
-        of_webhooks.map(|webhook| text(&webhook["clientConfig"]["caBundle"])).collect();
-    bundles.push(text(&crd["spec"]["conversion"]["webhook"]["clientConfig"]["caBundle"]));
-    Ok(bundles)
-}
-
-fn deleted_secret(cluster: &Cluster) -> Result<()> {
+fn deletion(cluster: &Cluster, certificate: Certificate) -> Result<()> {
     let ran = under_load(cluster, || {
-        cluster.kubectl(&["delete", "secret", "metallb-webhook-cert", "-n", NAMESPACE])?;
+        cluster.kubectl(&["delete", "secret", certificate.secret, "-n", NAMESPACE])?;
         wait::until("the Secret, filled again", ROTATION, || {
             let secrets = cluster.get(&["secrets", "-n", NAMESPACE])?;
-            let secret =
-                items(&secrets).iter().find(|item| item["metadata"]["name"] == "metallb-webhook-cert");
+            let secret = items(&secrets).iter().find(|item| item["metadata"]["name"] == certificate.secret);
             let filled = secret.is_some_and(|secret| !text(&secret["data"]["tls.crt"]).is_empty());
             Ok(seen(filled, format!("{}", secret.is_some())))
         })?;
-        wait_fresh(cluster)
+        certificate.wait_fresh(cluster)
     })?;
     ensure!(ran >= 2, "only {ran} requests ran meanwhile");
     cluster.apply(&manifest::pool("after", "[203.0.113.0/28]")).context("after the Secret was deleted")
