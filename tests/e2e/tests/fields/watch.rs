@@ -1,0 +1,156 @@
+//! What a client sees of a Service during a change, and what it may cost.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use metallb_e2e::probe::{Mac, Probe};
+use metallb_e2e::stream::{Fate, Stream};
+use metallb_testbed::Bed;
+use metallb_testbed::wait::{self, Seen};
+
+use crate::knock::{Knocks, Tally};
+
+/// One node alone must have answered for so long.
+const STEADY: Duration = Duration::from_secs(1);
+/// Until it does, at most: one that comes and goes too often is held out for a while.
+const SETTLED: Duration = Duration::from_secs(60);
+/// The bound of moves by plan.
+const NO_GAP: Duration = Duration::from_millis(50);
+/// The bound on a machine that does other things, too.
+const NEVER: Duration = Duration::from_secs(3);
+/// Until another speaker has started and answers: it waits three seconds for others if it looks for them and hears none.
+const STARTED: Duration = Duration::from_secs(10);
+/// From so many rounds on the promised bound holds.
+const MANY_ROUNDS: usize = 5;
+
+/// How often each change is made.
+pub(crate) fn rounds() -> usize {
+    let asked = std::env::var("METALLB_FIELD_ROUNDS").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// What a change may cost those who use a Service.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Bound {
+    /// No knock is lost, no connection ends, and the same node answers all the time.
+    Nothing,
+    /// The wait of a move by plan.
+    Planned,
+    /// The same for who uses the Service. Nobody tells anybody that a speaker stops: who asks for the hardware address just
+    /// then waits until its successor answers.
+    Untold,
+    /// Anything: the change is meant to stop the Service.
+    Free,
+}
+
+/// A Service that is knocked at and asked for until this is finished or dropped.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    knocks: Knocks,
+    probe: Probe,
+    stream: Stream,
+    owner: Mac,
+    since: Instant,
+}
+
+/// What was seen of it.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    knocks: Tally,
+    /// The longest wait of a question for the hardware address.
+    asked: Duration,
+    owner: Mac,
+    /// Who answered.
+    macs: BTreeSet<Mac>,
+    fate: Fate,
+}
+
+impl Watch {
+    /// Begins once one node alone answers.
+    pub(crate) fn start(bed: &Bed, address: IpAddr) -> Result<Self> {
+        let probe = Probe::start(bed, address)?;
+        let owner = only_one(&probe)?;
+        let knocks = Knocks::start(bed, address)?;
+        knocks.wait_answered(SETTLED)?;
+        let stream = Stream::open(bed, address)?;
+        Ok(Self { knocks, probe, stream, owner, since: Instant::now() })
+    }
+
+    /// Ends once one node alone answers.
+    pub(crate) fn finish(self) -> Result<Sight> {
+        let Self { knocks, probe, stream, owner, since } = self;
+        only_one(&probe)?;
+        let knocks = knocks.finish(since)?;
+        let asked = probe.longest_gap(since, Instant::now());
+        let macs = probe.said_since(since, |_| true).into_iter().map(|answer| answer.mac).collect();
+        Ok(Sight { knocks, asked, owner, macs, fate: stream.finish()? })
+    }
+}
+
+/// Waits until one node alone has answered for a while, and says which.
+fn only_one(probe: &Probe) -> Result<Mac> {
+    let called = Instant::now();
+    wait::until("answers of one node only", SETTLED, || {
+        let since = Instant::now().checked_sub(STEADY).unwrap_or(called).max(called);
+        let lately: Vec<Mac> = probe.said_since(since, |_| true).iter().map(|answer| answer.mac).collect();
+        let distinct: BTreeSet<&Mac> = lately.iter().collect();
+        Ok(match lately.last() {
+            Some(mac) if called.elapsed() >= STEADY && lately.len() > 10 && distinct.len() == 1 => {
+                Seen::Done(*mac)
+            }
+            _ => Seen::NotYet(format!("{} answers of {distinct:x?}", lately.len())),
+        })
+    })
+}
+
+impl Bound {
+    /// Tells what was seen, and judges it.
+    pub(crate) fn judge(self, what: &str, sight: &Sight) -> Result<()> {
+        let Sight { knocks, asked, owner, macs, fate } = sight;
+        let (lost, knocked) = (knocks.lost(), knocks.longest_wait());
+        say(&format!(
+            "{what}: of {} knocks {} lost; longest wait {} ms for an answer to a knock, {} ms for one to ARP; the connection {fate}",
+            knocks.count(),
+            lost.len(),
+            knocked.as_millis(),
+            asked.as_millis(),
+        ));
+        match self {
+            Self::Nothing => {
+                ensure!(lost.is_empty(), "{what}: knocks were lost: {lost:?}");
+                ensure!(
+                    *macs == BTreeSet::from([*owner]),
+                    "{what}: {macs:x?} answered, {owner:x?} did before"
+                );
+                ensure!(matches!(fate, Fate::Survived(_)), "{what}: the connection {fate}");
+            }
+            Self::Planned => self.ensure_waits(what, knocked.max(*asked), promised())?,
+            Self::Untold => {
+                self.ensure_waits(what, knocked, promised())?;
+                self.ensure_waits(what, *asked, STARTED)?;
+            }
+            Self::Free => {}
+        }
+        Ok(())
+    }
+
+    fn ensure_waits(self, what: &str, longest: Duration, bound: Duration) -> Result<()> {
+        ensure!(
+            longest <= bound,
+            "{what}: somebody waited for {longest:?}, {bound:?} is the bound ({self:?})"
+        );
+        Ok(())
+    }
+}
+
+/// How long moves by plan may make anybody wait.
+fn promised() -> Duration {
+    if rounds() < MANY_ROUNDS { NEVER } else { NO_GAP }
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are what these tests report")]
+fn say(what: &str) {
+    println!("{what}");
+}
