@@ -3,15 +3,21 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicySpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{Api, ListParams};
-use kube::{Client, Error};
+use kube::{Client, Error, ResourceExt as _};
 
 use crate::disposition::{Disposition, explain};
+use crate::inventory::Listed;
 
 /// Where Kubernetes tells of its API servers.
 pub const API_NAMESPACE: &str = "default";
 /// Label of what it tells.
 pub const API_SERVICE: &str = "kubernetes.io/service-name=kubernetes";
+
+/// Name of the controller's policy.
+const CONTROLLER: &str = "controller";
 
 /// The ports are not known.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +48,23 @@ impl ApiPortsError {
             Self::Nowhere => true,
         }
     }
+}
+
+/// The ports that the controller's policy lets through anywhere now; none where there is no such policy.
+#[must_use]
+pub fn opened_before(listed: &Listed) -> BTreeSet<u16> {
+    let mut policies = listed.of::<NetworkPolicy>().filter(|policy| policy.name_any() == CONTROLLER);
+    let spec = policies.next().and_then(|policy| policy.data.get("spec")).cloned();
+    let spec = spec.and_then(|spec| serde_json::from_value::<NetworkPolicySpec>(spec).ok());
+    let rules = spec.and_then(|spec| spec.egress).unwrap_or_default();
+    let anywhere = rules.into_iter().filter(|rule| rule.to.is_none());
+    let ports = anywhere.flat_map(|rule| rule.ports.into_iter().flatten());
+    let tcp = ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"));
+    tcp.filter_map(|port| match port.port? {
+        IntOrString::Int(port) => u16::try_from(port).ok(),
+        IntOrString::String(_) => None,
+    })
+    .collect()
 }
 
 /// The ports behind the Service `kubernetes`.

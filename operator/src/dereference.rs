@@ -95,12 +95,6 @@ impl Found {
         self.conditions.iter().any(|told| is_degraded(told) && is_present(told.observed_generation))
     }
 
-    /// Whether the original looks after it, as far as can be seen: it does not say of which edit its conditions are.
-    #[must_use]
-    pub fn is_of_the_original(&self) -> bool {
-        !self.conditions.is_empty() && self.conditions.iter().all(|told| told.observed_generation.is_none())
-    }
-
     /// Whether it was made before another one; of two that were made in the same second the first namespace counts.
     #[must_use]
     pub fn is_older_than(&self, other: &Self) -> bool {

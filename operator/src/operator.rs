@@ -13,7 +13,7 @@ use metallb_telemetry::logs::chain;
 use metallb_telemetry::metrics::OperatorMetrics;
 use tokio::sync::watch;
 
-use crate::api_ports::{ApiPortsError, api_ports};
+use crate::api_ports::{ApiPortsError, api_ports, opened_before};
 use crate::apply::{Applied, ApplyError};
 use crate::build::{Prepared, build};
 use crate::cluster_tls::{ClusterTlsError, read_profile, running_tls};
@@ -168,6 +168,7 @@ impl Operator {
         }
         if !found.iter().any(|resource| resource.name == METALLB_NAME) {
             self.show(&Applied::default());
+            self.memory.neighbours.send_replace(None);
             self.clear_away(&mut report).await;
         }
         report
@@ -282,7 +283,10 @@ impl Operator {
         let definition = around.definition.clone()?;
         let (surroundings, listed) =
             join(self.surroundings(&settings, report), self.inventory().list()).await;
-        let ((environment, remarks), listed) = (surroundings?, listed?);
+        let ((mut environment, remarks), listed) = (surroundings?, listed?);
+        if environment.api_is_hidden {
+            environment.api_ports = opened_before(&listed);
+        }
         let mut prepared = build(found, definition, &settings, &environment)?;
         prepared.remarks.extend(remarks);
         prepared.remarks.extend(around.unregistered.clone());
@@ -324,11 +328,11 @@ impl Operator {
         environment.tls = tls;
         remarks.extend(remark);
         match ports {
-            Ok(found) => environment.api_ports = Some(found),
+            Ok(found) => environment.api_ports = found,
             Err(error) if error.is_lasting() => {
-                environment.api_ports = None;
-                let effect = "the operator has no NetworkPolicy, and the controller's stays as it is, or opens \
-                              networkPolicy.apiPort or 6443";
+                environment.api_is_hidden = true;
+                let effect = "the operator has no NetworkPolicy, and the controller's opens networkPolicy.apiPort, or \
+                              what it did and 6443";
                 remarks.push(format!("{}; {effect}", chain(&error)));
             }
             Err(error) => return Err(error.into()),

@@ -57,6 +57,17 @@ pub enum OthersError {
         /// Where it is.
         namespace: String,
     },
+    /// In another namespace, where what is asked for runs already.
+    #[error(
+        "loadBalancerClass {class:?}: MetalLB {namespace}/metallb serves it; two of them would give away the same addresses, so \
+         nothing is applied. Set loadBalancerClass back, or delete that resource first"
+    )]
+    Class {
+        /// What is asked for; empty for the Services without a class.
+        class: String,
+        /// Where the other one is.
+        namespace: String,
+    },
     /// By its chart, in our namespace.
     #[error(
         "MetalLB was installed by Helm: {object}; two of them would give away the same addresses, so nothing is applied. Uninstall that \
@@ -74,7 +85,9 @@ impl OthersError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Read(cause) => Disposition::of(cause),
-            Self::Webhooks { .. } | Self::Resource { .. } | Self::Chart { .. } => Disposition::Refused,
+            Self::Webhooks { .. } | Self::Resource { .. } | Self::Class { .. } | Self::Chart { .. } => {
+                Disposition::Refused
+            }
         }
     }
 }

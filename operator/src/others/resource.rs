@@ -95,7 +95,10 @@ pub(super) async fn neighbours(
         }
         let namespace = resource.namespace.clone();
         if comes_before(&other, &this) {
-            return Err(OthersError::Resource { namespace });
+            return Err(match works && this.changes_class() {
+                true => OthersError::Class { class: wanted.to_owned(), namespace },
+                false => OthersError::Resource { namespace },
+            });
         }
         if works {
             running.push(namespace);
@@ -160,7 +163,7 @@ fn has_pods(deployment: &Deployment) -> bool {
 
 /// Whether the other one goes on, and this one gives way: it is the one whose webhooks are asked; of two that are not, the
 /// one whose controller is there; of two alike, the older. Never both, or two would keep each other for ever: nobody gives
-/// way to one that can't begin. But who is asked does not take up a class that another one serves: the original gives way to
+/// way to one that can't begin. But who is asked does not begin beside one that works: the original gives way to
 /// nobody, and one of ours would go on running.
 fn comes_before(other: &Side<'_>, this: &Side<'_>) -> bool {
     let (works_there, works_here) = (other.works_beside(this), this.works_beside(other));
@@ -168,8 +171,7 @@ fn comes_before(other: &Side<'_>, this: &Side<'_>) -> bool {
         return true;
     }
     if this.is_asked {
-        let stays = other.resource.is_of_the_original() || this.changes_class();
-        return works_there && !works_here && stays;
+        return works_there && !works_here;
     }
     let is_first = other.resource.is_older_than(this.resource) && !other.resource.is_being_deleted;
     match (works_there, works_here) {

@@ -9,7 +9,7 @@ use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
 
 const OPERATOR: &str = "metallb-operator-controller-manager";
 
-const REMARK: &str = "the operator has no NetworkPolicy, and the controller's stays as it is, or opens networkPolicy.apiPort or 6443";
+const REMARK: &str = "the operator has no NetworkPolicy, and the controller's opens networkPolicy.apiPort, or what it did and 6443";
 
 /// API servers that listen on these ports, as they tell it themselves.
 fn put_api_servers(scenario: &Scenario, name: &str, ports: &[i32]) {
@@ -114,6 +114,15 @@ async fn where_no_api_server_says_where_it_listens_no_policy_is_narrowed() {
         let told = scenario.told("metallb");
         let why = "no EndpointSlice of Service default/kubernetes names a port of the API server";
         assert!(told[0].ends_with(&format!("{why}; {REMARK}")), "{told:?}");
+        // What somebody else makes of it is put right as far as that is known.
+        for egress in [json!([]), json!([{"ports": [{"port": 7443}]}])] {
+            let narrowed = json!({"spec": {"ingress": [], "egress": egress}});
+            scenario.server.edit::<NetworkPolicy>(Some(NAMESPACE), "controller", &narrowed);
+            scenario.settle().await;
+            assert!(opened(&scenario, "controller").unwrap().contains(&6443), "{egress}");
+            let policy: NetworkPolicy = scenario.server.get(Some(NAMESPACE), "controller").unwrap();
+            assert_eq!(policy.spec.unwrap().ingress.unwrap().len(), 1, "the webhooks are reached");
+        }
         // Where there is no policy yet, the controller gets one.
         scenario.server.remove::<NetworkPolicy>(Some(NAMESPACE), "controller");
         scenario.settle().await;

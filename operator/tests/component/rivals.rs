@@ -9,6 +9,7 @@ use metallb_operator::disposition::Disposition;
 use metallb_testkit::Request;
 use serde_json::json;
 
+use crate::failures::told_in_events;
 use crate::others::put_webhooks;
 use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
 
@@ -143,6 +144,12 @@ async fn of_two_that_run_the_one_whose_webhooks_are_asked_goes_on_and_tells_of_t
     let theirs: MetalLB = scenario.server.get(Some("another"), "metallb").unwrap();
     let told = serde_json::to_value(theirs.status).unwrap().to_string();
     assert!(told.contains("it belongs to the MetalLB in namespace metallb-system"), "{told}");
+    for _ in 0..2 {
+        scenario.pass().await;
+    }
+    let told = told_in_events(&scenario, 3).await;
+    let warnings: Vec<_> = told.iter().filter(|(_, reason, _)| reason == "AnotherMetalLB").collect();
+    assert_eq!(warnings, [&("Warning".to_owned(), "AnotherMetalLB".to_owned(), Some(1))], "once: {told:?}");
     scenario.server.remove::<MetalLB>(Some("another"), "metallb");
     scenario.pass().await;
     assert_eq!(scenario.told("metallb"), AVAILABLE);
@@ -155,6 +162,7 @@ async fn webhooks_that_ask_our_service_are_ours_though_the_original_made_them() 
     scenario.put("metallb", &json!({}));
     ["controller", OPERATOR].iter().for_each(|name| man(&scenario, "another", name, 1));
     put_webhooks(&scenario, &json!({}), NAMESPACE);
+    man(&scenario, NAMESPACE, "controller", 1);
     scenario.settle().await;
     let told = scenario.told("metallb");
     assert!(told[0].starts_with(AVAILABLE[0]) && told[0].contains("runs as well"), "{told:?}");
@@ -192,11 +200,13 @@ fn put_original(scenario: &Scenario, class: &str) {
 }
 
 #[track_caller]
-fn assert_only_told(scenario: &Scenario) {
+fn assert_only_told(scenario: &Scenario, words: &str) {
     assert_eq!(scenario.writes(), ["merge-patch metallbs/status metallb-system/metallb"]);
     let told = scenario.told("metallb");
-    assert!(told[0].contains("another MetalLB is installed: MetalLB another/metallb"), "{told:?}");
+    assert!(told[0].contains(words), "{told:?}");
 }
+
+const ANOTHER: &str = "another MetalLB is installed: MetalLB another/metallb";
 
 #[tokio::test]
 async fn a_class_that_another_one_serves_is_not_taken_up() {
@@ -210,7 +220,7 @@ async fn a_class_that_another_one_serves_is_not_taken_up() {
     scenario.writes();
     scenario.put("metallb", &json!({}));
     scenario.pass().await;
-    assert_only_told(&scenario);
+    assert_only_told(&scenario, "loadBalancerClass \"\": MetalLB another/metallb serves it; ");
     scenario.put("metallb", &json!({"loadBalancerClass": "x/y"}));
     scenario.pass().await;
     assert_eq!(scenario.told("metallb"), AVAILABLE);
@@ -223,7 +233,7 @@ async fn who_waits_for_another_one_waits_until_its_controller_serves_another_cla
     scenario.put("metallb", &json!({}));
     ["controller", OPERATOR].iter().for_each(|name| man(&scenario, "another", name, 1));
     scenario.pass().await;
-    assert_only_told(&scenario);
+    assert_only_told(&scenario, ANOTHER);
     man_for(&scenario, "another", "controller", 1, "x/y");
     scenario.settle().await;
     assert_eq!(scenario.told("metallb"), AVAILABLE);
@@ -237,5 +247,5 @@ async fn webhooks_that_were_left_behind_are_no_reason_to_begin_beside_the_origin
     put_webhooks(&scenario, &json!({"metallb.io/owned-by": NAMESPACE}), NAMESPACE);
     ["controller", OPERATOR].iter().for_each(|name| man(&scenario, "another", name, 1));
     scenario.pass().await;
-    assert_only_told(&scenario);
+    assert_only_told(&scenario, ANOTHER);
 }

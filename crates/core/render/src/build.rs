@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::backend::Platform;
-use crate::desired::{Desired, Mode};
+use crate::desired::Desired;
 use crate::environment::{Environment, Monitors};
 use crate::kinds::{PodMonitor, SecurityContextConstraints, ServiceMonitor};
 use crate::labels::Component;
@@ -114,11 +114,8 @@ impl Objects<'_> {
         key: &MemberlistKey,
     ) -> Result<(), BuildError> {
         let namespace = self.namespace;
-        for (mode, policy) in network_policy::policies(settings.options.network_policy, environment) {
-            match mode {
-                Mode::Apply => self.owned(policy)?,
-                Mode::CreateOnce => self.owned_once(policy)?,
-            }
+        for policy in network_policy::policies(settings.options.network_policy, environment) {
+            self.owned(policy)?;
         }
         for component in COMPONENTS {
             self.owned(rbac::service_account(component, namespace))?;

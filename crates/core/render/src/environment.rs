@@ -30,8 +30,10 @@ pub struct Environment {
     pub network_policies: bool,
     /// The Service of the API servers (`KUBERNETES_SERVICE_HOST`, `KUBERNETES_SERVICE_PORT`).
     pub api_service: ApiService,
-    /// Ports API servers listen on behind it, which the operator finds; none as parsed. `None` where they can't be found.
-    pub api_ports: Option<BTreeSet<u16>>,
+    /// Ports API servers listen on behind it, which the operator finds; none as parsed.
+    pub api_ports: BTreeSet<u16>,
+    /// Whether those can't be found: then they are what was opened before, which may be wrong.
+    pub api_is_hidden: bool,
     /// Whether the operator itself reaches an API server in a way of its own (`KUBECONFIG`, or a flag).
     pub api_is_elsewhere: bool,
     /// Where the operator itself serves metrics to others, which a flag says.
@@ -177,7 +179,8 @@ impl Environment {
             monitors: variables.monitors()?,
             network_policies: !variables.is_true("DISABLE_NETWORK_POLICIES"),
             api_service: variables.api_service(),
-            api_ports: Some(BTreeSet::new()),
+            api_ports: BTreeSet::new(),
+            api_is_hidden: false,
             api_is_elsewhere: variables.text("KUBECONFIG").is_some(),
             operator_metrics: None,
             external_namespace: variables.text("FRRK8S_EXTERNAL_NAMESPACE"),

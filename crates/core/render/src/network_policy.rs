@@ -12,7 +12,6 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::desired::Mode;
 use crate::environment::{ApiService, Environment};
 use crate::install::{OPERATOR_DEPLOYMENT, operator_pod_labels};
 use crate::labels::Component;
@@ -24,42 +23,43 @@ const API_PORT: i32 = 6443;
 /// Where names are looked up: at the Service, and at pods that may not open the first one.
 const DNS_PORTS: [i32; 2] = [53, 5353];
 
-/// Those that are asked for, and how each is kept.
+/// Those that are asked for.
 ///
 /// A port that is wrong keeps the controller away, which the operator can put right; the operator itself it would shut out for
-/// good. So its own policy opens what is asked for beside what is known, and is left out where nothing can be known. The
-/// controller's is not narrowed then.
-pub(crate) fn policies(policy: Policy, environment: &Environment) -> Vec<(Mode, NetworkPolicy)> {
+/// good. So its own policy opens what is asked for beside what is known, and is left out where nothing can be known.
+pub(crate) fn policies(policy: Policy, environment: &Environment) -> Vec<NetworkPolicy> {
     let asked = match policy {
         Policy::Off => return Vec::new(),
         Policy::Found => None,
         Policy::Port(port) => Some(port),
     };
-    let namespace = environment.namespace.as_str();
-    let service = environment.api_service;
-    let known = environment.api_ports.clone();
-    let (mode, of_controller) = match (asked, &known) {
-        (Some(port), _) => (Mode::Apply, [port].into()),
-        (None, Some(known)) => (Mode::Apply, api_ports(known, None)),
-        (None, None) => (Mode::CreateOnce, api_ports(&BTreeSet::new(), None)),
+    let Environment { namespace, api_ports: known, operator_metrics, .. } = environment;
+    let of_controller = match asked {
+        Some(port) => [port].into(),
+        None => api_ports(known, None),
     };
-    let own = known.filter(|_| !environment.api_is_elsewhere && !matches!(service, ApiService::Named(_)));
-    let own = own.map(|known| {
-        let egress = to_api_servers(api_ports(&known, asked), service);
-        (Mode::Apply, operator(namespace, egress, environment.operator_metrics))
+    let is_reached = !environment.api_is_hidden
+        && !environment.api_is_elsewhere
+        && !matches!(environment.api_service, ApiService::Named(_));
+    let own = is_reached.then(|| {
+        operator(namespace, to_api_servers(api_ports(known, asked), environment), *operator_metrics)
     });
-    let controller = controller(namespace, to_api_servers(of_controller, service));
-    [(mode, controller)].into_iter().chain(own).collect()
+    [controller(namespace, to_api_servers(of_controller, environment))].into_iter().chain(own).collect()
 }
 
 fn api_ports(known: &BTreeSet<u16>, asked: Option<i32>) -> BTreeSet<i32> {
     known.iter().map(|port| i32::from(*port)).chain(asked).chain([API_PORT]).collect()
 }
 
-/// Lets pods reach API servers on these ports, and their Service.
-fn to_api_servers(mut ports: BTreeSet<i32>, service: ApiService) -> Vec<NetworkPolicyEgressRule> {
-    let further = match service {
+/// Lets pods reach API servers on these ports, and their Service: at its address alone, unless what is behind it is not known,
+/// which may listen on the same port.
+fn to_api_servers(mut ports: BTreeSet<i32>, environment: &Environment) -> Vec<NetworkPolicyEgressRule> {
+    let further = match environment.api_service {
         ApiService::Untold => None,
+        ApiService::At(_, port) if environment.api_is_hidden => {
+            ports.insert(port.into());
+            None
+        }
         ApiService::At(_, port) if ports.contains(&port.into()) => None,
         ApiService::At(address, port) => {
             let bits = if address.is_ipv4() { 32 } else { 128 };

@@ -68,7 +68,7 @@ fn who_gives_way_follows_from_who_is_asked_what_is_there_and_then_from_age() {
         (BOTH, BOTH, false, older, Degraded, true, "whatever it says"),
         (BOTH, BOTH, false, younger, Well, false, "both run, we are older"),
         (BOTH, BOTH, true, older, Well, false, "both run, and we are asked: it gives way already"),
-        (BOTH, OPERATOR, true, older, Well, false, "nor do we for want of a controller"),
+        (BOTH, OPERATOR, true, younger, New, true, "we are asked, but have no controller"),
         (
             BOTH,
             OPERATOR,
@@ -120,20 +120,17 @@ fn pairs() -> impl Iterator<Item = ([Found; 2], [Crew; 2], [bool; 2])> {
     })
 }
 
-/// The original looks at nobody; and who is asked and would take up another's class stays as it is, as the other one does.
+/// Who is asked and does not run stays as it is beside one that runs, as that one does.
 #[test]
 fn two_never_keep_each_other_and_of_two_that_run_one_is_kept() {
     for (resources, crews, asked) in pairs() {
         let side = |nth: usize| Side { resource: &resources[nth], crew: crews[nth], is_asked: asked[nth] };
-        let is_kept = |this: usize, other: usize| {
-            !resources[this].is_of_the_original() && comes_before(&side(other), &side(this))
-        };
-        let kept = [is_kept(0, 1), is_kept(1, 0)];
+        let kept = [comes_before(&side(1), &side(0)), comes_before(&side(0), &side(1))];
         let state = format!("{resources:?} {crews:?} {asked:?}");
-        let would_change = (0..2).any(|nth| asked[nth] && side(nth).changes_class());
-        assert!(kept != [true, true] || would_change, "{state}");
+        let would_begin = (0..2).any(|nth| asked[nth] && side(1 - nth).works_beside(&side(nth)));
+        assert!(kept != [true, true] || would_begin, "{state}");
         let both_work = crews.iter().all(|it| it.controller == Controller::Rival)
-            && !resources.iter().any(|it| it.is_being_deleted || it.is_of_the_original());
+            && !resources.iter().any(|it| it.is_being_deleted);
         assert!(!both_work || kept != [false, false], "{state}");
     }
 }

@@ -156,13 +156,9 @@ fn the_service_of_the_api_server_is_opened_at_its_address_alone_and_names_can_be
 }
 
 /// Pods, opened ports of others, and opened ports of the pods, of each NetworkPolicy.
-fn policies(
-    spec: Value,
-    api_ports: Option<&[u16]>,
-    metrics: Option<u16>,
-) -> Vec<(Value, Vec<Value>, Vec<Value>)> {
+fn policies(spec: Value, api_ports: &[u16], metrics: Option<u16>) -> Vec<(Value, Vec<Value>, Vec<Value>)> {
     let mut environment = environment(&[]);
-    environment.api_ports = api_ports.map(|ports| ports.iter().copied().collect());
+    environment.api_ports = api_ports.iter().copied().collect();
     environment.operator_metrics = metrics;
     let objects = build_with(Platform::Kubernetes, spec, &environment);
     let policies = objects.iter().filter(|object| object.resource.kind == "NetworkPolicy");
@@ -201,30 +197,28 @@ fn section_4_6_the_operators_policy_opens_the_webhook_the_metrics_and_the_api_se
                 served,
             ),
         ];
-        assert_eq!(policies(spec.clone(), Some(known), metrics), expected, "{spec} {known:?}");
-    }
-}
-
-#[test]
-fn where_the_ports_of_the_api_server_are_not_known_no_policy_is_narrowed() {
-    let mut environment = environment(&[]);
-    environment.api_ports = None;
-    for (spec, mode) in
-        [(json!({}), Mode::CreateOnce), (json!({"networkPolicy": {"apiPort": 7443}}), Mode::Apply)]
-    {
-        let objects = build_with(Platform::Kubernetes, spec, &environment);
-        let policies = objects.iter().filter(|object| object.resource.kind == "NetworkPolicy");
-        let modes: Vec<_> = policies.map(|policy| (policy.name(), policy.mode)).collect();
-        assert_eq!(modes, [("controller", mode)]);
+        assert_eq!(policies(spec.clone(), known, metrics), expected, "{spec} {known:?}");
     }
 }
 
 #[test]
 fn the_operator_does_not_shut_itself_in_where_nothing_is_known_of_the_api_server() {
-    for (spec, port) in [(json!({}), 6443), (json!({"networkPolicy": {"apiPort": 7443}}), 7443)] {
-        let policies = policies(spec, None, Some(8443));
-        let told: Vec<_> = policies.iter().map(|(pods, egress, _)| (&pods["component"], egress)).collect();
-        assert_eq!(told, [(&json!("controller"), &vec![json!(port)])]);
+    let variables = [("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("KUBERNETES_SERVICE_PORT", "443")];
+    for (spec, ports) in
+        [(json!({}), &[6443, 443, 16443][..]), (json!({"networkPolicy": {"apiPort": 7443}}), &[443, 7443])]
+    {
+        let mut environment = environment(&variables);
+        (environment.api_is_hidden, environment.api_ports) = (true, [16443].into());
+        let objects = build_with(Platform::Kubernetes, spec, &environment);
+        let policies = objects.iter().filter(|object| object.resource.kind == "NetworkPolicy");
+        let told: Vec<_> =
+            policies.map(|policy| (policy.name(), policy.object.data["spec"]["egress"].clone())).collect();
+        let ports: Vec<Value> = ports.iter().map(|port| json!({"port": port, "protocol": "TCP"})).collect();
+        assert_eq!(
+            told,
+            [("controller", json!([{"ports": ports}]))],
+            "what may be behind the Service as well"
+        );
     }
 }
 
@@ -236,7 +230,7 @@ fn the_operators_policy_is_about_the_pods_of_its_deployment_and_no_other() {
     let install = crate::Install { namespace: "ns".to_owned(), images, crds: Vec::new() };
     let manifest = crate::install(&install).unwrap();
     let spec = &manifest.last().unwrap()["spec"];
-    let guarded = policies(json!({}), Some(&[]), None)[1].0.clone();
+    let guarded = policies(json!({}), &[], None)[1].0.clone();
     assert_eq!(guarded, spec["template"]["metadata"]["labels"]);
     assert_ne!(guarded, spec["selector"]["matchLabels"]);
 }
