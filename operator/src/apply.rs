@@ -16,11 +16,13 @@ use crate::build::Prepared;
 use crate::inventory::Listed;
 use crate::others::{objection, role_of};
 
+mod accounts;
 mod failure;
 mod ownership;
 
 pub use failure::ApplyError;
 
+use accounts::Accounts;
 use failure::{Cause, Failure};
 use ownership::adopt;
 
@@ -96,7 +98,8 @@ impl Prepared {
     pub async fn apply(self, client: &Client, listed: &Listed) -> (Applied, Result<(), ApplyError>) {
         let Self { objects, remarks } = self;
         let applied = Applied { remarks, ..Applied::default() };
-        let mut round = Round { client, objects: &objects, applied, failures: Vec::new() };
+        let (accounts, failures) = (Accounts::default(), Vec::new());
+        let mut round = Round { client, objects: &objects, applied, accounts, failures };
         let mut waiting = None;
         let unknown = objects.iter().filter(|desired| listed.whole(desired).is_none());
         let unknown = unknown.map(|desired| read(client, &desired.resource, &desired.object)).collect();
@@ -139,12 +142,17 @@ struct Round<'a> {
     client: &'a Client,
     objects: &'a [Desired],
     applied: Applied,
+    accounts: Accounts,
     failures: Vec<Failure>,
 }
 
 impl Round<'_> {
     /// Applies it over what was there when the pass began. Who has changed it since then wakes us once more.
     async fn apply(&mut self, desired: &Desired, live: Result<Option<DynamicObject>, kube::Error>) -> Step {
+        if let Ok(Some(live)) = &live {
+            self.accounts.note(desired, live);
+        }
+        let desired = &*self.accounts.tie(desired, live.as_ref().ok().and_then(Option::as_ref));
         match live {
             Ok(Some(live)) if leads_elsewhere(desired, &live) => Step::Later,
             Ok(Some(live)) if self.would_miss_its_file(desired, &live) => {
@@ -222,6 +230,7 @@ impl Round<'_> {
     fn note(&mut self, desired: &Desired, kept: Result<Kept, Cause>) -> Step {
         match kept {
             Ok(kept) => {
+                self.accounts.note(desired, &kept.live);
                 self.applied.note(desired, kept);
                 Step::Done
             }

@@ -8,6 +8,7 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use metallb_render::stuck_pod;
 
+use crate::definition::missing_definitions;
 use crate::disposition::explain;
 
 /// Label of the operands' pods.
@@ -21,7 +22,10 @@ pub async fn obstacle(client: &Client, namespace: &str) -> Option<String> {
     match pods.list(&ListParams::default().labels(PODS)).await {
         Ok(pods) => match stuck_pod(&pods.items) {
             Some(stuck) => Some(stuck),
-            None => refused_pods(client, namespace, newest_speaker(&pods.items)).await,
+            None => match missing_definitions(client).await {
+                Some(missing) => Some(missing),
+                None => refused_pods(client, namespace, newest_speaker(&pods.items)).await,
+            },
         },
         Err(error) => Some(format!("what keeps the pods can't be read: {}", explain(&error))),
     }

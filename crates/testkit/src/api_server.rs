@@ -8,6 +8,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http_body_util::BodyExt as _;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 use kube::client::Body;
 use serde::Serialize;
@@ -62,6 +63,9 @@ impl ApiServer {
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
         if parts.uri.path() == "/apis" {
             return Ok(answer::reply(200, &self.lock().groups()));
+        }
+        if let Some(listed) = self.lock().kinds_of(parts.uri.path()) {
+            return Ok(listed);
         }
         let request = Request::parse(&parts, &body);
         let answer = self.lock().answer(&request);
@@ -247,6 +251,11 @@ impl ApiServer {
     /// Whether watches hear nothing for the time being, as of a server that is slow.
     pub fn hold_watches(&self, hold: bool) {
         self.lock().hold_watches(hold);
+    }
+
+    /// Tells whoever asks which kinds there are (`/apis/<group>/<version>`) of these.
+    pub fn list_kinds(&self, definitions: &[CustomResourceDefinition]) {
+        self.lock().definitions.extend_from_slice(definitions);
     }
 
     /// Lets the server not know a kind (by its plural), as before its CRD is installed.

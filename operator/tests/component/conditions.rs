@@ -42,6 +42,22 @@ async fn what_keeps_the_controller_away_is_told() {
     assert_eq!(scenario.told("metallb"), [format!("Progressing Progressing: {symptom}: {forbidden}")]);
 }
 
+/// The pods run, wait for kinds that are not there, and only say so in their logs.
+#[tokio::test]
+async fn definitions_that_are_missing_are_told() {
+    let scenario = Scenario::settled().await;
+    let status = |ready: i32| json!({"readyReplicas": ready});
+    scenario.server.set_status::<Deployment>(Some(NAMESPACE), "controller", &status(0));
+    ["ipaddresspools", "bgppeers"].into_iter().for_each(|kind| scenario.server.forget_kind(kind));
+    scenario.pass().await;
+    let symptom = "MetalLB controller deployment not ready: 0 of 1 controllers ready";
+    let cause = "bgppeers.metallb.io, ipaddresspools.metallb.io missing or of another release: apply bundle/crds of this release";
+    assert_eq!(scenario.told("metallb"), [format!("Progressing Progressing: {symptom}: {cause}")]);
+    ["ipaddresspools", "bgppeers"].into_iter().for_each(|kind| scenario.server.learn_kind(kind));
+    scenario.pass().await;
+    assert_eq!(scenario.told("metallb"), [format!("Progressing Progressing: {symptom}")]);
+}
+
 #[tokio::test]
 async fn a_refused_spec_degrades_and_leaves_running_what_runs() {
     for (spec, cause) in [

@@ -12,17 +12,51 @@ async fn a_deleted_object_comes_back() {
     let before = scenario.server.objects();
     scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
     scenario.server.remove::<RoleBinding>(Some(NAMESPACE), "pod-lister");
-    scenario.server.remove::<ServiceAccount>(Some(NAMESPACE), "controller");
     scenario.server.remove::<ClusterRole>(None, "metallb-system:speaker");
     let report = scenario.pass().await;
     let expected = [
-        "ServiceAccount metallb-system/controller created",
         "ClusterRole metallb-system:speaker created",
         "RoleBinding metallb-system/pod-lister created",
         "DaemonSet metallb-system/speaker created",
     ];
     assert_eq!(report.changes, expected);
     assert_eq!(scenario.server.objects(), before);
+}
+
+/// Tokens of the pods that run are of the account that is gone, and good for nothing.
+#[tokio::test]
+async fn pods_of_a_deleted_account_are_replaced_and_no_others() {
+    let scenario = Scenario::settled().await;
+    let speaker = scenario.speaker();
+    let account = |controller: Deployment| {
+        controller.spec?.template.metadata?.annotations?.get("metallb.io/account").cloned()
+    };
+    let before = account(scenario.controller().unwrap());
+    scenario.server.remove::<ServiceAccount>(Some(NAMESPACE), "controller");
+    let report = scenario.pass().await;
+    let created = scenario.server.get::<ServiceAccount>(Some(NAMESPACE), "controller").unwrap();
+    let after = account(scenario.controller().unwrap());
+    assert_eq!(after, created.metadata.uid);
+    assert_ne!(after, before);
+    let expected = [
+        "ServiceAccount metallb-system/controller created",
+        "Deployment metallb-system/controller changed: spec.template.metadata.annotations.metallb.io/account has another value",
+    ];
+    assert_eq!(report.changes, expected);
+    assert_eq!(scenario.speaker(), speaker);
+}
+
+/// What is not known of an account is no reason to replace pods.
+#[tokio::test]
+async fn an_account_that_can_t_be_written_replaces_nobody() {
+    let scenario = Scenario::settled().await;
+    let before = scenario.controller();
+    let edit = json!({"metadata": {"labels": {"app": "x"}}});
+    scenario.server.edit::<ServiceAccount>(Some(NAMESPACE), "controller", &edit);
+    scenario.server.deny("serviceaccounts");
+    let report = scenario.pass().await;
+    assert!(report.disposition.is_some());
+    assert_eq!(scenario.controller(), before);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::{Method, Request as HttpRequest};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube::Client;
 use kube::client::Body;
 use metallb_api::MetalLB;
@@ -46,14 +46,20 @@ fn failures_of(request: &Request, nth: usize, is_first: bool) -> Vec<Failure> {
 /// All that must come out the same.
 fn outcome(scenario: &Scenario) -> Value {
     let resource: Option<MetalLB> = scenario.server.get(Some(NAMESPACE), "metallb");
+    let account = |name| scenario.server.get::<ServiceAccount>(Some(NAMESPACE), name)?.metadata.uid;
+    let accounts = [account("controller"), account("speaker")];
     json!({
-        "objects": scenario.server.contents().into_iter().map(essence).collect::<Vec<_>>(),
+        "objects": scenario.server.contents().into_iter().map(|it| essence(it, &accounts)).collect::<Vec<_>>(),
         "told": resource.map(|_| scenario.told("metallb")),
     })
 }
 
 /// An object without what only the server says of it, and what chance puts into a Secret.
-fn essence(mut object: Value) -> Value {
+fn essence(mut object: Value, accounts: &[Option<String>]) -> Value {
+    if let Some(account) = object.pointer_mut("/spec/template/metadata/annotations/metallb.io~1account") {
+        let nth = accounts.iter().position(|uid| uid.as_deref() == account.as_str());
+        *account = json!(nth);
+    }
     let metadata = object["metadata"].take();
     let owners = metadata["ownerReferences"].as_array().cloned().unwrap_or_default();
     let owner = |owner: Value| json!([owner["kind"], owner["name"], owner["controller"]]);
@@ -170,6 +176,7 @@ async fn damaged() -> Scenario {
     let scenario = Scenario::settled().await;
     scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
     scenario.server.remove::<ConfigMap>(Some(NAMESPACE), "metallb-excludel2");
+    scenario.server.remove::<ServiceAccount>(Some(NAMESPACE), "controller");
     scenario.server.remove::<ValidatingWebhookConfiguration>(None, "metallb-webhook-configuration");
     scenario
 }

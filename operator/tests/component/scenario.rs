@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use metallb_api::MetalLB;
+use metallb_api::{MetalLB, crds};
 use metallb_cluster::EventSink;
 use metallb_operator::operator::{Memory, Operator, Report};
 use metallb_render::{DEFINITION, Environment, Platform};
@@ -35,6 +35,7 @@ impl Scenario {
         let definition = json!({"metadata": {"name": DEFINITION}, "spec": {"group": "metallb.io",
             "names": {"kind": "MetalLB", "plural": "metallbs"}, "scope": "Namespaced", "versions": []}});
         server.put::<CustomResourceDefinition>(&serde_json::from_value(definition).unwrap());
+        server.list_kinds(&crds(NAMESPACE));
         let slice = json!({"metadata": {"name": "kubernetes", "namespace": "default",
             "labels": {"kubernetes.io/service-name": "kubernetes"}},
             "addressType": "IPv4", "endpoints": [], "ports": [{"name": "https", "port": 6443}]});

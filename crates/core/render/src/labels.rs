@@ -9,6 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 /// An object outside namespaces can't have the resource as its owner: this is how the operator finds its own.
 pub const OWNED_BY: &str = "metallb.io/owned-by";
 
+/// Annotation of the templates of pods: UID of the service account they were made under.
+pub const ACCOUNT: &str = "metallb.io/account";
+
 /// What the original leaves behind when its resource goes, in the way of every write to frr-k8s' configuration.
 pub const FRR_K8S_WEBHOOKS: &str = "frr-k8s-validating-webhook-configuration";
 

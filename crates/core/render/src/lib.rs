@@ -35,7 +35,7 @@ pub use desired::{Desired, Mode};
 pub use environment::{ApiService, Environment, EnvironmentError, Images, Monitors, Ports, Tls};
 pub use install::{Install, InstallImages, OPERATOR_DEPLOYMENT, install};
 pub use kinds::{ApiServer, Kind, PodMonitor, SecurityContextConstraints, ServiceMonitor, kinds};
-pub use labels::{FRR_K8S_WEBHOOKS, OWNED_BY};
+pub use labels::{ACCOUNT, FRR_K8S_WEBHOOKS, OWNED_BY};
 pub use operator_webhooks::{
     OPERATOR_WEBHOOK_CERT_SECRET, OPERATOR_WEBHOOK_CONFIGURATION, OPERATOR_WEBHOOK_PATH, Unanswered,
     operator_webhooks,

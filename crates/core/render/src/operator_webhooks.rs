@@ -1,7 +1,7 @@
 //! How the API server finds the operator's own webhook, which reviews `MetalLB` resources.
 
 use k8s_openapi::api::admissionregistration::v1::{
-    RuleWithOperations, ServiceReference, ValidatingWebhook, ValidatingWebhookConfiguration,
+    MatchCondition, RuleWithOperations, ServiceReference, ValidatingWebhook, ValidatingWebhookConfiguration,
     WebhookClientConfig,
 };
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
@@ -23,6 +23,11 @@ pub const OPERATOR_WEBHOOK_PATH: &str = "/validate-metallb-io-v1beta1-metallb";
 pub(crate) const SERVICE: &str = "metallb-operator-webhook-service";
 /// Where the operator listens.
 pub(crate) const PORT: u16 = 9443;
+
+/// What is asked about. Edits that leave the spec alone are none of the operator's business, and must get through while none runs:
+/// the garbage collector takes its finalizers off a resource that was deleted with `--cascade=foreground` or `orphan`.
+const CHANGES_THE_SPEC: &str = "request.operation != 'UPDATE' || has(object.spec) != has(oldObject.spec) || \
+                                (has(object.spec) && object.spec != oldObject.spec)";
 
 /// What becomes of a change when the operator does not answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,6 +78,10 @@ fn webhook(namespace: &str, unanswered: Unanswered) -> ValidatingWebhook {
             ..WebhookClientConfig::default()
         },
         failure_policy: Some(failure_policy.to_owned()),
+        match_conditions: Some(vec![MatchCondition {
+            name: "changes-the-spec".to_owned(),
+            expression: CHANGES_THE_SPEC.to_owned(),
+        }]),
         rules: Some(vec![RuleWithOperations {
             api_groups: list(&["metallb.io"]),
             api_versions: list(&["v1beta1"]),

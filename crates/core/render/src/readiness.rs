@@ -1,6 +1,6 @@
 //! Whether the workloads run as asked, judged by their status alone.
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, DeploymentCondition};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, DeploymentCondition, DeploymentStatus};
 
 #[cfg(test)]
 mod tests;
@@ -50,13 +50,30 @@ pub fn controller_shortcoming(controller: Option<&Deployment>) -> Option<String>
         return Some("MetalLB controller deployment status is out of date".to_owned());
     }
     let wanted = controller.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let shortcoming = too_few(wanted, &status).or_else(|| too_many(&status))?;
+    let causes = causes(status.conditions.as_deref().unwrap_or_default());
+    Some(format!("MetalLB controller deployment not ready: {shortcoming}{causes}"))
+}
+
+/// What is missing of the controllers wanted. None wanted is somebody's scaling by hand: Services would wait for addresses, and
+/// the webhooks refuse every edit.
+fn too_few(wanted: i32, status: &DeploymentStatus) -> Option<String> {
+    if wanted == 0 {
+        return Some("it is scaled to 0, nobody assigns addresses: scale it up".to_owned());
+    }
     let counts = [
         (status.updated_replicas.unwrap_or_default(), "updated"),
         (status.ready_replicas.unwrap_or_default(), "ready"),
     ];
     let (count, what) = counts.into_iter().find(|&(count, _)| count != wanted)?;
-    let causes = causes(status.conditions.as_deref().unwrap_or_default());
-    Some(format!("MetalLB controller deployment not ready: {count} of {wanted} controllers {what}{causes}"))
+    Some(format!("{count} of {wanted} controllers {what}"))
+}
+
+/// Old pods stay until new ones are ready: while there are some, the ready one may be the old one, and the updated one not ready.
+fn too_many(status: &DeploymentStatus) -> Option<String> {
+    let updated = status.updated_replicas.unwrap_or_default();
+    let old = status.replicas.unwrap_or_default().saturating_sub(updated);
+    (old > 0).then(|| format!("{updated} updated, {old} of before not replaced yet"))
 }
 
 /// What keeps the pods away, as far as the Deployment's conditions tell: `: cause; cause`, or nothing. A DaemonSet

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::Failure;
-use super::answer::{Answer, Refusal};
+use super::answer::{self, Answer, Refusal, Reply};
 use super::request::{Request, Verb};
 
 mod failures;
@@ -37,6 +38,8 @@ pub(super) struct State {
     /// How every watch fails that is begun; those that run end.
     pub(super) fail_watches: Option<Failure>,
     pub(super) unknown_kinds: BTreeSet<String>,
+    /// What is told of to whoever asks which kinds there are.
+    pub(super) definitions: Vec<CustomResourceDefinition>,
     pub(super) writes_forbidden: bool,
     pub(super) violations: Vec<String>,
     pub(super) forbidden: BTreeSet<String>,
@@ -194,6 +197,30 @@ impl State {
         };
         let groups: Vec<Value> = names.into_iter().map(group).collect();
         json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+    }
+
+    /// The kinds of `/apis/<group>/<version>`; `None` for any other path.
+    pub(super) fn kinds_of(&self, path: &str) -> Option<Reply> {
+        let version_of_group = path.strip_prefix("/apis/")?;
+        let (group, version) = version_of_group.split_once('/').filter(|(_, rest)| !rest.contains('/'))?;
+        let is_there = |definition: &&CustomResourceDefinition| {
+            let spec = &definition.spec;
+            let is_served = spec.versions.iter().any(|served| served.name == version);
+            spec.group == group && is_served && !self.unknown_kinds.contains(&spec.names.plural)
+        };
+        let resource = |definition: &CustomResourceDefinition| {
+            let names = &definition.spec.names;
+            json!({"name": names.plural, "singularName": "", "namespaced": true, "kind": names.kind, "verbs": []})
+        };
+        let found: Vec<Value> = self.definitions.iter().filter(is_there).map(resource).collect();
+        if found.is_empty() {
+            return Some(answer::reply(
+                404,
+                &Refusal::new(404, "the server could not find the requested resource").status(),
+            ));
+        }
+        let list = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version_of_group, "resources": found});
+        Some(answer::reply(200, &list))
     }
 
     pub(super) fn contents(&self) -> Vec<Value> {

@@ -87,6 +87,14 @@ fn the_first_shortcoming_of_the_controller_is_named() {
             controller(Some(2), |s| s.ready_replicas = Some(2)),
             "MetalLB controller deployment not ready: 1 of 2 controllers updated",
         ),
+        (
+            controller(None, |s| s.replicas = Some(2)),
+            "MetalLB controller deployment not ready: 1 updated, 1 of before not replaced yet",
+        ),
+        (
+            controller(Some(0), |s| (s.ready_replicas, s.updated_replicas) = (None, None)),
+            "MetalLB controller deployment not ready: it is scaled to 0, nobody assigns addresses: scale it up",
+        ),
     ] {
         assert_eq!(readiness(Some(&healthy), Some(&controller)), not_ready(text));
     }
