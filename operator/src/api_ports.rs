@@ -7,6 +7,7 @@ use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{Api, ListParams};
 use kube::{Client, Error, ResourceExt as _};
+use metallb_render::{Environment, Policy};
 
 use crate::disposition::{Disposition, explain};
 use crate::inventory::Listed;
@@ -65,6 +66,20 @@ pub fn opened_before(listed: &Listed) -> BTreeSet<u16> {
         IntOrString::String(_) => None,
     })
     .collect()
+}
+
+/// What is doubtful about a port that was asked for: no API server listens there, and most network plugins go by that.
+#[must_use]
+pub fn doubtful_port(policy: Policy, environment: &Environment) -> Option<String> {
+    let Policy::Port(asked) = policy else { return None };
+    let known = &environment.api_ports;
+    if environment.api_is_hidden || known.is_empty() || known.iter().any(|port| i32::from(*port) == asked) {
+        return None;
+    }
+    let known = known.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "networkPolicy.apiPort is {asked}, the API servers listen on {known}: the controller may not reach them"
+    ))
 }
 
 /// The ports behind the Service `kubernetes`.

@@ -96,7 +96,7 @@ impl Prepared {
     /// Looks at every object that was not listed whole, and then applies them in order. One that is refused does not keep the
     /// others from being applied; only when the API server can't be reached at all, it is left at that.
     pub async fn apply(self, client: &Client, listed: &Listed) -> (Applied, Result<(), ApplyError>) {
-        let Self { objects, remarks } = self;
+        let Self { objects, remarks, doubt: _ } = self;
         let applied = Applied { remarks, ..Applied::default() };
         let (accounts, failures) = (Accounts::default(), Vec::new());
         let mut round = Round { client, objects: &objects, applied, accounts, failures };

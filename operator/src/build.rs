@@ -10,6 +10,8 @@ pub struct Prepared {
     pub(crate) objects: Vec<Desired>,
     /// What the user should know even if all goes well.
     pub(crate) remarks: Vec<String>,
+    /// What may keep the controller from its work, if it does not do it.
+    pub(crate) doubt: Option<String>,
 }
 
 /// Builds every object a resource asks for. `definition` is the UID of its kind's.
@@ -26,5 +28,5 @@ pub fn build(
     // Used only if the speakers have no key yet.
     let key = MemberlistKey::new(rand::random());
     let objects = metallb_render::build(settings, environment, &owner, &key)?;
-    Ok(Prepared { objects, remarks: settings.remarks() })
+    Ok(Prepared { objects, remarks: settings.remarks(), doubt: None })
 }

@@ -13,7 +13,7 @@ use metallb_telemetry::logs::chain;
 use metallb_telemetry::metrics::OperatorMetrics;
 use tokio::sync::watch;
 
-use crate::api_ports::{ApiPortsError, api_ports, opened_before};
+use crate::api_ports::{ApiPortsError, api_ports, doubtful_port, opened_before};
 use crate::apply::{Applied, ApplyError};
 use crate::build::{Prepared, build};
 use crate::cluster_tls::{ClusterTlsError, read_profile, running_tls};
@@ -288,6 +288,8 @@ impl Operator {
             environment.api_ports = opened_before(&listed);
         }
         let mut prepared = build(found, definition, &settings, &environment)?;
+        prepared.doubt = doubtful_port(settings.options.network_policy, &environment);
+        prepared.remarks.extend(prepared.doubt.clone());
         prepared.remarks.extend(remarks);
         prepared.remarks.extend(around.unregistered.clone());
         let neighbours = look_for_others(&self.client, found, &around.elsewhere, &listed).await?;
@@ -364,6 +366,7 @@ impl Operator {
         prepared: Prepared,
         listed: Listed,
     ) -> (Applied, Option<ReconcileError>) {
+        let doubt = prepared.doubt.clone();
         let (mut applied, result) = prepared.apply(&self.client, &listed).await;
         let runs = applied.readiness() == Readiness::Ready;
         let may_prune = result.as_ref().err().is_none_or(ApplyError::is_harmless);
@@ -374,8 +377,10 @@ impl Operator {
             applied.changes.extend(cleared.deleted);
             error = error.or(cleared.failure.map(ReconcileError::from));
         }
-        if applied.is_known() && !runs {
-            applied.obstacle = obstacle(&self.client, &found.namespace).await;
+        let lacking = applied.running().find(|(_, runs)| !runs).map(|(workload, _)| workload);
+        if let Some(workload) = lacking.filter(|_| applied.is_known()) {
+            let obstacle = obstacle(&self.client, &found.namespace, workload).await;
+            applied.obstacle = obstacle.or(doubt);
         }
         (applied, error)
     }

@@ -11,34 +11,34 @@ use metallb_render::stuck_pod;
 use crate::definition::missing_definitions;
 use crate::disposition::explain;
 
-/// Label of the operands' pods.
-const PODS: &str = "app=metallb";
+/// The workload that can't say what keeps its pods.
+const SPEAKER: &str = "speaker";
 /// Why a pod is not even made: a quota or an admission webhook refuses it, which a DaemonSet only tells in events.
 const REFUSED_PODS: &str = "involvedObject.kind=DaemonSet,involvedObject.name=speaker,reason=FailedCreate";
 
-/// What keeps pods away, in one line.
-pub async fn obstacle(client: &Client, namespace: &str) -> Option<String> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    match pods.list(&ListParams::default().labels(PODS)).await {
-        Ok(pods) => match stuck_pod(&pods.items) {
-            Some(stuck) => Some(stuck),
-            None => match missing_definitions(client).await {
-                Some(missing) => Some(missing),
-                None => refused_pods(client, namespace, newest_speaker(&pods.items)).await,
-            },
-        },
-        Err(error) => Some(format!("what keeps the pods can't be read: {}", explain(&error))),
+/// What keeps pods of a workload (`speaker` or `controller`) away, in one line.
+pub async fn obstacle(client: &Client, namespace: &str, workload: &str) -> Option<String> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let pods =
+        match api.list(&ListParams::default().labels(&format!("app=metallb,component={workload}"))).await {
+            Ok(pods) => pods.items,
+            Err(error) => return Some(format!("what keeps the pods can't be read: {}", explain(&error))),
+        };
+    let missing = missing_definitions(client).await;
+    if missing.is_some() {
+        return missing;
+    }
+    match stuck_pod(&pods, Timestamp::now()) {
+        Some(stuck) => Some(stuck),
+        None if workload == SPEAKER => refused_pods(client, namespace, newest(&pods)).await,
+        // Its Deployment tells.
+        None => None,
     }
 }
 
-/// When the last speaker was made.
-fn newest_speaker(pods: &[Pod]) -> Option<Timestamp> {
-    let is_speaker = |pod: &&Pod| {
-        let component = pod.metadata.labels.as_ref().and_then(|labels| labels.get("component"));
-        component.is_some_and(|component| component == "speaker")
-    };
-    let speakers = pods.iter().filter(is_speaker);
-    speakers.filter_map(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0)).max()
+/// When the last one was made.
+fn newest(pods: &[Pod]) -> Option<Timestamp> {
+    pods.iter().filter_map(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0)).max()
 }
 
 /// The last refusal, unless a speaker was made since: then it is about others.

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kube::Client;
+use metallb_api::MetalLBSpec;
 use metallb_api::names::OPERATOR_FIELD_MANAGER;
 use metallb_process::Shutdown;
 use metallb_render::{
     Environment, OPERATOR_WEBHOOK_CERT_SECRET, OPERATOR_WEBHOOK_CONFIGURATION, OPERATOR_WEBHOOK_PATH,
-    Platform, Settings, read_spec,
+    Platform, Settings, SpecError, read_spec,
 };
 use metallb_serve::{TlsError, TlsSettings, follow_settings};
 use metallb_telemetry::health::Gate;
@@ -61,11 +62,19 @@ impl Answers {
         }
         match read_spec(new) {
             Err(error) => Verdict::undecodable(format!("the spec can't be read: {error}")),
-            Ok(spec) => match Settings::parse(&spec, &self.environment, self.platform) {
+            Ok(spec) => match self.check(&spec, &request.namespace) {
                 Err(error) => Verdict::denied(error.to_string()),
-                Ok(_) => Verdict::default(),
+                Ok(()) => Verdict::default(),
             },
         }
+    }
+
+    /// What this release can't do is nothing to the operator of another namespace: there only the documented rules hold.
+    fn check(&self, spec: &MetalLBSpec, namespace: &str) -> Result<(), SpecError> {
+        if namespace != self.environment.namespace {
+            return Settings::check(spec, &self.environment);
+        }
+        Settings::parse(spec, &self.environment, self.platform).map(drop)
     }
 }
 

@@ -70,11 +70,11 @@ impl Backend {
         }
     }
 
-    /// What the user of this back-end should know; empty if nothing.
+    /// What the user of this back-end should know.
     #[must_use]
     pub fn remark(self) -> &'static str {
         match self {
-            Self::Native => "",
+            Self::Native => "BGP is not spoken yet",
             Self::Frr => {
                 "bgpBackend frr is served by the engine in the speakers, no FRR runs; BGP is not spoken yet"
             }

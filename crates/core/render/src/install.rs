@@ -27,8 +27,6 @@ pub const OPERATOR_DEPLOYMENT: &str = "metallb-operator-controller-manager";
 const NAME: &str = OPERATOR_DEPLOYMENT;
 const SERVICE_ACCOUNT: &str = "manager-account";
 const PROBE_PORT: i32 = 8080;
-/// Nobody in particular.
-const USER: i64 = 65534;
 
 /// What an installation of the operator is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,15 +132,15 @@ fn deployment(install: &Install) -> Deployment {
     };
     Deployment {
         metadata,
-        spec: Some(DeploymentSpec { replicas: Some(1), selector, template, ..DeploymentSpec::default() }),
+        spec: Some(DeploymentSpec { selector, template, ..DeploymentSpec::default() }),
         status: None,
     }
 }
 
+/// The image's own user, who is nobody: OpenShift's constraints choose another one, and refuse a pod that names one.
 fn identity() -> PodSecurityContext {
     PodSecurityContext {
         run_as_non_root: Some(true),
-        run_as_user: Some(USER),
         seccomp_profile: Some(SeccompProfile {
             type_: "RuntimeDefault".to_owned(),
             ..SeccompProfile::default()
@@ -161,6 +159,7 @@ fn container(images: &InstallImages) -> Container {
         ports: Some(vec![pod::port("webhook-server", operator_webhooks::PORT, "TCP")]),
         readiness_probe: Some(probe("/readyz", 1, 2)),
         liveness_probe: Some(probe("/healthz", 10, 10)),
+        termination_message_policy: Some(pod::LAST_WORDS.to_owned()),
         resources: Some(ResourceRequirements {
             requests: Some(
                 [("cpu", "50m"), ("memory", "20Mi")]

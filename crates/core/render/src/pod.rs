@@ -21,6 +21,9 @@ pub(crate) const MODE_READABLE: i32 = 0o644;
 /// Read access for the owner alone: 0400.
 pub(crate) const MODE_OWNER_ONLY: i32 = 0o400;
 
+/// How a container that ended says why: by the end of its log, which the resource's condition quotes.
+pub(crate) const LAST_WORDS: &str = "FallbackToLogsOnError";
+
 /// Flags of both daemons.
 pub(crate) fn args(settings: &Settings, environment: &Environment) -> Vec<String> {
     let mut args = vec![
@@ -140,6 +143,7 @@ pub(crate) struct Parts {
 pub(crate) fn template(parts: Parts, workload: &Workload, options: &Options) -> PodTemplateSpec {
     let Parts { component, mut container, volumes, base } = parts;
     container.resources = workload.resources.clone().or(container.resources);
+    container.termination_message_policy = Some(LAST_WORDS.to_owned());
     let mut tolerations = base.tolerations.clone().unwrap_or_default();
     tolerations.extend(workload.tolerations.iter().cloned());
     let spec = PodSpec {

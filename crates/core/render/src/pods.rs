@@ -1,6 +1,7 @@
 //! What keeps a pod from running, in one line for whoever waits for it.
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 #[cfg(test)]
 mod tests;
@@ -8,25 +9,32 @@ mod tests;
 /// Waiting for these is no trouble yet.
 const ON_THEIR_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
+/// A pod that is not ready for so long without a reason of its own is in trouble.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
+
 /// The first of these pods, by name, that something keeps from running, and what: `pod speaker-x on node n: cause`.
 ///
-/// Pods that just start, or are on their way out, are nobody's trouble.
+/// Pods that just start, or are on their way out, are nobody's trouble, and those that failed mostly have a successor: they
+/// are named when nothing else is to be told.
 #[must_use]
-pub fn stuck_pod(pods: &[Pod]) -> Option<String> {
-    let mut stuck: Vec<String> = pods.iter().filter_map(trouble).collect();
+pub fn stuck_pod(pods: &[Pod], now: Timestamp) -> Option<String> {
+    let mut stuck: Vec<(bool, String)> = pods.iter().filter_map(|pod| trouble(pod, now)).collect();
     stuck.sort();
-    stuck.into_iter().next()
+    stuck.into_iter().next().map(|(_, told)| told)
 }
 
-fn trouble(pod: &Pod) -> Option<String> {
+/// Whether the pod has failed for good, and what is told of it.
+fn trouble(pod: &Pod, now: Timestamp) -> Option<(bool, String)> {
     if pod.metadata.deletion_timestamp.is_some() || is_ready(pod) {
         return None;
     }
-    let cause = unscheduled(pod).or_else(|| failed(pod)).or_else(|| waiting(pod))?;
+    let failed = failed(pod);
+    let has_failed = failed.is_some();
+    let cause = failed.or_else(|| unscheduled(pod)).or_else(|| waiting(pod)).or_else(|| unready(pod, now))?;
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
     let node = node.map_or_else(String::new, |node| format!(" on node {node}"));
-    Some(format!("pod {name}{node}: {cause}"))
+    Some((has_failed, format!("pod {name}{node}: {cause}")))
 }
 
 fn is_ready(pod: &Pod) -> bool {
@@ -70,6 +78,26 @@ fn last_words(container: &ContainerStatus) -> String {
     let words = last.message.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let words = words.or(last.reason.as_deref()).unwrap_or_default();
     format!("; it ended with code {} the last time: {words}", last.exit_code)
+}
+
+/// Not ready for long, for no reason that is known: its node may be dead, its daemon may wait for something, or what it mounts
+/// may not be there.
+fn unready(pod: &Pod, now: Timestamp) -> Option<String> {
+    let condition = condition(pod, "Ready").filter(|condition| condition.status == "False")?;
+    let since = condition.last_transition_time.as_ref()?.0;
+    if now.duration_since(since) < PATIENCE {
+        return None;
+    }
+    let reason = said(condition.reason.as_deref(), condition.message.as_deref());
+    let parts = [Some(format!("not ready since {since}")), on_its_way(pod), Some(reason)];
+    Some(parts.into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": "))
+}
+
+/// What the first container that waits is waiting for.
+fn on_its_way(pod: &Pod) -> Option<String> {
+    let containers = pod.status.as_ref()?.container_statuses.iter().flatten();
+    let mut waiting = containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref());
+    waiting.find_map(|waiting| waiting.reason.clone())
 }
 
 fn said(reason: Option<&str>, message: Option<&str>) -> String {

@@ -156,7 +156,20 @@ fn numbers_to_texts(amounts: &mut Map<String, Value>) {
 }
 
 impl Settings {
-    /// Validates a spec, in the order of the documented rules.
+    /// Checks a spec by the documented rules, in their order: those that hold whatever a release can do.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(spec: &MetalLBSpec, environment: &Environment) -> Result<(), SpecError> {
+        check_tolerations("Controller", spec.controller_tolerations.as_deref().unwrap_or_default())?;
+        check_tolerations("Speaker", spec.speaker_tolerations.as_deref().unwrap_or_default())?;
+        check_affinity("Speaker", spec.speaker_config.as_ref())?;
+        check_affinity("Controller", spec.controller_config.as_ref())?;
+        Backend::check(spec, environment)?;
+        check_always_block(spec)
+    }
+
+    /// Validates a spec: the documented rules first, then what this release asks for beyond them.
     ///
     /// # Errors
     /// The first rule that is broken.
@@ -165,14 +178,7 @@ impl Settings {
         environment: &Environment,
         platform: Platform,
     ) -> Result<Self, SpecError> {
-        let controller_tolerations = spec.controller_tolerations.clone().unwrap_or_default();
-        let speaker_tolerations = spec.speaker_tolerations.clone().unwrap_or_default();
-        check_tolerations("Controller", &controller_tolerations)?;
-        check_tolerations("Speaker", &speaker_tolerations)?;
-        check_affinity("Speaker", spec.speaker_config.as_ref())?;
-        check_affinity("Controller", spec.controller_config.as_ref())?;
-        Backend::check(spec, environment)?;
-        check_always_block(spec)?;
+        Self::check(spec, environment)?;
         Ok(Self {
             platform,
             backend: Backend::resolve(spec, platform)?,
@@ -180,12 +186,12 @@ impl Settings {
             load_balancer_class: spec.load_balancer_class.clone().filter(|class| !class.is_empty()),
             controller: Workload {
                 node_selector: spec.controller_node_selector.clone().unwrap_or_default(),
-                tolerations: controller_tolerations,
+                tolerations: spec.controller_tolerations.clone().unwrap_or_default(),
                 ..Workload::parse(spec.controller_config.as_ref())
             },
             speaker: Workload {
                 node_selector: spec.node_selector.clone().unwrap_or_default(),
-                tolerations: speaker_tolerations,
+                tolerations: spec.speaker_tolerations.clone().unwrap_or_default(),
                 ..Workload::parse(spec.speaker_config.as_ref())
             },
             options: Options::parse(spec, environment)?,
@@ -195,11 +201,11 @@ impl Settings {
     /// What the user should know even if all goes well.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
-        let backend = Some(self.backend.remark()).filter(|remark| !remark.is_empty()).map(str::to_owned);
+        let backend = self.backend.remark().to_owned();
         let ignored = &self.options.ignored;
         let ignored = (!ignored.is_empty())
             .then(|| format!("without effect while memberlistEnabled is false: {}", ignored.join(", ")));
-        backend.into_iter().chain(ignored).collect()
+        std::iter::once(backend).chain(ignored).collect()
     }
 }
 

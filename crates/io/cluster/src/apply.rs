@@ -49,7 +49,8 @@ pub fn is_current(live: &DynamicObject, desired: &DynamicObject, manager: &str) 
     difference(live, desired, manager).is_none()
 }
 
-/// Makes the object as `desired` says, over the objections of other managers.
+/// Makes the object as `desired` says, over the objections of other managers. Where somebody on the way takes that back, as
+/// mutating webhooks do, nothing has changed.
 ///
 /// Fields that `desired` does not name are left to others; fields that we or a predecessor applied before and `desired`
 /// does not name are removed. Writes nothing when nothing differs.
@@ -92,19 +93,20 @@ pub async fn apply_over(
 ) -> Result<Kept, Error> {
     let (api, name) = locate(client, resource, desired);
     let Keeper { manager, predecessors } = keeper;
-    let outcome = match live {
-        None => Outcome::Created,
+    let (outcome, before) = match live {
+        None => (Outcome::Created, None),
         Some(live) => match (inherited(&live, manager, predecessors), difference(&live, desired, manager)) {
             (Some(fields), _) => {
                 inherit(&api, &live, &fields, manager).await?;
-                Outcome::TakenOver
+                (Outcome::TakenOver, None)
             }
-            (None, Some(difference)) => Outcome::Changed(difference),
+            (None, Some(difference)) => (Outcome::Changed(difference), live.metadata.resource_version),
             (None, None) => return Ok(Kept { live, outcome: Outcome::Unchanged }),
         },
     };
     let live = api.patch(name, &PatchParams::apply(manager).force(), &Patch::Apply(desired)).await?;
-    Ok(Kept { live, outcome })
+    let is_as_before = before.is_some() && before == live.metadata.resource_version;
+    Ok(Kept { live, outcome: if is_as_before { Outcome::Unchanged } else { outcome } })
 }
 
 /// Writes who owns what, and nothing else; a conflict when the object has changed meanwhile.

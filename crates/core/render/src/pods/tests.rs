@@ -8,6 +8,14 @@ fn pod(name: &str, node: Option<&str>, status: &Value) -> Pod {
     serde_json::from_value(object).unwrap()
 }
 
+fn second_of_2026(second: i64) -> Timestamp {
+    "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(second)
+}
+
+fn now() -> Timestamp {
+    second_of_2026(3600)
+}
+
 fn waiting(reason: &str, message: Option<&str>) -> Value {
     json!({"containerStatuses": [{"name": "speaker", "ready": false, "restartCount": 0, "image": "i", "imageID": "",
         "state": {"waiting": {"reason": reason, "message": message}}}]})
@@ -41,7 +49,7 @@ fn each_trouble_is_told_with_pod_node_and_cause() {
             "pod p on node n3: CreateContainerConfigError: secret \"metallb-memberlist\" not found",
         ),
     ] {
-        assert_eq!(stuck_pod(&[pod("p", node, &status)]).as_deref(), Some(told));
+        assert_eq!(stuck_pod(&[pod("p", node, &status)], now()).as_deref(), Some(told));
     }
 }
 
@@ -52,11 +60,47 @@ fn pods_that_start_run_or_leave_are_no_trouble() {
     leaving.metadata.deletion_timestamp =
         Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
     let calm = [pod("a", None, &waiting("ContainerCreating", None)), pod("b", None, &ready), leaving];
-    assert_eq!(stuck_pod(&calm), None);
+    assert_eq!(stuck_pod(&calm, now()), None);
 }
 
 #[test]
 fn the_first_by_name_is_told() {
     let stuck = |name| pod(name, None, &waiting("ErrImagePull", None));
-    assert_eq!(stuck_pod(&[stuck("b"), stuck("a")]).as_deref(), Some("pod a: ErrImagePull"));
+    assert_eq!(stuck_pod(&[stuck("b"), stuck("a")], now()).as_deref(), Some("pod a: ErrImagePull"));
+}
+
+/// A ReplicaSet has made another one, and leaves it where it is.
+#[test]
+fn a_pod_that_was_evicted_hides_none_that_is_stuck() {
+    let evicted = pod("a", None, &json!({"phase": "Failed", "reason": "Evicted"}));
+    let stuck = pod("b", None, &waiting("ErrImagePull", None));
+    let told = |pods: &[Pod]| stuck_pod(pods, now());
+    assert_eq!(told(&[evicted.clone(), stuck]).as_deref(), Some("pod b: ErrImagePull"));
+    assert_eq!(told(&[evicted]).as_deref(), Some("pod a: Evicted"));
+}
+
+#[test]
+fn a_pod_that_is_not_ready_for_long_is_told_with_its_node() {
+    let since = "2026-01-01T00:00:00Z";
+    let unready = |reason: Option<&str>, message: Option<&str>| json!({"type": "Ready", "status": "False", "reason": reason, "message": message, "lastTransitionTime": since});
+    let speaker = "containers with unready status: [speaker]";
+    let running = json!({"conditions": [unready(Some("ContainersNotReady"), Some(speaker))],
+        "containerStatuses": [{"name": "speaker", "ready": false, "restartCount": 0, "image": "i", "imageID": "",
+            "state": {"running": {}}}]});
+    let mut creating = waiting("ContainerCreating", None);
+    creating["conditions"] = json!([unready(Some("ContainersNotReady"), Some(speaker))]);
+    // Nobody on a dead node says that its containers are not ready.
+    let dead = json!({"conditions": [unready(None, None)],
+        "containerStatuses": [{"name": "speaker", "ready": true, "restartCount": 0, "image": "i", "imageID": "",
+            "state": {"running": {}}}]});
+    let begin = format!("pod p on node n1: not ready since {since}");
+    for (status, told) in [
+        (running, format!("{begin}: ContainersNotReady: {speaker}")),
+        (creating, format!("{begin}: ContainerCreating: ContainersNotReady: {speaker}")),
+        (dead, begin.clone()),
+    ] {
+        let at = |second: i64| stuck_pod(&[pod("p", Some("n1"), &status)], second_of_2026(second));
+        assert_eq!(at(29), None);
+        assert_eq!(at(30), Some(told));
+    }
 }
