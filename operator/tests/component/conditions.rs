@@ -18,6 +18,18 @@ async fn a_new_resource_progresses_until_its_workloads_run() {
 }
 
 #[tokio::test]
+async fn section_1_6_an_edit_progresses_until_it_is_rolled_out() {
+    let scenario = Scenario::settled().await;
+    scenario.put("metallb", &json!({"logLevel": "debug"}));
+    scenario.pass().await;
+    let expected = ["Progressing Progressing: MetalLB speaker daemonset status is out of date"];
+    assert_eq!(scenario.told("metallb"), expected);
+    scenario.run_workloads();
+    scenario.pass().await;
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
+}
+
+#[tokio::test]
 async fn a_speaker_that_fails_later_is_told_at_once() {
     let scenario = Scenario::settled().await;
     let status = json!({"numberReady": 2});
@@ -40,6 +52,29 @@ async fn what_keeps_the_controller_away_is_told() {
     scenario.pass().await;
     let symptom = "MetalLB controller deployment not ready: 0 of 1 controllers updated";
     assert_eq!(scenario.told("metallb"), [format!("Progressing Progressing: {symptom}: {forbidden}")]);
+}
+
+/// An evicted controller and a pod of somebody else have nothing to do with it.
+#[tokio::test]
+async fn of_the_pods_those_of_the_workload_are_told_that_falls_short() {
+    let scenario = Scenario::settled().await;
+    scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &json!({"numberReady": 2}));
+    let put = |name: &str, component: &str, status: serde_json::Value| {
+        let labels = json!({"app": "metallb", "component": component});
+        let pod = json!({"metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
+            "spec": {"nodeName": "n2", "containers": []}, "status": status});
+        scenario.server.put::<Pod>(&serde_json::from_value(pod).unwrap());
+    };
+    put("controller-a", "controller", json!({"phase": "Failed", "reason": "Evicted"}));
+    let unready = json!({"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    put("metallb-operator-webhook-server-a", "webhook-server", json!({"conditions": [unready]}));
+    let symptom = "Progressing Progressing: MetalLB speaker daemonset not ready: 2 of 3 speakers ready";
+    scenario.pass().await;
+    assert_eq!(scenario.told("metallb"), [symptom]);
+    put("speaker-a", "speaker", json!({"conditions": [unready]}));
+    scenario.pass().await;
+    let cause = "pod speaker-a on node n2: not ready since 2026-01-01T00:00:00Z";
+    assert_eq!(scenario.told("metallb"), [format!("{symptom}: {cause}")]);
 }
 
 /// The pods run, wait for kinds that are not there, and only say so in their logs.
@@ -103,10 +138,11 @@ async fn a_wrong_name_is_told_on_that_resource_and_the_right_one_works() {
     let scenario = Scenario::settled().await;
     scenario.put("other", &json!({"logLevel": "debug"}));
     scenario.put("a-third", &json!({}));
-    let problems = scenario.pass().await.problems;
+    let report = scenario.pass().await;
     let logged =
         ["a-third", "other"].map(|name| format!("MetalLB {name}: MetalLB resource name must be 'metallb'"));
-    assert_eq!(problems, logged);
+    assert_eq!(report.problems, logged);
+    assert_eq!(report.disposition, None, "trying again would change nothing");
     for name in ["other", "a-third"] {
         let expected =
             format!("Degraded IncorrectMetalLBResourceName: Incorrect MetalLB resource name: {name}");
@@ -118,7 +154,12 @@ async fn a_wrong_name_is_told_on_that_resource_and_the_right_one_works() {
     assert_eq!(scenario.writes(), expected);
     scenario.server.forbid_writes();
     scenario.pass().await;
+    for name in ["other", "a-third"] {
+        scenario.server.remove::<MetalLB>(Some(NAMESPACE), name);
+    }
+    assert_eq!(scenario.pass().await, Report::default(), "nor does it matter that they go");
     assert_eq!(scenario.server.forbidden_writes(), [""; 0]);
+    assert!(scenario.speaker().is_some() && scenario.controller().is_some());
 }
 
 #[tokio::test]

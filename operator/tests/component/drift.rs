@@ -85,6 +85,28 @@ async fn an_edited_field_of_ours_is_put_right_and_named() {
     assert_eq!(scenario.pass().await.changes, [""; 0], "one write was enough");
 }
 
+/// As policies do that mirror registries.
+#[tokio::test]
+async fn what_is_taken_back_on_the_way_is_no_change() {
+    let scenario = Scenario::settled().await;
+    scenario.server.default_fields(|object| {
+        if object["kind"] == "Deployment" {
+            object["spec"]["template"]["spec"]["containers"][0]["image"] = json!("mirror/controller:1");
+        }
+    });
+    // Whatever is written next is mirrored.
+    scenario.server.edit::<Deployment>(
+        Some(NAMESPACE),
+        "controller",
+        &json!({"metadata": {"labels": {"x": "y"}}}),
+    );
+    // At first the field is ours again.
+    scenario.pass().await;
+    let before = scenario.operator.metrics.repairs.get();
+    assert_eq!(scenario.pass().await.changes, [""; 0]);
+    assert_eq!(scenario.operator.metrics.repairs.get(), before);
+}
+
 #[tokio::test]
 async fn what_others_add_is_left_alone() {
     let scenario = Scenario::settled().await;

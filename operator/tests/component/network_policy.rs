@@ -1,3 +1,4 @@
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use metallb_operator::operator::Report;
@@ -32,6 +33,25 @@ fn opened(scenario: &Scenario, name: &str) -> Option<Vec<i32>> {
 /// Of the controller and of the operator.
 fn both(scenario: &Scenario) -> [Option<Vec<i32>>; 2] {
     ["controller", OPERATOR].map(|name| opened(scenario, name))
+}
+
+/// What the controller can't reach by most network plugins.
+#[tokio::test]
+async fn a_port_on_which_no_api_server_listens_is_told_whether_the_controller_runs_or_not() {
+    let scenario = Scenario::settled().await;
+    scenario.put("metallb", &json!({"networkPolicy": {"apiPort": 443}}));
+    scenario.pass().await;
+    let doubt =
+        "networkPolicy.apiPort is 443, the API servers listen on 6443: the controller may not reach them";
+    assert_eq!(scenario.told("metallb")[0], format!("{}; {doubt}", AVAILABLE[0]));
+    scenario.server.set_status::<Deployment>(Some(NAMESPACE), "controller", &json!({"readyReplicas": 0}));
+    scenario.pass().await;
+    let symptom =
+        "Progressing Progressing: MetalLB controller deployment not ready: 0 of 1 controllers ready";
+    assert_eq!(scenario.told("metallb"), [format!("{symptom}: {doubt}")]);
+    scenario.put("metallb", &json!({"networkPolicy": {"apiPort": 6443}}));
+    scenario.pass().await;
+    assert_eq!(scenario.told("metallb"), [symptom]);
 }
 
 #[tokio::test]

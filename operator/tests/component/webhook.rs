@@ -76,6 +76,30 @@ async fn section_1_9_names_are_no_matter_of_the_webhook_and_namespaces_are_all_t
     }
 }
 
+/// Another operator may do what this release can't; the documented rules hold for all.
+#[tokio::test]
+async fn section_1_9_what_this_release_can_t_do_is_no_matter_elsewhere() {
+    let answers = Answers { environment: environment(&[]), platform: Platform::OpenShift };
+    for (spec, is_denied_here, is_denied_elsewhere) in [
+        (json!({"bgpBackend": "frr-k8s"}), true, false),
+        (json!({"bgpBackend": "native"}), true, false),
+        (json!({"livenessPeriod": 5}), true, false),
+        (json!({"bgpBackend": "bird"}), true, true),
+    ] {
+        for (namespace, is_denied) in [(NAMESPACE, is_denied_here), ("elsewhere", is_denied_elsewhere)] {
+            let request = AdmissionRequest {
+                uid: "u".to_owned(),
+                operation: Operation::Create,
+                namespace: namespace.to_owned(),
+                name: "metallb".to_owned(),
+                object: json!({"spec": spec}),
+                old_object: Value::Null,
+            };
+            assert_eq!(answers.admit((), request).await.denied.is_some(), is_denied, "{namespace} {spec}");
+        }
+    }
+}
+
 #[test]
 fn it_is_served_where_the_original_serves_it() {
     let answers = Answers { environment: environment(&[]), platform: Platform::Kubernetes };

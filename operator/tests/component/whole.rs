@@ -7,8 +7,8 @@ use http::{Method, Request, Response};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Pod;
-use kube::Client;
 use kube::client::Body;
+use kube::{Client, Resource};
 use metallb_api::MetalLB;
 use metallb_cluster::{Leadership, Tenure};
 use metallb_operator::disposition::Disposition;
@@ -18,7 +18,7 @@ use metallb_operator::owner::{Owner, STUCK};
 use metallb_operator::watches::{Scope, follow};
 use metallb_telemetry::health::Health;
 use metallb_testkit::{ApiServer, Failure};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -113,6 +113,34 @@ async fn another_metallb_that_begins_or_ends_beside_ours_is_noticed_at_once() {
     scenario.server.remove::<MetalLB>(Some("another"), "metallb");
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(scenario.told("metallb"), AVAILABLE);
+    owner.abort();
+}
+
+/// What the resource is told within a second after a workload came to this.
+async fn told_of<K: Resource<DynamicType = ()>>(
+    scenario: &Scenario,
+    name: &str,
+    status: &Value,
+) -> Vec<String> {
+    scenario.server.set_status::<K>(Some(NAMESPACE), name, status);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    scenario.told("metallb")
+}
+
+#[tokio::test(start_paused = true)]
+async fn section_8_2_a_workload_that_fails_later_is_noticed_at_once_and_so_is_its_recovery() {
+    let (scenario, health) = (Scenario::settled().await, Health::default());
+    let owner = start(&scenario, &health);
+    until("ready", || health.readyz().ok).await;
+    // Long after anything else would have led to another look.
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let failing = ["Progressing Progressing: MetalLB speaker daemonset not ready: 2 of 3 speakers ready"];
+    assert_eq!(told_of::<DaemonSet>(&scenario, "speaker", &json!({"numberReady": 2})).await, failing);
+    assert_eq!(told_of::<DaemonSet>(&scenario, "speaker", &json!({"numberReady": 3})).await, AVAILABLE);
+    let failing =
+        ["Progressing Progressing: MetalLB controller deployment not ready: 0 of 1 controllers ready"];
+    assert_eq!(told_of::<Deployment>(&scenario, "controller", &json!({"readyReplicas": 0})).await, failing);
+    assert_eq!(told_of::<Deployment>(&scenario, "controller", &json!({"readyReplicas": 1})).await, AVAILABLE);
     owner.abort();
 }
 

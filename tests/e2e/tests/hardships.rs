@@ -1,4 +1,5 @@
-//! The operator in hard times: replicas of it that change in the middle of a rollout, an image nobody has, pods that are refused.
+//! The operator in hard times: replicas of it that change in the middle of a rollout, an image nobody has, pods that are refused,
+//! a kind that is not there.
 //! What ran goes on running, the resource says what is wrong and where, and all heals by itself.
 
 #![expect(
@@ -7,6 +8,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "figures are what these tests report")]
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
             ("so does one that is killed", killed),
             ("an image nobody has is named, on one node at most, and what ran goes on", missing_image),
             ("a quota that refuses pods is named, and what ran goes on", quota),
+            ("monitors of a kind nobody installed are named, and what ran goes on", missing_kind),
         ],
     )
 }
@@ -203,4 +206,30 @@ fn quota(cluster: &Cluster) -> Result<()> {
     wait::until("three speakers", REACTION, || ready(cluster).map(|ready| seen(ready == 3, ready)))?;
     ensure!(cluster.address(SERVICE)? == address, "the address changed");
     lan::fetch(&cluster.bed, address).map(drop)
+}
+
+/// API servers refuse the reason the original gives for what went wrong, so that nobody ever sees it. Ours is seen.
+fn missing_kind(cluster: &Cluster) -> Result<()> {
+    let (address, pods) = (cluster.address(SERVICE)?, operands(cluster)?);
+    let set_variable =
+        |variable| cluster.kubectl(&["set", "env", "deployment", OPERATOR, "-n", NAMESPACE, variable]);
+    set_variable("DEPLOY_SERVICEMONITORS=true")?;
+    wait_told(cluster, &["Kind=ServiceMonitor", "is its CRD installed?"])?;
+    let resource = cluster.get(&["metallb", "metallb", "-n", NAMESPACE])?;
+    let degraded = &resource["status"]["conditions"][3];
+    let (kind, reason) = (&degraded["type"], &degraded["reason"]);
+    ensure!(kind == "Degraded" && reason == "FailedToSyncMetalLBResources", "{degraded}");
+    cluster.kubectl(&["get", "service", "speaker-monitor-service", "-n", NAMESPACE])?;
+    goes_on(cluster, address)?;
+    set_variable("DEPLOY_SERVICEMONITORS-")?;
+    cluster.wait_available()?;
+    ensure!(operands(cluster)? == pods, "controller or speakers were replaced");
+    Ok(())
+}
+
+/// The uids of the pods that do the work and stay.
+fn operands(cluster: &Cluster) -> Result<BTreeSet<String>> {
+    let pods = cluster.get(&["pods", "-n", NAMESPACE, "-l", "app=metallb"])?;
+    let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
+    Ok(items(&pods).iter().filter(stays).map(|pod| text(&pod["metadata"]["uid"])).collect())
 }

@@ -189,7 +189,11 @@ impl Outlook {
                 Condition::new(Standing::True, AnnouncedReason::Announced, message)
             }
             Self::NoInterface { interfaces } => {
-                let message = format!("node {me} was elected and has no {}", named(interfaces));
+                let what = match interfaces {
+                    Interfaces::All => "interface that is not excluded from announcing".to_owned(),
+                    Interfaces::Only(_) => named(interfaces),
+                };
+                let message = format!("node {me} was elected and has no {what}");
                 Condition::new(Standing::False, AnnouncedReason::NoInterface, message)
             }
             Self::There { owner } => {

@@ -37,7 +37,7 @@ pub enum Outlook {
         /// The fields of its advertisements that do not count, and why.
         overruled: Option<Overruled>,
     },
-    /// This node was elected and has none of the interfaces, and says so.
+    /// This node was elected and has none of the interfaces, or none at all, and says so.
     NoInterface {
         /// What is asked for.
         interfaces: Interfaces,
@@ -56,6 +56,10 @@ pub enum Outlook {
 pub fn outlook(world: &World, service: &ServiceFacts, endpoints: &Endpoints, verdict: &Verdict) -> Outlook {
     let reason = match verdict {
         Verdict::Orphan(_) => return Outlook::Unchanged,
+        // Excluded ones don't count, and nothing may be left.
+        Verdict::Announce(announcement) if world.inputs().interfaces.is_empty() => {
+            return Outlook::NoInterface { interfaces: announcement.interfaces.clone() };
+        }
         Verdict::Announce(announcement) => {
             let (interfaces, off_subnet) = (announcement.interfaces.clone(), announcement.off_subnet.clone());
             let in_subnet = in_subnet(world, service, endpoints);

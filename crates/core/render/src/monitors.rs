@@ -1,6 +1,8 @@
 //! How Prometheus learns of the metrics: ServiceMonitors with Services, or PodMonitors with an account of their own.
 //!
 //! Both kinds come from prometheus-operator's CRDs, which a cluster may not have.
+//!
+//! Neither names a job label: the original's is on no Service and no pod, so that Prometheus calls its jobs the same without one.
 
 use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -88,7 +90,6 @@ pub(crate) fn service_monitor(component: Component, namespace: &str, platform: P
                 "scheme": "https",
                 "tlsConfig": tls(&service, namespace, platform),
             }],
-            "jobLabel": "app.kubernetes.io/name",
             "namespaceSelector": {"matchNames": [namespace]},
             "selector": {"matchLabels": {"name": service}},
         },
@@ -133,7 +134,6 @@ pub(crate) fn pod_monitor(component: Component, namespace: &str) -> Value {
             "name": component.name(), "namespace": namespace, "labels": component.object_labels(),
         },
         "spec": {
-            "jobLabel": "app.kubernetes.io/name",
             "namespaceSelector": {"matchNames": [namespace]},
             "selector": {"matchLabels": component.pod_labels()},
             "podMetricsEndpoints": [{

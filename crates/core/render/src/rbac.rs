@@ -18,6 +18,9 @@ use crate::monitors::READER;
 use crate::openshift::{SECURITY_GROUP, SPEAKER_CONSTRAINTS};
 use crate::pod::MEMBERLIST_SECRET;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 const READ: &[&str] = &["get", "list", "watch"];
 const EVERYTHING: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 /// The operands' accounts, named after them.

@@ -98,6 +98,11 @@ pub enum SpecError {
         /// What is wrong with it.
         cause: String,
     },
+    /// A pattern that leaves nothing to announce on.
+    #[error(
+        "excludedInterfaces: an empty pattern is found in every name, so that nothing would be announced: take it out"
+    )]
+    ExcludesAll,
     /// A number that nothing can be done with.
     #[error("{field} {value} is out of bounds: give {}", bounds(*.least, *.most))]
     OutOfBounds {

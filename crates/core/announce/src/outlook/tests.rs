@@ -4,7 +4,7 @@ use super::*;
 use crate::condition::Condition;
 use crate::decision::decide;
 use crate::testing::*;
-use crate::world::{Inputs, Speakers};
+use crate::world::{Inputs, OwnInterfaces, Speakers};
 use metallb_api::names::LABEL_EXCLUDE_BALANCERS;
 use serde_json::{Value, json};
 
@@ -161,6 +161,9 @@ fn the_elected_node_says_where_it_announces_or_that_it_can_not() {
         on(&["eth7", "eth8"]),
         row("False", "NoInterface", format!("node {me} was elected and has no interfaces eth7, eth8")),
     );
+    let bare = Inputs { interfaces: OwnInterfaces::new(), ..inputs() };
+    let nothing = format!("node {me} was elected and has no interface that is not excluded from announcing");
+    assert_eq!(said(&bare, &service(&[V4], json!({})), &everywhere()), row("False", "NoInterface", nothing));
     let (status, _, message) = on(&["eth1"]);
     assert_eq!(status, "True");
     assert_eq!(

@@ -261,6 +261,17 @@ fn the_user_wins_over_the_built_in_node_selector() {
 }
 
 #[test]
+fn section_1_2_every_log_level_reaches_both_as_it_is_written() {
+    for level in ["all", "debug", "info", "warn", "error", "none"] {
+        let objects = built(json!({"logLevel": level}), &[]);
+        for kind in ["Deployment", "DaemonSet"] {
+            let args = &pod_of(&objects, kind)["containers"][0]["args"];
+            assert_eq!(args[2], format!("--log-level={level}"), "{kind}");
+        }
+    }
+}
+
+#[test]
 fn section_9_each_kind_is_reviewed_under_the_names_and_paths_of_the_original() {
     let objects = built(json!({}), &[]);
     let found =
@@ -340,6 +351,26 @@ fn section_8_7_pod_monitors_select_the_pods_there_are() {
         let (labels, chosen) =
             (&workload.object.data["spec"]["template"]["metadata"]["labels"], &monitor.object.data);
         assert_eq!(*labels, chosen["spec"]["selector"]["matchLabels"], "{kind}");
+    }
+}
+
+#[test]
+fn section_8_7_a_job_label_is_one_that_is_there() {
+    for (extra, labels) in [(SERVICES, "/metadata/labels"), (PODS, "/spec/template/metadata/labels")] {
+        let objects = built(json!({}), &[extra]);
+        let objects: Vec<Value> =
+            objects.iter().map(|desired| serde_json::to_value(&desired.object).unwrap()).collect();
+        let kind = |object: &Value| object["kind"].as_str().unwrap().to_owned();
+        let monitors: Vec<&Value> =
+            objects.iter().filter(|object| kind(object).ends_with("Monitor")).collect();
+        assert_eq!(monitors.len(), 2);
+        for monitor in monitors {
+            let selector = monitor["spec"]["selector"]["matchLabels"].as_object().unwrap();
+            let is_selected = |labels: &&Value| selector.iter().all(|(name, value)| labels[name] == *value);
+            let selected = objects.iter().filter_map(|object| object.pointer(labels)).find(is_selected);
+            let job = monitor["spec"]["jobLabel"].as_str();
+            assert!(job.is_none_or(|job| selected.unwrap().get(job).is_some()), "{monitor}");
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::backend::Platform;
 use crate::environment::Monitors;
+use crate::rbac::tests::{gives, rights_of};
 use crate::rbac::{cluster_grants, namespace_grants};
 
 fn manifest() -> Vec<Value> {
@@ -133,32 +134,4 @@ fn no_right_is_held_on_every_resource_or_group() {
         let words = rule.api_groups.iter().chain(&rule.resources).flatten();
         assert!(words.into_iter().all(|word| word != "*"), "{rule:?}");
     }
-}
-
-/// Group, resource, verb and, if limited, the object's name.
-type Right = (String, String, String, Option<String>);
-
-fn rights_of(rule: &PolicyRule) -> Vec<Right> {
-    let names = rule.resource_names.clone().map_or(vec![None], |names| names.into_iter().map(Some).collect());
-    let mut rights = Vec::new();
-    for group in rule.api_groups.iter().flatten() {
-        for resource in rule.resources.iter().flatten() {
-            for verb in &rule.verbs {
-                let right = |name| (group.clone(), resource.clone(), verb.clone(), name);
-                rights.extend(names.iter().cloned().map(right));
-            }
-        }
-    }
-    rights
-}
-
-fn gives(rule: &PolicyRule, (group, resource, verb, name): &Right) -> bool {
-    let has = |list: &Option<Vec<String>>, word: &String| list.iter().flatten().any(|one| one == word);
-    let named = match (&rule.resource_names, name) {
-        (None, _) => true,
-        (Some(names), Some(name)) => names.contains(name),
-        (Some(_), None) => false,
-    };
-    let verbs = Some(rule.verbs.clone());
-    has(&rule.api_groups, group) && has(&rule.resources, resource) && has(&verbs, verb) && named
 }

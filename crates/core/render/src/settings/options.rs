@@ -100,6 +100,9 @@ fn policy(spec: &MetalLBSpec, environment: &Environment) -> Policy {
 
 /// A speaker does not start with a pattern it can't use: better to hear of it now than when pods are next replaced.
 fn check_patterns(patterns: &[String]) -> Result<(), SpecError> {
+    if patterns.iter().any(String::is_empty) {
+        return Err(SpecError::ExcludesAll);
+    }
     for pattern in patterns {
         Regex::new(pattern).map_err(|error| wrong_pattern(pattern, &error))?;
     }

@@ -86,6 +86,11 @@ fn each_rule_refuses_with_its_documented_text() {
             "excludedInterfaces: \"(\" is no regular expression: unclosed group".to_owned(),
         ),
         (
+            json!({"excludedInterfaces": ["^lo$", ""]}),
+            "excludedInterfaces: an empty pattern is found in every name, so that nothing would be announced: take it out"
+                .to_owned(),
+        ),
+        (
             json!({"excludedInterfaces": [r"\w{999}{999}"]}),
             r#"excludedInterfaces: "\\w{999}{999}" is no regular expression: Compiled regex exceeds size limit of 10485760 bytes."#
                 .to_owned(),
@@ -106,14 +111,45 @@ fn each_rule_refuses_with_its_documented_text() {
     }
 }
 
+/// Both specs in one.
+fn merged(one: &Value, other: &Value) -> Value {
+    let (Value::Object(one), Value::Object(other)) = (one, other) else { return other.clone() };
+    let mut both = one.clone();
+    for (name, value) in other {
+        let value = one.get(name).map_or_else(|| value.clone(), |known| merged(known, value));
+        both.insert(name.clone(), value);
+    }
+    Value::Object(both)
+}
+
 #[test]
-fn the_first_broken_rule_is_the_one_reported() {
-    let spec = json!({
-        "bgpBackend": "bird",
-        "speakerTolerations": [{"tolerationSeconds": 1}],
-        "controllerConfig": weights("nodeAffinity", 0),
-    });
-    assert_eq!(parse(spec), Err(SpecError::TolerationEffect { component: "Speaker" }));
+fn section_1_9_of_two_broken_rules_the_first_is_the_one_reported() {
+    let tolerations = json!([{"tolerationSeconds": 1}]);
+    let effect = |component| SpecError::TolerationEffect { component };
+    let weight = |component, kind| SpecError::AffinityWeight { component, kind };
+    let entry = "10.0.0.1".to_owned();
+    let rules = [
+        (json!({"controllerTolerations": tolerations}), effect("Controller")),
+        (json!({"speakerTolerations": tolerations}), effect("Speaker")),
+        (json!({"speakerConfig": weights("nodeAffinity", 0)}), weight("Speaker", "NodeAffinity")),
+        (json!({"speakerConfig": weights("podAffinity", 0)}), weight("Speaker", "PodAffinity")),
+        (json!({"controllerConfig": weights("nodeAffinity", 0)}), weight("Controller", "NodeAffinity")),
+        (json!({"controllerConfig": weights("podAffinity", 0)}), weight("Controller", "PodAffinity")),
+        (json!({"bgpBackend": "bird"}), SpecError::UnknownBackend),
+        (json!({"bgpBackend": "frr-k8s-external"}), SpecError::ExternalNamespaceMissing),
+        (json!({"frrk8sConfig": {"alwaysBlock": [entry]}}), SpecError::AlwaysBlock { entry }),
+    ];
+    let names_backend = |spec: &Value| spec.get("bgpBackend").is_some();
+    for (nth, (first, expected)) in rules.iter().enumerate() {
+        for (second, _) in rules.iter().skip(nth + 1) {
+            // Nobody can ask for two of them.
+            if names_backend(first) && names_backend(second) {
+                continue;
+            }
+            let both = merged(first, second);
+            assert_eq!(parse(both.clone()).as_ref(), Err(expected), "{both}");
+        }
+    }
 }
 
 #[test]
@@ -126,7 +162,7 @@ fn what_the_rules_allow_is_accepted() {
         // The original does not look at these.
         json!({"speakerConfig": weights("podAntiAffinity", 0), "controllerConfig": weights("podAntiAffinity", 101)}),
         json!({"frrk8sConfig": {"alwaysBlock": [" 10.0.0.0/8 ", "fd00::/8"]}}),
-        json!({"excludedInterfaces": ["^eth[0-9]$", ""]}),
+        json!({"excludedInterfaces": ["^eth[0-9]$", "."]}),
         json!({"livenessPort": 0}),
         json!({"livenessPort": 7946, "memberlistEnabled": false}),
     ] {

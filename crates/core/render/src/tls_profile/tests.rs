@@ -24,6 +24,15 @@ fn modern_leaves_the_suites_to_tls_1_3() {
 }
 
 #[test]
+fn section_8_10_a_profile_holds_whatever_is_said_of_adherence() {
+    for adherence in ["LegacyAdheringComponentsOnly", "StrictAllComponents"] {
+        let spec = json!({"tlsSecurityProfile": {"type": "Modern"}, "tlsAdherence": adherence});
+        let found = TlsProfile::parse(&json!({"spec": spec}));
+        assert_eq!(found, parse(json!({"type": "Modern"})), "{adherence}");
+    }
+}
+
+#[test]
 fn section_8_10_what_is_not_spoken_is_left_out_and_named() {
     let custom = json!({"type": "Custom", "custom": {"minTLSVersion": "VersionTLS11", "ciphers":
         ["ECDHE-RSA-AES128-GCM-SHA256", "DHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-SHA384"]}});
