@@ -9,7 +9,7 @@ use super::RegisterError;
 pub struct OperatorMetrics {
     /// How long a pass took, by `outcome`: `ok`, `settling` or `failed`.
     pub passes: HistogramVec,
-    /// Objects put right that somebody else had changed or deleted.
+    /// Objects put right that somebody else had changed or deleted, while the resource was not Degraded.
     pub repairs: IntCounter,
     /// 1 while a workload runs as asked for, by `workload`.
     pub ready: IntGaugeVec,
@@ -25,7 +25,7 @@ impl OperatorMetrics {
         let passes = HistogramVec::new(passes, &["outcome"])?;
         let repairs = IntCounter::new(
             "metallb_operator_repairs_total",
-            "Objects put right that somebody else had changed or deleted.",
+            "Objects put right that somebody else had changed or deleted, while the resource was not Degraded.",
         )?;
         let ready = Opts::new("metallb_operator_operand_ready", "1 while this workload runs as asked for.");
         let ready = IntGaugeVec::new(ready, &["workload"])?;
