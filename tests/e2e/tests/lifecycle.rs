@@ -176,7 +176,9 @@ fn run_documented(cluster: &Cluster, beginning: &str) -> Result<()> {
 fn removal_without_an_operator(cluster: &Cluster) -> Result<()> {
     cluster.kubectl(&["scale", "deployment", OPERATOR, "-n", NAMESPACE, "--replicas=0"])?;
     wait_for_no_pod(cluster, "control-plane=controller-manager")?;
-    cluster.kubectl(&["delete", "metallb", "metallb", "-n", NAMESPACE])?;
+    // The garbage collector edits the resource, which must not wait for the operator's webhook.
+    let delete = ["delete", "metallb", "metallb", "-n", NAMESPACE, "--cascade=foreground", "--timeout=60s"];
+    cluster.kubectl(&delete)?;
     wait_for_no_pod(cluster, "app=metallb")?;
     let pool = manifest::pool("lan", "[172.30.0.100-172.30.0.148]");
     let refused = cluster.apply(&pool).map_err(|error| format!("{error:#}"));

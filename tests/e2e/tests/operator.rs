@@ -89,6 +89,9 @@ fn repair(cluster: &Cluster) -> Result<()> {
             Ok(seen(now.as_ref().is_some_and(|uid| *uid != before), format!("{now:?}")))
         })?;
         times.push(start.elapsed());
+        if kind == "serviceaccount" {
+            wait_pods_of(cluster, &uid(cluster, kind, name).context("the account is gone again")?)?;
+        }
         cluster.wait_available()?;
     }
     let edit = ["set", "env", "deployment/controller", "-n", NAMESPACE, "METALLB_ML_SECRET_NAME=edited"];
@@ -109,6 +112,19 @@ fn repair(cluster: &Cluster) -> Result<()> {
     );
     ensure!(median <= REPAIRED, "{times:?}");
     cluster.wait_available()
+}
+
+/// Tokens of the speakers that ran are of the account that was deleted: there are others.
+fn wait_pods_of(cluster: &Cluster, account: &str) -> Result<()> {
+    wait::until("three ready speakers of the new account", STARTUP, || {
+        let pods = cluster.get(&["pods", "-n", NAMESPACE, "-l", "component=speaker"])?;
+        let is_of_it = |pod: &&Value| {
+            pod["status"]["containerStatuses"][0]["ready"] == true
+                && pod["metadata"]["annotations"]["metallb.io/account"] == account
+        };
+        let count = items(&pods).iter().filter(is_of_it).count();
+        Ok(seen(count == 3 && items(&pods).len() == 3, count))
+    })
 }
 
 fn uid(cluster: &Cluster, kind: &str, name: &str) -> Option<String> {
