@@ -285,14 +285,15 @@ impl Flags {
             "" => MEMBER_PORT,
             text => parse_port(text)?,
         };
+        let folder = Some(self.ml_secret_key_path.as_str()).filter(|folder| !folder.is_empty());
+        let secret = folder.map(|folder| Path::new(folder).join(SECRET_KEY_FILE));
+        // As the original does, whether there are members or not.
+        secret.as_deref().map(check_key).transpose()?;
         if self.ml_labels.is_empty() || self.ml_bindaddr.is_empty() {
             return Ok(None);
         }
         let address = self.ml_bindaddr.parse();
         let address = address.map_err(|_| FlagError::MemberAddress(self.ml_bindaddr.clone()))?;
-        let folder = Some(self.ml_secret_key_path.as_str()).filter(|folder| !folder.is_empty());
-        let secret = folder.map(|folder| Path::new(folder).join(SECRET_KEY_FILE));
-        secret.as_deref().map(check_key).transpose()?;
         let heartbeats = self.parse_heartbeats(port)?;
         let (labels, is_wan) = (self.ml_labels.clone(), self.ml_wan_config);
         Ok(Some(MemberSettings { labels, address, port, secret, is_wan, heartbeats }))

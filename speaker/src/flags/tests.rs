@@ -186,6 +186,7 @@ fn what_can_not_be_used_is_named() {
             &["--node-name=n1", "--ml-labels=a=b", "--ml-bindaddr=::1", "--ml-secret-key-path=/none"],
             "/none/secretkey",
         ),
+        (&["--node-name=n1", "--ml-secret-key-path=/none"], "/none/secretkey"),
         (&["--node-name=n1", "--ml-labels=a=b", "--ml-bindaddr=n1"], "--ml-bindaddr"),
         (
             &["--node-name=n1", "--ml-labels=a=b", "--ml-bindaddr=::1", "--liveness-port=7946"],

@@ -144,27 +144,63 @@ mod tests {
     use super::super::secret::Secret;
     use super::*;
 
+    /// One that takes connections and never answers, and how it is spoken to.
+    async fn silent(settings: &Settings) -> (TcpListener, Arc<Codec>) {
+        let secret = Secret::read(None, Duration::from_secs(1)).unwrap();
+        let codec = Arc::new(Codec::new(&secret, settings));
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), codec)
+    }
+
+    fn state() -> PushPull {
+        PushPull { is_join: true, peers: vec![], user_state: vec![] }
+    }
+
+    async fn next(exchanges: &mut Exchanges) -> Next {
+        timeout(Duration::from_secs(5), exchanges.next()).await.expect("still under way")
+    }
+
     #[tokio::test]
     async fn what_is_given_up_ends_at_once_however_often_and_what_others_ask_goes_on() {
-        // It takes connections and never answers.
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (listener, codec) = silent(&Settings::lan()).await;
         let address = listener.local_addr().unwrap();
-        let secret = Secret::read(None, Duration::from_secs(1)).unwrap();
-        let codec = Arc::new(Codec::new(&secret, &Settings::lan()));
         let mut exchanges = Exchanges::new();
         let theirs = TcpStream::connect(address).await.unwrap();
         assert!(exchanges.serve(theirs, address, codec.clone()));
         for _ in 0..100 {
-            let state = || PushPull { is_join: true, peers: vec![], user_state: vec![] };
             let with = || Partner { address, is_ahead: false, codec: codec.clone() };
             exchanges.join(with(), state());
             exchanges.sync(with(), "n2".to_owned(), state());
             exchanges.give_up();
             for _ in 0..2 {
-                let ended = timeout(Duration::from_secs(5), exchanges.next()).await.expect("still under way");
+                let ended = next(&mut exchanges).await;
                 assert!(matches!(ended, Next::Outcome(Outcome::Nothing)), "{ended:?}");
             }
         }
         assert_eq!((exchanges.tasks.len(), exchanges.asking.len()), (1, 0));
+    }
+
+    /// Contract 02 §1.3, `TCPTimeout`.
+    #[tokio::test]
+    async fn nobody_is_waited_for_longer_than_the_settings_say() {
+        let settings = Settings { tcp_timeout: Duration::from_millis(50), ..Settings::lan() };
+        let (listener, codec) = silent(&settings).await;
+        let address = listener.local_addr().unwrap();
+        let with = || Partner { address, is_ahead: false, codec: codec.clone() };
+        let mut exchanges = Exchanges::new();
+        exchanges.join(with(), state());
+        exchanges.sync(with(), "n2".to_owned(), state());
+        let theirs = TcpStream::connect(address).await.unwrap();
+        assert!(exchanges.serve(theirs, address, codec.clone()));
+        for _ in 0..3 {
+            let error = match next(&mut exchanges).await {
+                Next::Outcome(
+                    Outcome::Joined { answer: Err(error), .. }
+                    | Outcome::Synced { answer: Err(error), .. }
+                    | Outcome::Failed { error, .. },
+                ) => error,
+                other => panic!("{other:?}"),
+            };
+            assert!(matches!(error, ExchangeError::Late(_)), "{error:?}");
+        }
     }
 }

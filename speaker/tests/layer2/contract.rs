@@ -2,6 +2,9 @@
 
 use std::io::Write as _;
 
+use metallb_linux::Protocol;
+use metallb_net::MacAddr;
+
 use super::*;
 
 const OWN: &str = "02:00:00:00:00:55";
@@ -147,6 +150,25 @@ fn a_vlan_is_answered_by_its_own_interface_and_the_untagged_link_by_its_own() {
         })
         .unwrap();
     }
+}
+
+/// §2.5: the same where there is no interface for the VLAN, and on kernels without any. The tag is off when the frame comes
+/// to the untagged link.
+#[test]
+fn a_question_in_a_vlan_is_not_answered_by_the_untagged_link() {
+    let wire = Wire::with(|options| options.refresh = None);
+    wire.announce(V4);
+    wire.until_quiet(V4);
+    let IpAddr::V4(asked) = ip(V4) else { panic!("{V4}") };
+    let question_of = |last| flood::request_of(MacAddr([2, 0, 0, 0, 0, last]), asked.to_bits());
+    // One station asks in VLAN 7, and then another one without a tag.
+    let (mut tagged, untagged) = (question_of(0x77), question_of(0x78));
+    tagged.splice(12..12, [0x81, 0x00, 0x00, 0x07]);
+    let said = wire.capture(1, &format!("arp and ether src {NODE_MAC}"), || {
+        handover::put(&wire.client, Protocol::Arp, vec![tagged, untagged]);
+    });
+    assert!(said.contains(&format!("{NODE_MAC} > 02:00:00:00:00:78")), "{said}");
+    assert_eq!(wire.counted("requests_received", V4), 1, "{said}");
 }
 
 /// An interface that goes away while thousands of packets are to be sent on it costs nothing but those.

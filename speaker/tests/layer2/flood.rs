@@ -20,14 +20,19 @@ pub const CLIENT: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x50]);
 const MANY: u32 = 5000;
 
 fn request(target: u32) -> Vec<u8> {
+    request_of(CLIENT, target)
+}
+
+/// A station's question for an address.
+pub fn request_of(station: MacAddr, target: u32) -> Vec<u8> {
     let packet = ArpPacket {
         operation: ArpOperation::Request,
-        sender_mac: CLIENT,
+        sender_mac: station,
         sender_ip: [192, 0, 2, 50].into(),
         target_mac: MacAddr::default(),
         target_ip: target.into(),
     };
-    ArpFrame { destination: MacAddr::BROADCAST, source: CLIENT, packet }.encode()
+    ArpFrame { destination: MacAddr::BROADCAST, source: station, packet }.encode()
 }
 
 pub fn index_of(client: &Namespace) -> u32 {

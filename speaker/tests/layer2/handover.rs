@@ -9,9 +9,20 @@ use super::*;
 /// No test takes so long.
 const FOREVER: Duration = Duration::from_mins(2);
 
+/// Puts frames on the client's link, whatever they are.
+pub fn put(client: &Namespace, protocol: Protocol, frames: Vec<Vec<u8>>) {
+    let index = flood::index_of(client);
+    client.run(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _entered = runtime.enter();
+        let socket = PacketSocket::open(protocol, index, &Targets::default()).unwrap();
+        frames.iter().for_each(|frame| socket.send(frame).unwrap());
+    });
+}
+
 /// What the new owner says unasked.
 pub fn claim(wire: &Wire, address: &str) {
-    let (index, mac) = (flood::index_of(&wire.client), MacAddr([2, 0, 0, 0, 0, 0x77]));
+    let mac = MacAddr([2, 0, 0, 0, 0, 0x77]);
     let (protocol, frames) = match ip(address) {
         IpAddr::V4(v4) => (Protocol::Arp, gratuitous_arp(mac, v4).map(|frame| frame.encode()).to_vec()),
         IpAddr::V6(v6) => {
@@ -19,12 +30,7 @@ pub fn claim(wire: &Wire, address: &str) {
             (Protocol::Ndp, vec![gratuitous_advertisement(mac, source, v6).encode()])
         }
     };
-    wire.client.run(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let _entered = runtime.enter();
-        let socket = PacketSocket::open(protocol, index, &Targets::default()).unwrap();
-        frames.iter().for_each(|frame| socket.send(frame).unwrap());
-    });
+    put(&wire.client, protocol, frames);
 }
 
 fn hands_over_within(longest: Duration) -> Wire {

@@ -428,12 +428,24 @@ fn groups_are_left_when_the_last_address_is_withdrawn() {
         .unwrap();
 }
 
+/// Contract 02 §8: nor is anything sent unasked, at the stop or later.
 #[test]
 fn nothing_is_answered_after_the_stop() {
-    let mut wire = Wire::new();
-    wire.announce(V4);
-    wire.until_answered(V4);
+    let mut wire = Wire::with(|options| options.refresh = None);
+    for address in [V4, V6] {
+        wire.announce(address);
+        wire.until_answered(address);
+    }
+    // What is seen from then on has to do with the stop.
+    for address in [V4, V6] {
+        wire.until_quiet(address);
+    }
+    let filter = format!("ether src {NODE_MAC} and (arp or (icmp6 and ip6[40] == 136))");
+    let mut dump = Dump::start(&wire.client, 1, &filter);
     wire.layer2.take().unwrap().stop();
-    let (answered, text) = wire.client.try_sh(&question(V4));
-    assert!(!answered, "{text}");
+    for address in [V4, V6] {
+        let (answered, text) = wire.client.try_sh(&question(address));
+        assert!(!answered, "{text}");
+    }
+    assert!(dump.is_waiting(), "something was sent: {}", dump.finish());
 }

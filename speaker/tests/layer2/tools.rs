@@ -16,7 +16,7 @@ impl Wire {
 
     /// Waits until an announced address has been made known for the last time: three rounds later nothing more was
     /// sent. How many frames that were.
-    fn until_quiet(&self, address: &str) -> u64 {
+    pub fn until_quiet(&self, address: &str) -> u64 {
         let mut last = (0, Instant::now());
         until("the burst is over", Duration::from_secs(40), || {
             let sent = self.counted("gratuitous_sent", address);

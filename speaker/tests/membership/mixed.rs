@@ -47,7 +47,9 @@ async fn we_join_theirs_and_they_join_us_whatever_is_compressed_or_encrypted() {
         let mut first = Peer::start(&first).unwrap();
         let mut us = Ours::start(cover.ours(net, 2), &[net.ip(1), net.ip(2)]);
         us.until(&["go-1", "rs-2"]).await;
-        first.wait("join", "rs-2", REACTION).unwrap();
+        let joined = first.wait("join", "rs-2", REACTION).unwrap();
+        // Contract 02 §1.3: without heartbeats it says no more of itself than theirs.
+        assert_eq!(joined.meta, "");
         // The one that comes later knows only us, and hears of the first.
         let mut second = Peer::start(&second).unwrap();
         us.until(&["go-1", "go-3", "rs-2"]).await;

@@ -69,6 +69,8 @@ fn contract_1_1_a_variable_that_is_missing_or_can_not_be_used_ends_the_process_w
         (&[], &[("METALLB_NAMESPACE", "")], "METALLB_NAMESPACE"),
         (&[], &[("METALLB_ML_BIND_PORT", "x")], "METALLB_ML_BIND_PORT"),
         (&[], &key, "/run/none/secretkey"),
+        // Nor does it start where it takes part in no ring.
+        (&[], &key[MEMBER.len()..], "/run/none/secretkey"),
         (&[], &[MEMBER[0], ("METALLB_ML_BIND_ADDR", "n1")], "METALLB_ML_BIND_ADDR"),
         (&[], &[("METALLB_BGP_DEBOUNCE_TIMEOUT", "-1")], "METALLB_BGP_DEBOUNCE_TIMEOUT"),
         (&[], &[("METALLB_BGP_TYPE", "bird")], "unsupported BGP implementation type: bird"),

@@ -9,10 +9,10 @@ use crate::listens::{until_listening, until_ready};
 use crate::netns::Namespace;
 use crate::program::{Program, Speaker, text};
 
-/// A speaker on the node of this number, which looks for others among the pods of a label. Its probes are on 7470 and so
+/// A speaker for the node of this number, which looks for others among the pods of a label. Its probes are on 7470 and so
 /// many.
-fn start(node: &Namespace, api: &Api, number: u8, label: &str) -> Speaker {
-    let program = Program::new(&[
+fn program(api: &Api, number: u8, label: &str, more: &[&str]) -> Program {
+    let flags = [
         "--namespace=metallb-system",
         "--port=0",
         &format!("--health-probe-port={}", 7470 + u16::from(number)),
@@ -20,8 +20,13 @@ fn start(node: &Namespace, api: &Api, number: u8, label: &str) -> Speaker {
         &format!("--ml-bindaddr=127.0.0.1{number}"),
         &format!("--ml-labels={label}"),
         &api.flag(),
-    ]);
-    let speaker = program.start(node);
+    ];
+    Program::new(&[&flags[..], more].concat())
+}
+
+/// Such a one, on the usual port.
+fn start(node: &Namespace, api: &Api, number: u8, label: &str) -> Speaker {
+    let speaker = program(api, number, label, &[]).start(node);
     until_listening(node, &format!("127.0.0.1{number}:7946"));
     speaker
 }
@@ -69,6 +74,27 @@ fn contract_1_3_joins_and_changes_of_the_ring_are_logged() {
     third.signal(Signal::SIGTERM);
     assert_eq!(third.ends(), Some(0));
     told(&mut first, "n4", "NodeLeave");
+}
+
+/// It is the others' port as well: it stands in no pod.
+#[test]
+fn contract_1_1_another_port_is_bound_advertised_and_joined() {
+    let (node, api) = network();
+    api.put_pod("first", "127.0.0.11", ("pods", "both"));
+    let port = "--ml-bindport=7000";
+    // This one looks for nobody, and knows of the other only what that says of itself.
+    let mut first = program(&api, 1, "pods=none", &[port]).start(&node);
+    until_listening(&node, "127.0.0.11:7000");
+    let mut second = program(&api, 2, "pods=both", &[port]).start(&node);
+    second.says("memberlist join successfully");
+    for (speaker, other, address) in
+        [(&mut first, "n2", "127.0.0.12:7000"), (&mut second, "n1", "127.0.0.11:7000")]
+    {
+        let line = speaker.says_where("node event - forcing sync", |line| {
+            text(line, "node") == other && text(line, "event") == "NodeJoin"
+        });
+        assert_eq!(text(&line, "address"), address, "{line}");
+    }
 }
 
 #[test]

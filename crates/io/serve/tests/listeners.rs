@@ -138,6 +138,32 @@ async fn metrics_need_a_token_and_speak_tls_13() {
     }
 }
 
+/// The certificate that metrics are served with where the flag names this folder.
+async fn presented(folder: &str) -> Vec<u8> {
+    let address = free_port().await;
+    let tls = TlsSettings::parse("", "", "", folder).unwrap();
+    tokio::spawn(async move { metrics(&[address], tls, String::new, |_| async { Verdict::Allowed }).await });
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = client().connect(name, connect(address).await).await.unwrap();
+    stream.get_ref().1.peer_certificates().unwrap().first().unwrap().to_vec()
+}
+
+/// Contract 02 §1.1, `--metrics-cert-dir`.
+#[tokio::test]
+async fn the_certificate_is_that_of_the_folder_named_by_the_flag() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["metrics".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let folder = std::env::temp_dir().join(format!("metallb-listeners-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("tls.crt"), certificate.pem()).unwrap();
+    std::fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
+    let theirs = certificate.der().to_vec();
+    assert_eq!(presented(folder.to_str().unwrap()).await, theirs);
+    assert_ne!(presented("").await, theirs, "without a folder one of its own");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[tokio::test]
 async fn tls_12_is_refused_unless_the_flag_allows_it() {
     for (flag, accepted) in [("", false), ("VersionTLS13", false), ("VersionTLS12", true)] {

@@ -52,6 +52,15 @@ fn every_object_upstream_accepts_ours_accepts() {
     }
 }
 
+/// Contract 02 §2.3: the API server alone looks at it, and above ours may be wider.
+#[test]
+fn contract_2_3_a_preference_weighs_1_to_100() {
+    let (ours, path) = (ours(), "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties");
+    let weight = format!("{path}/preferredNodeSelectors/items/properties/weight");
+    let weight = ours["l2advertisements.metallb.io"].pointer(&weight).unwrap();
+    assert_eq!(["minimum", "maximum"].map(|bound| weight[bound].as_f64()), [Some(1.0), Some(100.0)]);
+}
+
 /// Every field of a definition, by its path.
 fn fields(definition: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();

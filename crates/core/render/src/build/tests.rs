@@ -5,6 +5,8 @@ use super::*;
 use crate::backend::Platform;
 use crate::desired::Mode;
 
+mod speakers;
+
 fn built(spec: Value, extra: &[(&str, &str)]) -> Vec<Desired> {
     built_on(Platform::Kubernetes, spec, extra)
 }

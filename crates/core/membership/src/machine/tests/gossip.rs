@@ -1,8 +1,14 @@
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use crate::wire::message::Message;
 use crate::wire::packet::PART_OVERHEAD;
 
 use super::super::rumours::{Rumours, Space};
-use super::{Action, START, Settings, accusation, address, alive, drain, member_of, run, seconds, sent};
+use super::{
+    Action, Machine, START, Settings, accusation, address, alive, drain, member_of, name, run, seconds, sent,
+};
 
 fn told(rumours: &mut Rumours, bytes: usize, limit: u32) -> Vec<usize> {
     rumours.tell(Space { bytes, messages: 255 }, limit).iter().map(Vec::len).collect()
@@ -92,6 +98,70 @@ fn news_go_to_three_members_each_fifth_of_a_second() {
     assert_eq!(rounds, [3, 3, 2, 0, 0, 0], "4 × the two digits of ten members: eight times");
 }
 
+/// Contract 02 §1.3: each value of the file has its effect, not only those of a profile.
+#[test]
+fn news_go_to_as_many_as_often_and_as_many_times_as_the_settings_say() {
+    let lan = Settings::lan;
+    for (what, settings, interval, expected) in [
+        ("GossipNodes", Settings { gossip_nodes: 2, ..lan() }, 0.2, [2, 2, 2, 2, 0, 0]),
+        ("GossipInterval", Settings { gossip_interval: seconds(0.5), ..lan() }, 0.5, [3, 3, 2, 0, 0, 0]),
+        ("RetransmitMult", Settings { retransmit_mult: 1, ..lan() }, 0.2, [2, 0, 0, 0, 0, 0]),
+        ("the WAN's", Settings::wan(), 0.5, [4, 4, 0, 0, 0, 0]),
+    ] {
+        let mut machine = member_of(9, settings);
+        machine.turns.probe = None;
+        machine.datagram(address(9), Message::Alive(alive(9, 6)), START);
+        let rounds = (0..6).map(|round| {
+            let from = START + seconds(interval * f64::from(round));
+            sent(&run(&mut machine, from + seconds(0.001), from + seconds(interval))).len()
+        });
+        assert_eq!(rounds.collect::<Vec<_>>(), expected, "{what}");
+    }
+}
+
+/// With whom all is exchanged until then, and when.
+fn exchanges(
+    machine: &mut Machine,
+    mut now: Duration,
+    until: Duration,
+) -> Vec<(Duration, SocketAddr, String)> {
+    let mut found = Vec::new();
+    while now <= until {
+        machine.tick(now);
+        for action in drain(machine) {
+            if let Action::PushPull { to, node } = action {
+                found.push((now, to, node));
+            }
+        }
+        now = machine.next_deadline().expect("there is always something to do");
+    }
+    found
+}
+
+/// Contract 02 §1.3, `PushPullInterval`.
+#[test]
+fn all_is_exchanged_with_somebody_alive_once_an_interval() {
+    for (settings, interval) in [(Settings::lan(), 30), (Settings::wan(), 60)] {
+        let interval = Duration::from_secs(interval);
+        let mut machine = member_of(4, settings);
+        // Without probes nobody is forgotten, and without an end of the suspicion the suspect stays one.
+        machine.turns.probe = None;
+        machine.datagram(address(2), Message::Suspect(accusation(3, 5, 2)), START);
+        machine.datagram(address(2), Message::Dead(accusation(4, 5, 2)), START);
+        machine.suspicions.clear();
+        let until = START + 40 * interval;
+        let exchanged = exchanges(&mut machine, START, until);
+        let times: Vec<Duration> = exchanged.iter().map(|(at, ..)| *at).collect();
+        assert!(times.len() >= 40 && times[0] <= START + interval, "{times:?}");
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] == interval), "{times:?}");
+        let partners: BTreeSet<_> = exchanged.into_iter().map(|(_, to, node)| (to, node)).collect();
+        assert_eq!(partners, BTreeSet::from([1, 2].map(|number| (address(number), name(number)))));
+        machine.leave(until);
+        let after = exchanges(&mut machine, until, until + 2 * interval);
+        assert!(after.is_empty(), "after the goodbye: {after:?}");
+    }
+}
+
 /// What one tick may cost is bounded by what it may send.
 #[test]
 fn among_a_thousand_members_a_tick_sends_a_handful_of_datagrams() {
@@ -113,10 +183,15 @@ fn among_a_thousand_members_a_tick_sends_a_handful_of_datagrams() {
 
 #[test]
 fn the_dead_hear_the_news_for_a_while_and_who_left_does_not() {
-    for (what, from, after, hears) in
-        [("dead", 2, 1.0, true), ("dead for long", 2, 31.0, false), ("left", 1, 1.0, false)]
-    {
-        let mut machine = member_of(2, Settings::lan());
+    for (what, grace, from, after, hears) in [
+        ("dead", 30.0, 2, 1.0, true),
+        ("dead for long", 30.0, 2, 31.0, false),
+        ("dead for less than another time", 5.0, 2, 3.0, true),
+        ("dead for more than another time", 5.0, 2, 6.0, false),
+        ("left", 30.0, 1, 1.0, false),
+    ] {
+        let settings = Settings { gossip_to_the_dead_time: seconds(grace), ..Settings::lan() };
+        let mut machine = member_of(2, settings);
         // Without probes nobody is forgotten.
         machine.turns.probe = None;
         machine.datagram(address(2), Message::Dead(accusation(1, 5, from)), START);
@@ -132,7 +207,7 @@ fn the_dead_hear_the_news_for_a_while_and_who_left_does_not() {
 fn pings_and_answers_take_news_along() {
     let mut machine = member_of(3, Settings::lan());
     machine.datagram(address(2), Message::Alive(alive(3, 6)), START);
-    let ping = machine.ping(4, super::name(0));
+    let ping = machine.ping(4, name(0));
     machine.datagram(address(2), Message::Ping(ping), START);
     let answers = sent(&drain(&mut machine));
     let ack = Message::Ack { sequence: 4, payload: Vec::new() };

@@ -82,6 +82,41 @@ fn whoever_does_not_answer_is_asked_for_and_then_suspected() {
     assert_eq!(events(&after), [], "suspects still count");
 }
 
+/// How many are asked to help.
+fn helpers(actions: &[Action]) -> usize {
+    let is_request = |message: Option<&Message>| matches!(message, Some(Message::IndirectPing(_)));
+    sent(actions).iter().filter(|(_, messages)| is_request(messages.first())).count()
+}
+
+/// Contract 02 §1.3: each value of the file has its effect, not only those of a profile.
+#[test]
+fn as_many_are_asked_and_as_long_is_waited_as_the_settings_say() {
+    let lan = Settings::lan;
+    // How unwell we are, how many help and from when on, and when the one that is silent is suspected.
+    for (what, settings, unwell, asked, after, ends) in [
+        ("the LAN's", lan(), 0, 3, 0.5, 1.0),
+        ("IndirectChecks", Settings { indirect_checks: 1, ..lan() }, 0, 1, 0.5, 1.0),
+        ("no IndirectChecks", Settings { indirect_checks: 0, ..lan() }, 0, 0, 0.5, 1.0),
+        ("ProbeTimeout", Settings { probe_timeout: seconds(0.2), ..lan() }, 0, 3, 0.2, 1.0),
+        ("ProbeInterval", Settings { probe_interval: seconds(0.7), ..lan() }, 0, 3, 0.5, 0.7),
+        ("AwarenessMaxMultiplier", Settings { awareness_max_multiplier: 2, ..lan() }, 9, 3, 0.5, 2.0),
+        ("the WAN's", Settings::wan(), 0, 3, 3.0, 5.0),
+    ] {
+        let mut machine = member_of(6, settings);
+        machine.health.worsen(unwell);
+        let (at, _, ping) = next_ping(&mut machine, START);
+        let [after, ends] = [after, ends].map(|time| at + seconds(time));
+        let moment = seconds(0.001);
+        let early = run(&mut machine, at, after - moment);
+        let due = run(&mut machine, after - moment, after);
+        assert_eq!((helpers(&early), helpers(&due)), (0, asked), "{what}");
+        let early = run(&mut machine, after, ends - moment);
+        let due = run(&mut machine, ends - moment, ends);
+        assert_eq!(notes(&early), [], "{what}");
+        assert_eq!(notes(&due), [Note::Suspected { name: ping.node }], "{what}");
+    }
+}
+
 #[test]
 fn whoever_goes_on_being_silent_is_noted_once() {
     let mut machine = member_of(1, Settings::lan());

@@ -9,6 +9,7 @@ use super::super::suspicion::Suspicion;
 fn the_more_accusers_the_less_time() {
     let lan = Settings::lan();
     let wan = Settings::wan();
+    let twice = Settings { suspicion_max_timeout_mult: 2, ..Settings::lan() };
     let cases = [
         ("with fewer than four members the minimum applies at once", &lan, 3, 0, 4.0),
         ("two members", &lan, 2, 0, 4.0),
@@ -17,6 +18,7 @@ fn the_more_accusers_the_less_time() {
         ("ten members, one confirms", &lan, 10, 1, 11.381),
         ("ten members, two confirm: the minimum", &lan, 10, 2, 4.0),
         ("ten members, more than two count no more", &lan, 10, 5, 4.0),
+        ("ten members, nobody confirms, at most twice as long", &twice, 10, 0, 8.0),
         ("fifty members, nobody confirms", &lan, 50, 0, 40.752),
         ("fifty members, two confirm", &lan, 50, 2, 6.792),
         ("a hundred members, nobody confirms", &lan, 100, 0, 48.0),
