@@ -78,11 +78,11 @@ pub(crate) async fn serve(
         CertificateSource::Secret { name, service } => {
             let settings = rotation(&namespace, name, &service);
             let rotation = Rotation::start(client.clone(), settings, presenter);
-            tasks.spawn(rotation.run(leader, move |outcome| readiness.show(outcome)));
+            tasks.spawn(rotation.run(leader, move |outcome, _| readiness.show(outcome)));
         }
         CertificateSource::Files(folder) => {
             tasks.spawn(async move {
-                follow_files(&folder, &presenter, move |outcome| readiness.show(outcome)).await;
+                follow_files(&folder, &presenter, move |outcome, _| readiness.show(outcome)).await;
             });
         }
     }

@@ -116,8 +116,10 @@ mod tests {
             name: "metallb".to_owned(),
             uid: "u".to_owned(),
             generation: Some(generation),
+            version: None,
             created: None,
             is_being_deleted: false,
+            finalizers: Vec::new(),
             spec: Value::Null,
             conditions: seen.map(condition).into_iter().collect(),
         }

@@ -23,10 +23,14 @@ pub struct Found {
     pub uid: String,
     /// `metadata.generation`
     pub generation: Option<i64>,
+    /// `metadata.resourceVersion`
+    pub version: Option<String>,
     /// `metadata.creationTimestamp`
     pub created: Option<Time>,
     /// Whether it is on its way out.
     pub is_being_deleted: bool,
+    /// Who has to let it go before it is gone.
+    pub finalizers: Vec<String>,
     /// The spec, not yet understood.
     pub spec: Value,
     /// The conditions it carries; none if they can't be read.
@@ -73,8 +77,10 @@ impl From<DynamicObject> for Found {
             name: metadata.name.unwrap_or_default(),
             uid: metadata.uid.unwrap_or_default(),
             generation: metadata.generation,
+            version: metadata.resource_version,
             created: metadata.creation_timestamp,
             is_being_deleted: metadata.deletion_timestamp.is_some(),
+            finalizers: metadata.finalizers.unwrap_or_default(),
             spec: data.get_mut("spec").map(Value::take).unwrap_or_default(),
             conditions: serde_json::from_value(conditions).unwrap_or_default(),
         }

@@ -7,7 +7,7 @@ use kube::Client;
 use metallb_api::names::METALLB_NAME;
 use metallb_cluster::{Event, EventSink, EventType};
 use metallb_render::{
-    BuildError, Environment, Platform, Policy, Readiness, Settings, State, Tls, TlsProfile,
+    BuildError, Environment, Platform, Policy, Readiness, Reason, Settings, State, Tls, TlsProfile,
 };
 use metallb_telemetry::logs::chain;
 use metallb_telemetry::metrics::OperatorMetrics;
@@ -19,7 +19,7 @@ use crate::build::{Prepared, build};
 use crate::cluster_tls::{ClusterTlsError, read_profile, running_tls};
 use crate::deeds::{Occasion, REPAIRED, deed, removal};
 use crate::definition::{DefinitionError, definition_uid};
-use crate::dereference::{Found, dereference};
+use crate::dereference::{Found, dereference, reference};
 use crate::disposition::Disposition;
 use crate::inventory::{Inventory, Listed, PruneError, Wanted};
 use crate::others::{OthersError, look_for_others};
@@ -54,11 +54,32 @@ pub struct Memory {
     surroundings: watch::Sender<Option<Environment>>,
     /// Whether its webhook could not be registered.
     is_unregistered: watch::Sender<bool>,
+    /// Why the certificate of its webhook could not be kept.
+    certificate: watch::Sender<Option<String>>,
+    /// What was told of leftovers that resist.
+    leftovers: watch::Sender<Option<String>>,
     /// What was told of others that run beside it.
     neighbours: watch::Sender<Option<String>>,
 }
 
 impl Memory {
+    /// Notes why the certificate of its webhook could not be kept; nothing if it is.
+    pub fn note_certificate(&self, trouble: Option<&str>) {
+        note(&self.certificate, trouble);
+    }
+
+    /// The same, with a signal when that changes.
+    #[must_use]
+    pub fn certificate(&self) -> watch::Receiver<Option<String>> {
+        self.certificate.subscribe()
+    }
+
+    /// What the user should know of it.
+    fn remark(&self) -> Option<String> {
+        let trouble = self.certificate.borrow().clone()?;
+        Some(format!("the certificate of the operator's webhook could not be kept: {trouble}"))
+    }
+
     fn occasion(&self, environment: &Environment) -> Occasion {
         match &*self.surroundings.borrow() {
             None => Occasion::First,
@@ -66,6 +87,15 @@ impl Memory {
             Some(_) => Occasion::Later,
         }
     }
+}
+
+/// Notes what is told; says whether that is news.
+fn note(told: &watch::Sender<Option<String>>, text: Option<&str>) -> bool {
+    told.send_if_modified(|told| {
+        let is_news = told.as_deref() != text;
+        *told = text.map(str::to_owned);
+        is_news
+    })
 }
 
 /// A resource is not as it should be, by the step that failed.
@@ -137,6 +167,8 @@ pub struct Report {
     pub settling: bool,
     /// Why API servers do not insist on our webhook's answer yet.
     pub lenient: Option<Pending>,
+    /// Another MetalLB runs beside this one.
+    pub crowded: bool,
 }
 
 impl Report {
@@ -166,7 +198,9 @@ impl Operator {
         for resource in &found {
             self.look_after(resource, &around, &mut report).await;
         }
-        if !found.iter().any(|resource| resource.name == METALLB_NAME) {
+        if found.iter().any(|resource| resource.name == METALLB_NAME) {
+            self.memory.leftovers.send_replace(None);
+        } else {
             self.show(&Applied::default());
             self.memory.neighbours.send_replace(None);
             self.clear_away(&mut report).await;
@@ -215,6 +249,9 @@ impl Operator {
     async fn look_after(&self, found: &Found, around: &Around, report: &mut Report) {
         if found.is_being_deleted {
             // Applying now would only be in the way of the garbage collector.
+            if found.name == METALLB_NAME && !found.finalizers.is_empty() {
+                self.tell(found, &status::leaving(found), report).await;
+            }
             return;
         }
         let (applied, error) = self.reconcile(found, around, report).await;
@@ -292,7 +329,9 @@ impl Operator {
         prepared.remarks.extend(prepared.doubt.clone());
         prepared.remarks.extend(remarks);
         prepared.remarks.extend(around.unregistered.clone());
+        prepared.remarks.extend(self.memory.remark());
         let neighbours = look_for_others(&self.client, found, &around.elsewhere, &listed).await?;
+        report.crowded = neighbours.is_some();
         self.tell_of_neighbours(found, neighbours.as_ref());
         prepared.remarks.extend(neighbours);
         Ok((prepared, listed, environment))
@@ -300,11 +339,7 @@ impl Operator {
 
     /// Others that came to run beside this one, as an event: the resource stays `Available`, and nobody looks there.
     fn tell_of_neighbours(&self, found: &Found, neighbours: Option<&String>) {
-        let is_news = self.memory.neighbours.send_if_modified(|told| {
-            let is_news = told.as_ref() != neighbours;
-            *told = neighbours.cloned();
-            is_news
-        });
+        let is_news = note(&self.memory.neighbours, neighbours.map(String::as_str));
         if let Some(message) = neighbours.filter(|_| is_news) {
             let (kind, reason) = (EventType::Warning, "AnotherMetalLB".to_owned());
             self.events.publish(Event { about: found.reference(), kind, reason, message: message.clone() });
@@ -403,8 +438,17 @@ impl Operator {
             .into_iter()
             .for_each(|event| self.events.publish(event));
         report.changes.extend(cleared.deleted);
-        if let Some(error) = cleared.failure {
-            report.problem(chain(&error), error.disposition());
+        let problem = cleared.failure.as_ref().map(|error| chain(error));
+        // There is no resource any more that could say so.
+        if note(&self.memory.leftovers, problem.as_deref())
+            && let Some(message) = problem.clone()
+        {
+            let about = reference(&self.environment.namespace, METALLB_NAME, None);
+            let reason = Reason::FailedToSyncMetalLBResources.as_str().to_owned();
+            self.events.publish(Event { about, kind: EventType::Warning, reason, message });
+        }
+        if let Some((error, problem)) = cleared.failure.zip(problem) {
+            report.problem(problem, error.disposition());
         }
     }
 }

@@ -50,11 +50,13 @@ impl Owner {
         let mut rhythm = Rhythm::default();
         let mut told = Vec::new();
         let mut again = None;
+        let mut certificate = self.operator.memory.certificate();
         loop {
             let is_due = tokio::select! {
                 () = self.watches.changed() => true,
                 () = until(again) => true,
                 Ok(()) = self.leader.changed() => true,
+                Ok(()) = certificate.changed() => true,
                 _ = turn.tick() => false,
             };
             self.alive.beat();
@@ -198,7 +200,9 @@ impl Rhythm {
                 None
             }
         };
-        [retry, settling, lenient].into_iter().flatten().min()
+        // Of others only the resources are followed, not what runs there.
+        let crowded = report.crowded.then_some(LONGEST_PAUSE);
+        [retry, settling, lenient, crowded].into_iter().flatten().min()
     }
 
     /// The pause before it is looked again whether API servers may insist on the webhook's answer.

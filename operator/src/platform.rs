@@ -7,18 +7,21 @@ use metallb_telemetry::health::Gate;
 
 use crate::disposition::explain;
 
-/// Only OpenShift serves this group.
-const OPENSHIFT: &str = "route.openshift.io";
+/// Only OpenShift serves both groups. Some other clusters have routes, but no constraints that could be applied.
+const OPENSHIFT: [&str; 2] = ["route.openshift.io", "security.openshift.io"];
 
 /// Asks until there is an answer. The original ends instead, and is started again and again.
 pub async fn detect(client: &Client, ready: &Gate) -> Platform {
     let mut pace = Pace::default();
     loop {
         match client.list_api_groups().await {
-            Ok(groups) if groups.groups.iter().any(|group| group.name == OPENSHIFT) => {
-                return Platform::OpenShift;
+            Ok(served) => {
+                let is_served = |name: &str| served.groups.iter().any(|group| group.name == name);
+                return match OPENSHIFT.into_iter().all(is_served) {
+                    true => Platform::OpenShift,
+                    false => Platform::Kubernetes,
+                };
             }
-            Ok(_) => return Platform::Kubernetes,
             Err(error) => {
                 let reason = format!("could not ask what kind of cluster this is: {}", explain(&error));
                 tracing::warn!(reason, "trying again");

@@ -125,11 +125,16 @@ async fn serve(flags: &Flags, mut start: Start) -> anyhow::Result<()> {
     let campaign = flags.enable_leader_election.then(|| campaign(&client, &start, &health));
     let leadership = campaign.as_ref().map_or_else(Leadership::always, Campaign::leadership);
     let (found, platform) = watch::channel(None);
+    let memory = Memory::default();
     let webhook = tokio::spawn(webhook(Webhook {
         client: guarded(client.clone(), leadership.clone()),
         settings: webhook_settings(flags, tls),
         environment: start.environment.clone(),
-        teller: Teller { leader: leadership.leader(), ready: health.ready_when("webhook") },
+        teller: Teller {
+            leader: leadership.leader(),
+            ready: health.ready_when("webhook"),
+            memory: memory.clone(),
+        },
         platform,
         shutdown: shutdown.clone(),
     }));
@@ -137,7 +142,7 @@ async fn serve(flags: &Flags, mut start: Start) -> anyhow::Result<()> {
         client,
         start.environment,
         ready,
-        Surroundings { health: health.clone(), leadership, found, counts, own_tls },
+        Surroundings { health: health.clone(), leadership, found, counts, own_tls, memory },
     );
     let addresses = everywhere(flags.port);
     let probes = metallb_serve::probes(&addresses, move |probe| {
@@ -214,13 +219,14 @@ struct Surroundings {
     found: watch::Sender<Option<Platform>>,
     counts: OperatorMetrics,
     own_tls: OwnTls,
+    memory: Memory,
 }
 
 /// Looks after the resources; never returns.
 async fn work(client: Client, environment: Environment, ready: Gate, around: Surroundings) {
     let platform = detect(&client, &ready).await;
     tracing::info!(?platform, "cluster found");
-    let Surroundings { health, leadership, found, counts, own_tls } = around;
+    let Surroundings { health, leadership, found, counts, own_tls, memory } = around;
     found.send_replace(Some(platform));
     let scope = Scope { namespace: &environment.namespace, platform, monitors: environment.monitors };
     let (watches, resources) = follow(&client, &scope);
@@ -232,7 +238,7 @@ async fn work(client: Client, environment: Environment, ready: Gate, around: Sur
         platform,
         events,
         metrics: counts,
-        memory: Memory::default(),
+        memory,
         registers: true,
     };
     let alive = health.alive_within("operator loop", STUCK);

@@ -53,6 +53,14 @@ pub fn failed(problem: &str, pods: Option<String>) -> State {
     State::Degraded { reason, message: format!("{}: {problem}", reason.as_str()), pods }
 }
 
+/// It is deleted and not gone: a finalizer may keep it for ever, and what it asked for goes on running meanwhile.
+#[must_use]
+pub fn leaving(found: &Found) -> State {
+    let message =
+        format!("being deleted, held by finalizers {}; nothing is repaired", found.finalizers.join(", "));
+    State::Progressing { reason: Reason::Progressing, message }
+}
+
 /// What does not run yet, and why.
 fn missing(applied: &Applied) -> Option<String> {
     let Readiness::NotReady(shortcoming) = applied.readiness() else { return None };
@@ -63,7 +71,7 @@ fn missing(applied: &Applied) -> Option<String> {
 /// Writes the conditions if they are news, and says what happened in an event if it is worth one.
 ///
 /// # Errors
-/// When the API server refuses. That the resource is gone meanwhile is fine.
+/// When the API server refuses; a conflict when the resource has changed meanwhile. That it is gone is fine.
 pub async fn write(client: &Client, found: &Found, state: &State) -> Result<Option<Event>, StatusError> {
     let now = Time(jiff::Timestamp::now());
     let wanted = conditions(state, found.generation, &found.conditions, &now);
@@ -73,7 +81,10 @@ pub async fn write(client: &Client, found: &Found, state: &State) -> Result<Opti
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &found.namespace, &resource());
     let params =
         PatchParams { field_manager: Some(OPERATOR_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let patch = Patch::Merge(json!({"status": {"conditions": wanted}}));
+    // Of the version that was looked at: another resource of that name may have come in its place. An API server overlooks a
+    // UID here.
+    let metadata = json!({"resourceVersion": found.version});
+    let patch = Patch::Merge(json!({"metadata": metadata, "status": {"conditions": wanted}}));
     match api.patch_status(&found.name, &params, &patch).await {
         Ok(_) => Ok(event(found, state)),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),

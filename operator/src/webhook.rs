@@ -23,6 +23,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::operator::Memory;
+
 /// Where API servers expect it.
 const PORT: u16 = 9443;
 
@@ -117,10 +119,13 @@ pub async fn serve(
     let first = make(&settings.tls.borrow_and_update())?;
     let (configs, tls) = watch::channel(Arc::new(first));
     let listener = metallb_serve::bind(&metallb_serve::everywhere(PORT), "webhook").await;
-    let Teller { leader, ready } = tell;
-    let show = move |outcome: Result<(), String>| match outcome {
-        Ok(()) => ready.open(),
-        Err(reason) => ready.close(reason),
+    let Teller { leader, ready, memory } = tell;
+    let show = move |outcome: Result<(), String>, trouble: Option<&str>| {
+        memory.note_certificate(trouble);
+        match outcome {
+            Ok(()) => ready.open(),
+            Err(reason) => ready.close(reason),
+        }
     };
     // Aborted when this function returns.
     let mut tasks = JoinSet::new();
@@ -145,6 +150,8 @@ pub struct Teller {
     pub leader: watch::Receiver<bool>,
     /// Open while API servers accept what is served.
     pub ready: Gate,
+    /// Where the operator finds why the certificate could not be kept.
+    pub memory: Memory,
 }
 
 /// How its certificate is kept, for clients that call this Service.

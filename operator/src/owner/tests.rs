@@ -54,6 +54,17 @@ fn until_api_servers_insist_on_the_webhooks_answer_it_is_looked_at_now_and_then(
 }
 
 #[test]
+fn whether_another_metallb_still_runs_is_looked_at_once_a_minute() {
+    let mut rhythm = Rhythm::default();
+    let crowded = Report { crowded: true, ..Report::default() };
+    let pauses = [(); 3].map(|()| rhythm.next(&crowded));
+    assert_eq!(pauses, [Some(Duration::from_secs(60)); 3]);
+    let settling = Report { settling: true, ..crowded };
+    assert_eq!(rhythm.next(&settling), Some(Duration::from_secs(5)));
+    assert_eq!(next(&mut rhythm, None), None);
+}
+
+#[test]
 fn a_pass_that_went_well_waits_for_a_change() {
     assert_eq!(next(&mut Rhythm::default(), None), None);
 }

@@ -1,6 +1,10 @@
+use http::Request;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::Client;
+use kube::client::Body;
 use metallb_api::MetalLB;
+use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
 use serde_json::json;
 
@@ -204,6 +208,30 @@ async fn a_transition_time_moves_only_on_a_transition() {
     let told = serde_json::to_value(scenario.resource("metallb").status).unwrap();
     let kept = |index: usize| told["conditions"][index]["lastTransitionTime"] == long_ago;
     assert_eq!([kept(0), kept(1), kept(2), kept(3)], [false, false, false, true], "Degraded stays False");
+}
+
+/// As by `kubectl replace --force` while a pass is under way.
+#[tokio::test]
+async fn what_is_told_of_a_resource_is_not_told_by_another_one_that_came_in_its_place() {
+    let mut scenario = Scenario::settled().await;
+    let direct = scenario.operator.client.clone();
+    let (behind, server) = (direct.clone(), scenario.server.clone());
+    let service = tower::service_fn(move |request: Request<Body>| {
+        if request.uri().path().ends_with("/metallbs/metallb/status") {
+            server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+            let another = json!({"metadata": {"name": "metallb", "namespace": NAMESPACE}, "spec": {}});
+            server.put::<MetalLB>(&serde_json::from_value(another).unwrap());
+        }
+        let behind = behind.clone();
+        async move { behind.send(request).await }
+    });
+    scenario.operator.client = Client::new(service, NAMESPACE);
+    scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &json!({"numberReady": 2}));
+    assert_eq!(scenario.pass().await.disposition, Some(Disposition::Conflict), "it is looked at anew");
+    assert!(scenario.resource("metallb").status.is_none());
+    scenario.operator.client = direct;
+    scenario.settle().await;
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
 }
 
 #[tokio::test]

@@ -64,10 +64,12 @@ fn serving(groups: &'static [&'static str]) -> kube::Client {
 }
 
 #[tokio::test(start_paused = true)]
-async fn section_2_1_routes_tell_openshift_and_a_failure_to_ask_is_waited_out() {
+async fn section_2_1_routes_and_constraints_tell_openshift_and_a_failure_to_ask_is_waited_out() {
     for (groups, platform) in [
-        (&["apps", "route.openshift.io"][..], Platform::OpenShift),
-        (&["apps", "config.openshift.io"][..], Platform::Kubernetes),
+        (&["apps", "route.openshift.io", "security.openshift.io"][..], Platform::OpenShift),
+        // Routes alone: no constraints could be applied there.
+        (&["apps", "route.openshift.io"][..], Platform::Kubernetes),
+        (&["apps", "config.openshift.io", "security.openshift.io"][..], Platform::Kubernetes),
     ] {
         let health = Health::default();
         let ready = health.ready_when("MetalLB resources");

@@ -9,6 +9,7 @@ use metallb_render::DEFINITION;
 use metallb_testkit::Failure;
 use serde_json::json;
 
+use crate::failures::told_in_events;
 use crate::scenario::{NAMESPACE, Scenario};
 
 #[tokio::test]
@@ -131,6 +132,45 @@ async fn one_leftover_that_resists_does_not_keep_the_others() {
     assert_eq!(scenario.objects(), ["ClusterRoleBinding kube-rbac-proxy"]);
     scenario.pass().await;
     assert_eq!(scenario.objects(), [""; 0]);
+}
+
+/// Nobody looks at an operator's log while pools are refused.
+#[tokio::test]
+async fn leftovers_that_resist_are_told_in_an_event_once() {
+    let scenario = Scenario::settled().await;
+    scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+    scenario.server.forbid("delete validatingwebhookconfigurations");
+    for _ in 0..2 {
+        assert_eq!(scenario.pass().await.disposition, Some(Disposition::Refused));
+    }
+    scenario.server.allow("delete validatingwebhookconfigurations");
+    scenario.pass().await;
+    assert_eq!(scenario.objects(), [""; 0]);
+    // Each other object went at once, this one in the end, and what is told comes in order.
+    let event = |type_: &str, reason: &str| (type_.to_owned(), reason.to_owned(), Some(1));
+    let expected = [
+        event("Normal", "Available"),
+        event("Normal", "Installed"),
+        event("Normal", "Removed"),
+        event("Normal", "Removed"),
+        event("Warning", "FailedToSyncMetalLBResources"),
+    ];
+    assert_eq!(told_in_events(&scenario, 5).await, expected);
+}
+
+#[tokio::test]
+async fn a_resource_that_a_finalizer_holds_says_so_and_nothing_is_repaired() {
+    let scenario = Scenario::settled().await;
+    let held =
+        json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/y", "x/z"]}});
+    scenario.server.edit::<MetalLB>(Some(NAMESPACE), "metallb", &held);
+    scenario.server.remove::<DaemonSet>(Some(NAMESPACE), "speaker");
+    assert_eq!(scenario.pass().await, Report::default());
+    assert_eq!(scenario.writes(), ["merge-patch metallbs/status metallb-system/metallb"]);
+    let expected = "Progressing Progressing: being deleted, held by finalizers x/y, x/z; nothing is repaired";
+    assert_eq!(scenario.told("metallb"), [expected]);
+    scenario.server.forbid_writes();
+    assert_eq!(scenario.pass().await, Report::default(), "once is enough");
 }
 
 #[tokio::test]

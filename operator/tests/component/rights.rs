@@ -117,7 +117,7 @@ async fn surroundings(scenario: &Scenario) {
     let watches = follow(&client, &scope);
     let (lead, leader) = watch::channel(true);
     let rotation = Rotation::start(client.clone(), rotation(NAMESPACE, "webhook"), Presenter::default());
-    let rotation = tokio::spawn(rotation.run(leader, |_| {}));
+    let rotation = tokio::spawn(rotation.run(leader, |_, _| {}));
     let office =
         Office { namespace: NAMESPACE, lease: "metallb.io.metallboperator", process: "operator", pod: "p" };
     let campaign = Campaign::start(client, &office, |_| {});

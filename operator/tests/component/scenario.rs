@@ -94,7 +94,8 @@ impl Scenario {
 
     pub(crate) async fn passes_until_settled(&self) -> usize {
         for passes in 1..10 {
-            let Report { changes, problems, disposition, settling: _, lenient: _ } = self.pass().await;
+            let Report { changes, problems, disposition, settling: _, lenient: _, crowded: _ } =
+                self.pass().await;
             if changes.is_empty() && problems.is_empty() && disposition.is_none() {
                 return passes;
             }

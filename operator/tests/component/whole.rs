@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, Request, Response};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::client::Body;
 use kube::{Client, Resource};
 use metallb_api::MetalLB;
@@ -141,6 +141,58 @@ async fn section_8_2_a_workload_that_fails_later_is_noticed_at_once_and_so_is_it
         ["Progressing Progressing: MetalLB controller deployment not ready: 0 of 1 controllers ready"];
     assert_eq!(told_of::<Deployment>(&scenario, "controller", &json!({"readyReplicas": 0})).await, failing);
     assert_eq!(told_of::<Deployment>(&scenario, "controller", &json!({"readyReplicas": 1})).await, AVAILABLE);
+    owner.abort();
+}
+
+/// What runs in other namespaces is not followed.
+#[tokio::test(start_paused = true)]
+async fn another_metallb_that_no_longer_runs_beside_ours_is_no_longer_named_a_minute_later() {
+    let (scenario, health) = (Scenario::settled().await, Health::default());
+    man(&scenario, "another", "controller", 1);
+    put_elsewhere(&scenario, "metallb", "Available");
+    let owner = start(&scenario, &health);
+    until("named", || scenario.told("metallb")[0].contains("MetalLB another/metallb runs as well")).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    man(&scenario, "another", "controller", 0);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
+    owner.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_of_the_webhook_that_can_not_be_kept_is_told_at_once_and_until_it_can() {
+    let (scenario, health) = (Scenario::settled().await, Health::default());
+    let owner = start(&scenario, &health);
+    until("ready", || health.readyz().ok).await;
+    // Long after anything else would have led to another look.
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let why = "writing Secret metallb-operator-webhook-server-cert: no (403)";
+    scenario.operator.memory.note_certificate(Some(why));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let remark = format!("the certificate of the operator's webhook could not be kept: {why}");
+    assert_eq!(scenario.told("metallb")[0], format!("{}; {remark}", AVAILABLE[0]));
+    scenario.operator.memory.note_certificate(None);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(scenario.told("metallb"), AVAILABLE);
+    owner.abort();
+}
+
+/// The right to watch one kind is missing.
+#[tokio::test(start_paused = true)]
+async fn what_can_only_be_listed_leads_to_a_look_when_it_changes_and_not_with_every_list() {
+    let (scenario, health) = (Scenario::settled().await, Health::default());
+    scenario.server.forbid("watch configmaps");
+    let owner = start(&scenario, &health);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    scenario.server.take_requests();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let requests = lines(&scenario.server.take_requests());
+    let count = |what: &str| requests.iter().filter(|line| line.starts_with(what)).count();
+    assert!(count("list configmaps ") > 200, "every two seconds: {}", count("list configmaps "));
+    assert_eq!(count("list metallbs"), 0);
+    scenario.server.remove::<ConfigMap>(Some(NAMESPACE), "metallb-excludel2");
+    let is_back = || scenario.server.get::<ConfigMap>(Some(NAMESPACE), "metallb-excludel2").is_some();
+    until("it is back", is_back).await;
     owner.abort();
 }
 

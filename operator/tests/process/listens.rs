@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use metallb_render::ApiServer;
+use metallb_render::{ApiServer, SecurityContextConstraints};
 use metallb_testbed::wait::{seen, until};
 use nix::sys::signal::Signal;
 use rustls::SupportedProtocolVersion;
@@ -99,6 +99,9 @@ fn section_3_4_on_openshift_webhook_and_metrics_follow_the_profile_of_the_cluste
     let route = json!({"apiVersion": "route.openshift.io/v1", "kind": "Route", "metadata": {"name": "r"}});
     let there = TcpStream::connect(cluster.address).unwrap();
     assert!(post(there, "/apis/route.openshift.io/v1/routes", &route.to_string()).starts_with("HTTP/1.1 20"));
+    let constraints = json!({"apiVersion": "security.openshift.io/v1", "kind": "SecurityContextConstraints",
+        "metadata": {"name": "restricted-v2"}});
+    cluster.server.put_raw::<SecurityContextConstraints>("restricted-v2", &constraints);
     put_profile(&cluster, "Modern");
     // A replica that only stands by serves as well.
     let other = json!({"metadata": {"name": "metallb.io.metallboperator", "namespace": NAMESPACE}, "spec": {

@@ -4,13 +4,16 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Secret;
+use metallb_api::MetalLB;
+use metallb_testbed::wait::{seen, until};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::json;
 
 use crate::client::{Tls, post, until_ready};
 use crate::listens::{NAME, WEBHOOK};
-use crate::program::{Cluster, NAMESPACE};
+use crate::program::{Cluster, DEADLINE, NAMESPACE};
 
 /// A folder with the webhook's certificate, gone with this.
 pub struct Folder {
@@ -87,6 +90,47 @@ fn section_4_4_api_servers_trust_what_is_made_and_are_answered() {
         let secret: Secret = cluster.server.get(Some(NAMESPACE), SECRET).unwrap();
         let keys: Vec<String> = secret.data.unwrap().into_keys().collect();
         assert_eq!(keys, ["ca.crt", "ca.key", "tls.crt", "tls.key"]);
+    }
+}
+
+/// Controller and speakers come up, as their controllers in a real cluster see to.
+fn run_workloads(cluster: &Cluster) {
+    until("workloads", DEADLINE, || {
+        let speaker: Option<DaemonSet> = cluster.server.get(Some(NAMESPACE), "speaker");
+        let controller: Option<Deployment> = cluster.server.get(Some(NAMESPACE), "controller");
+        let (Some(speaker), Some(controller)) = (speaker, controller) else {
+            return Ok(seen(false, "none"));
+        };
+        let status = json!({"observedGeneration": speaker.metadata.generation, "desiredNumberScheduled": 1,
+            "currentNumberScheduled": 1, "numberReady": 1, "updatedNumberScheduled": 1, "numberMisscheduled": 0});
+        cluster.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &status);
+        let status = json!({"observedGeneration": controller.metadata.generation, "replicas": 1,
+            "readyReplicas": 1, "updatedReplicas": 1});
+        cluster.server.set_status::<Deployment>(Some(NAMESPACE), "controller", &status);
+        Ok(seen(true, "both"))
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_certificate_that_can_not_be_kept_is_told_by_the_resource_until_it_can() {
+    let cluster = Cluster::new();
+    put_empty_secret(&cluster);
+    let _operator = cluster.start(&[], &[]);
+    until_ready(8080);
+    run_workloads(&cluster);
+    cluster.server.forbid("merge-patch secrets");
+    cluster.server.edit::<Secret>(Some(NAMESPACE), SECRET, &json!({"data": {"ca.key": null}}));
+    let remark =
+        format!("the certificate of the operator's webhook could not be kept: writing Secret {SECRET}: ");
+    for is_told in [true, false] {
+        until("the remark comes and goes", DEADLINE, || {
+            let resource: Option<MetalLB> = cluster.server.get(Some(NAMESPACE), "metallb");
+            let told = serde_json::to_value(resource)?["status"].to_string();
+            Ok(seen(told.contains("\"Available\"") && told.contains(&remark) == is_told, told))
+        })
+        .unwrap();
+        cluster.server.allow("merge-patch secrets");
     }
 }
 

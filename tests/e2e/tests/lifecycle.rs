@@ -95,7 +95,11 @@ fn missing_crd(cluster: &Cluster) -> Result<()> {
         object["metadata"].as_object_mut().context("no metadata")?.remove(field);
     }
     cluster.apply(&object.to_string())?;
-    cluster.apply(&manifest::pool("lan", "[172.30.0.100-172.30.0.149]"))?;
+    // After an outage of the API server it takes Kubernetes up to half a minute to tell who answers for a Service.
+    wait::until("a pool and its advertisement", STARTUP, || {
+        let tried = cluster.apply(&manifest::pool("lan", "[172.30.0.100-172.30.0.149]"));
+        Ok(seen(tried.is_ok(), format!("{:?}", tried.err())))
+    })?;
     cluster.wait_available()
 }
 
@@ -129,10 +133,11 @@ fn removal(cluster: &Cluster) -> Result<()> {
     let probe = Probe::start(&cluster.bed, address)?;
     run_documented(cluster, "delete metallb ")?;
     run_documented(cluster, "wait --for=delete ")?;
+    run_documented(cluster, "delete lease ")?;
     // Kubernetes' garbage collector takes up to 30 s to learn of a kind that is new.
     wait::until("no operand left", STARTUP, || {
         let kinds = "deployments,daemonsets,pods,configmaps,secrets,services,roles,rolebindings,serviceaccounts,\
-                     networkpolicies,poddisruptionbudgets";
+                     networkpolicies,poddisruptionbudgets,leases";
         let left = cluster.get(&[kinds, "-n", NAMESPACE])?;
         let names = items(&left)
             .iter()
@@ -229,7 +234,8 @@ fn uninstall(cluster: &Cluster) -> Result<()> {
 
 fn is_operand(name: &str) -> bool {
     let of_kubernetes = name.ends_with("/default") || name.ends_with("/kube-root-ca.crt");
-    let of_operator = name.contains("metallb-operator") || name.contains("manager");
+    let of_operator =
+        ["metallb-operator", "metallboperator", "manager"].iter().any(|part| name.contains(part));
     !of_kubernetes && !of_operator
 }
 

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         vec![
             ("good objects are taken", good_objects),
             ("what one object shows to be wrong is refused with the reason", wrong_objects),
+            ("what docs/operator.md leaves to the webhook is taken", left_to_the_webhook),
             ("wrong objects stored before there were rules take edits of other fields", stored_objects),
         ],
     )
@@ -119,6 +120,14 @@ fn wrong_objects(server: &Server) -> Result<()> {
         ensure!(refused.contains(&row.says), "{}\nrefused without {:?}:\n{refused}", row.object, row.says);
     }
     Ok(())
+}
+
+fn left_to_the_webhook(server: &Server) -> Result<()> {
+    let left = server.rules["left"].as_array().context("nothing is left to the webhook")?;
+    let rows = left.iter().enumerate().map(|(number, entry)| row(entry, entry, format!("left-{number}")));
+    let rows = rows.collect::<Result<Vec<_>>>()?;
+    let all: String = rows.iter().map(|row| format!("{}\n---\n", row.object)).collect();
+    server.bed.feed(&["create", "--dry-run=server", "--filename=-"], &all).map(|_| ())
 }
 
 fn stored_objects(server: &Server) -> Result<()> {

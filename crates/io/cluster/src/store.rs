@@ -300,6 +300,19 @@ impl<T: Held> Store<T> {
         cache.listed.insert(key, slot);
     }
 
+    /// Whether the complete list tells nothing new, and ends no outage; it is dropped then.
+    pub(crate) fn knows_list(&self, round: u64) -> bool {
+        let mut cache = self.lock();
+        let mut pairs = cache.objects.iter().zip(&cache.listed);
+        let is_equal = cache.objects.len() == cache.listed.len()
+            && pairs.all(|((key, known), (listed, slot))| key == listed && known.stamp == slot.stamp);
+        let knows = is_equal && cache.progress.round == round && cache.progress.last_error.is_none();
+        if knows {
+            cache.listed = BTreeMap::new();
+        }
+        knows
+    }
+
     /// Whether this is the first complete list.
     pub(crate) fn end_list(&self, round: u64) -> bool {
         let mut cache = self.lock();

@@ -319,6 +319,8 @@ impl<T: Held> Follower<T> {
                 self.complain(&object);
                 return self.store.list(&object);
             }
+            // Whoever lists again and again mostly hears what is known.
+            watcher::Event::InitDone if self.is_polling && self.store.knows_list(round) => return,
             watcher::Event::InitDone => {
                 if self.store.end_list(round) {
                     tracing::info!(what = self.what, "in step with the API server");

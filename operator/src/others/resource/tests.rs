@@ -51,8 +51,10 @@ fn found(namespace: &str, age: i64, fate: Fate) -> Found {
         name: METALLB_NAME.to_owned(),
         uid: namespace.to_owned(),
         generation: Some(2),
+        version: None,
         created: jiff::Timestamp::from_second(1_000_000 - age).ok().map(Time),
         is_being_deleted: fate == BeingDeleted,
+        finalizers: Vec::new(),
         spec: Value::Null,
         conditions: if fate == New { Vec::new() } else { vec![serde_json::from_value(condition).unwrap()] },
     }

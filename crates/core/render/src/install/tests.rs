@@ -4,6 +4,8 @@ use serde_json::json;
 use super::*;
 use crate::backend::Platform;
 use crate::environment::Monitors;
+use crate::kinds::kinds;
+use crate::operator_webhooks::OPERATOR_WEBHOOK_CONFIGURATION;
 use crate::rbac::tests::{gives, rights_of};
 use crate::rbac::{cluster_grants, namespace_grants};
 
@@ -36,6 +38,29 @@ fn one_apply_in_this_order_works() {
         "Deployment",
     ];
     assert_eq!(kinds, expected);
+}
+
+/// Whoever has something under such a name should know before he applies anything.
+#[test]
+fn every_name_outside_of_namespaces_stands_in_the_docs() {
+    let docs = include_str!("../../../../../docs/operator.md");
+    let (_, named) = docs.split_once("Names outside of namespaces are fixed").unwrap();
+    let (named, _) = named.split_once("\n\n").unwrap();
+    let manifest = manifest();
+    let is_ours = |object: &&Value| {
+        object["metadata"]["namespace"].is_null()
+            && !["Namespace", "CustomResourceDefinition"].iter().any(|kind| object["kind"] == *kind)
+    };
+    let installed = manifest.iter().filter(is_ours);
+    let installed = installed.map(|object| object["metadata"]["name"].as_str().unwrap().to_owned());
+    let kept = kinds(Platform::OpenShift).into_iter().flat_map(|kind| kind.names);
+    let kept = kept.map(|name| (*name).to_owned());
+    let names: Vec<String> =
+        installed.chain(kept).chain([OPERATOR_WEBHOOK_CONFIGURATION.to_owned()]).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        assert!(named.contains(&format!("`{name}`")), "docs/operator.md lacks {name}");
+    }
 }
 
 #[test]

@@ -306,6 +306,10 @@ fn section_1_9_the_definition_says_what_the_webhook_says() {
     let rules: Vec<_> =
         table["rules"].as_array().unwrap().iter().filter(|rule| rule["plural"] == "metallbs").collect();
     assert!(!rules.is_empty());
+    for left in table["left"].as_array().unwrap() {
+        let said = parse(left["spec"].clone()).map_err(|error| error.to_string());
+        assert_eq!(said.err().as_deref(), left["says"].as_str(), "{left}");
+    }
     for rule in rules {
         for spec in rule["accepted"].as_array().unwrap() {
             // What only this release refuses is no matter of the definition.

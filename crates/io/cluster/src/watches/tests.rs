@@ -69,26 +69,32 @@ async fn a_relist_asks_for_a_look_at_everything_once() {
 }
 
 #[tokio::test]
-async fn where_only_listing_is_allowed_the_list_is_polled() {
+async fn where_only_listing_is_allowed_the_list_is_polled_and_told_of_when_it_is_another() {
     let lists = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = lists.clone();
     let service = tower::service_fn(move |request: Request<Body>| {
         let watching = request.uri().query().unwrap_or_default().contains("watch=");
         let (code, body) = if watching {
-            (403, r#"{"status":"Failure","code":403,"message":"no watch","reason":"Forbidden"}"#)
+            let refusal = r#"{"status":"Failure","code":403,"message":"no watch","reason":"Forbidden"}"#;
+            (403, refusal.to_owned())
         } else {
-            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            (200, r#"{"metadata":{"resourceVersion":"7"},"items":[]}"#)
+            // Every tenth list is another one than that before.
+            let version = counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst) / 10;
+            let item =
+                format!(r#"{{"metadata":{{"name":"a","namespace":"n","resourceVersion":"{version}"}}}}"#);
+            (200, format!(r#"{{"metadata":{{"resourceVersion":"7"}},"items":[{item}]}}"#))
         };
-        let response = Response::builder().status(code).body(Body::from(body.as_bytes().to_vec()));
+        let response = Response::builder().status(code).body(Body::from(body.into_bytes()));
         std::future::ready(Ok::<_, Infallible>(response.unwrap()))
     });
     tokio::time::pause();
     let mut watches = Watches::default();
     let store =
         watches.add::<ConfigMap>(Api::all(Client::new(service, "n")), watcher::Config::default(), "pods");
-    while lists.load(std::sync::atomic::Ordering::SeqCst) < 3 {
+    for expected in [1, 11, 21] {
         watches.changed().await;
+        assert_eq!(lists.load(std::sync::atomic::Ordering::SeqCst), expected);
+        assert_eq!(store.take_changes(), Changes::All);
     }
     assert!(store.is_current(), "what is listed again and again is current");
 }

@@ -26,23 +26,29 @@ enum FilesError {
 }
 
 /// Presents `tls.crt` and `tls.key` of a folder, and what replaces them; for ever. Unusable files change nothing: an
-/// older certificate serves better than none. `report` hears of each look.
-pub async fn follow_files(folder: &Path, presenter: &Presenter, report: impl Fn(Result<(), String>) + Send) {
+/// older certificate serves better than none. `report` hears after each look whether there is one, and what is wrong with the files.
+pub async fn follow_files(
+    folder: &Path,
+    presenter: &Presenter,
+    report: impl Fn(Result<(), String>, Option<&str>) + Send,
+) {
     let mut pace = tokio::time::interval(LOOK);
+    let mut said = None;
     loop {
         pace.tick().await;
-        let outcome = match read(folder) {
+        let trouble = match read(folder) {
             Ok(pair) => {
                 present(presenter, pair);
-                Ok(())
+                None
             }
-            Err(error) if presenter.presented().is_some() => {
-                tracing::warn!(folder = %folder.display(), %error, "certificate unusable, keeping the one in use");
-                Ok(())
-            }
-            Err(error) => Err(format!("{}: {error}", folder.display())),
+            Err(error) => Some(format!("{}: {error}", folder.display())),
         };
-        report(outcome);
+        let missing = trouble.clone().filter(|_| presenter.presented().is_none());
+        if let Some(reason) = trouble.as_ref().filter(|_| missing.is_none() && said != trouble) {
+            tracing::warn!(reason, "certificate unusable, keeping the one in use");
+        }
+        report(missing.map_or(Ok(()), Err), trouble.as_deref());
+        said = trouble;
     }
 }
 
@@ -83,18 +89,24 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("metallb-webhook-files-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let (presenter, place) = (Presenter::default(), folder.clone());
-        let (say, mut verdict) = watch::channel(Ok(()));
+        let (say, mut verdict) = watch::channel((Ok(()), None));
         let shown = presenter.clone();
         let task = tokio::spawn(async move {
-            follow_files(&place, &shown, move |outcome| drop(say.send_replace(outcome))).await;
+            follow_files(&place, &shown, move |outcome, trouble| {
+                say.send_replace((outcome, trouble.map(str::to_owned)));
+            })
+            .await;
         });
-        verdict.wait_for(|verdict| verdict.as_ref().is_err_and(|why| why.contains("tls.crt"))).await.unwrap();
+        let is_missing = |(outcome, _): &(Result<(), String>, Option<String>)| {
+            outcome.as_ref().is_err_and(|why| why.contains("tls.crt"))
+        };
+        verdict.wait_for(is_missing).await.unwrap();
         for _ in 0..2 {
             let pem = write(&folder);
             while !presents(&presenter, &pem) {
                 verdict.changed().await.unwrap();
             }
-            assert_eq!(*verdict.borrow(), Ok(()));
+            assert_eq!(*verdict.borrow(), (Ok(()), None));
         }
         let before = presenter.presented().unwrap();
         fs::write(folder.join("tls.key"), "rubbish").unwrap();
@@ -102,6 +114,8 @@ mod tests {
         verdict.changed().await.unwrap();
         verdict.changed().await.unwrap();
         assert_eq!(presenter.presented().unwrap().cert, before.cert);
+        let (outcome, trouble) = verdict.borrow().clone();
+        assert!(outcome.is_ok() && trouble.is_some_and(|why| why.contains("tls.key")));
         task.abort();
         fs::remove_dir_all(folder).unwrap();
     }

@@ -114,11 +114,11 @@ impl Rotation {
     }
 
     /// Works for ever. Writes only while `leader` says so; `report` hears after each look whether the server presents
-    /// a certificate that every target trusts.
+    /// a certificate that every target trusts, and if that could not be kept twice in a row, why.
     pub async fn run(
         mut self,
         mut leader: watch::Receiver<bool>,
-        report: impl Fn(Result<(), String>) + Send,
+        report: impl Fn(Result<(), String>, Option<&str>) + Send,
     ) {
         let mut secret = self.secret.subscribe();
         let mut targets: Vec<_> = self.targets.iter().map(|(_, seen)| seen.subscribe()).collect();
@@ -128,8 +128,8 @@ impl Rotation {
             targets.iter_mut().for_each(|seen| drop(seen.borrow_and_update()));
             let leads = *leader.borrow_and_update();
             let look = self.look(leads).await;
-            report(look.verdict);
             failures = if look.trouble.is_some() { failures + 1 } else { 0 };
+            report(look.verdict, look.trouble.as_deref().filter(|_| failures > 1));
             if said != look.trouble {
                 // What is served may be good for months yet: readiness alone would not tell.
                 if let Some(reason) = &look.trouble {
@@ -357,9 +357,13 @@ fn pause(pending: bool, failures: u32) -> Duration {
     }
 }
 
-/// An error with its causes.
+/// An error with its causes; what the API server says without the structure it came in.
 fn chain(error: &StepError) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    let cause = std::error::Error::source(error);
+    if let Some(kube::Error::Api(status)) = cause.and_then(|cause| cause.downcast_ref::<kube::Error>()) {
+        return format!("{error}: {} ({})", status.message, status.code);
+    }
+    let causes = std::iter::successors(cause, |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 

@@ -30,6 +30,7 @@ const CRD: &str = "bgppeers.metallb.io";
 struct Replica {
     presenter: Presenter,
     verdict: watch::Receiver<Result<(), String>>,
+    trouble: watch::Receiver<Option<String>>,
     leader: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -47,8 +48,12 @@ fn replica(server: &ApiServer, leads: bool) -> Replica {
     let (leader, leads) = watch::channel(leads);
     let (say, verdict) = watch::channel(Err("nothing yet".to_owned()));
     let rotation = Rotation::start(server.client(NAMESPACE), settings, presenter.clone());
-    let task = tokio::spawn(rotation.run(leads, move |outcome| drop(say.send_replace(outcome))));
-    Replica { presenter, verdict, leader, task }
+    let (note, trouble) = watch::channel(None);
+    let task = tokio::spawn(rotation.run(leads, move |outcome, trouble| {
+        drop(say.send_replace(outcome));
+        note.send_replace(trouble.map(str::to_owned));
+    }));
+    Replica { presenter, verdict, trouble, leader, task }
 }
 
 impl Replica {
@@ -242,6 +247,26 @@ async fn a_target_that_can_not_be_written_keeps_no_certificate_from_being_made()
     });
     let refused = tokio::time::timeout(Duration::from_secs(5), refused).await.is_ok();
     assert!(refused, "{:?}", leader.verdict.borrow());
+}
+
+/// What is served is good for months yet, and nobody would look before that.
+#[tokio::test]
+async fn a_secret_that_can_not_be_written_is_told_though_the_certificate_is_good() {
+    let server = ApiServer::default();
+    put_targets(&server);
+    put_secret(&server, &[]);
+    let mut leader = replica(&server, true);
+    leader.ready().await;
+    server.forbid("merge-patch secrets");
+    server.edit::<Secret>(Some(NAMESPACE), SECRET, &json!({"data": {"ca.key": null}}));
+    let told = tokio::time::timeout(Duration::from_secs(20), leader.trouble.wait_for(Option::is_some)).await;
+    let told = told.expect("never told").unwrap().clone().unwrap();
+    let is_plain = told.starts_with("writing Secret metallb-webhook-cert: ") && told.ends_with(" (403)");
+    assert!(is_plain, "the API server's words alone: {told}");
+    assert_eq!(*leader.verdict.borrow(), Ok(()));
+    server.allow("merge-patch secrets");
+    let over = tokio::time::timeout(Duration::from_secs(20), leader.trouble.wait_for(Option::is_none)).await;
+    over.expect("never over").unwrap();
 }
 
 #[tokio::test]
