@@ -359,8 +359,9 @@ impl Driver {
     }
 
     /// One that was cut off or frozen for long is no member to the others any more, while it still lists them: so nobody
-    /// would try to join anybody, and both sides would answer until the next exchange. One that is deaf, without memberlist's
-    /// port, would be dead to the others before long, and they would answer beside it.
+    /// would try to join anybody, and both sides would answer until the next exchange: it has one at once, also where nobody
+    /// sends heartbeats whose silence could tell. One that is deaf, without memberlist's port, would be dead to the others
+    /// before long, and they would answer beside it.
     fn call(&mut self, is_deaf: bool, now: Duration) {
         let is_forsaken = self.beats.as_ref().is_some_and(|beats| beats.is_forsaken(now));
         if !self.calls.is_due(is_forsaken, is_deaf, now) {

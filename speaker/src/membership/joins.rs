@@ -27,6 +27,8 @@ pub(super) struct Joins {
     /// When it was last asked who is due: deadlines before it are done with.
     looked: Duration,
     has_joined: bool,
+    /// Whether the members may be those from before a gap: that they are listed proves nothing.
+    has_stale_list: bool,
     /// Joined and attempted since the last summary.
     round: (usize, usize),
 }
@@ -74,6 +76,13 @@ impl Joins {
         self.under_way.clear();
         self.strangers.clear();
         self.has_joined = false;
+        // One that has just been started has no list from before.
+        self.has_stale_list = self.began.is_some();
+    }
+
+    /// A member told all it knows.
+    pub(super) fn heard(&mut self) {
+        self.has_joined = true;
     }
 
     /// An attempt is over. Returns how the round went once no attempt is under way any more.
@@ -117,9 +126,10 @@ impl Joins {
         self.attempts.iter().filter_map(idle).chain(settling).min()
     }
 
-    /// Whether one of the others was joined since [it began](Self::begin_anew), or there is none.
+    /// Whether one of the others was joined or [heard](Self::heard) since [it began](Self::begin_anew), or there is none.
     pub(super) fn has_joined(&self, candidates: &BTreeSet<IpAddr>, members: &BTreeSet<IpAddr>) -> bool {
-        self.has_joined || candidates.is_subset(members)
+        let is_list_true = !self.has_stale_list || members.len() <= 1;
+        self.has_joined || is_list_true && candidates.is_subset(members)
     }
 
     /// Whether the others have been heard, there are none, or they had time enough.
@@ -243,8 +253,32 @@ mod tests {
         assert!(!joins.has_joined(&all, &me));
         joins.ended([192, 0, 2, 2].into(), true, at(40));
         assert!(joins.has_joined(&all, &me));
+    }
+
+    #[test]
+    fn one_that_was_cut_off_does_not_trust_its_list_until_a_member_of_it_was_heard() {
+        let all = set(&[1, 2, 3]);
+        let mut joins = Joins::default();
         joins.begin_anew();
-        assert!(joins.has_joined(&all, &all), "nobody is missing");
+        joins.due(&all, &all, at(0));
+        assert!(joins.has_joined(&all, &all), "it has just been started, and all have joined it");
+        for _ in 0..2 {
+            joins.begin_anew();
+            joins.due(&all, &all, at(10));
+            assert!(!joins.has_joined(&all, &all), "they may have taken over meanwhile");
+            joins.heard();
+            assert!(joins.has_joined(&all, &all));
+        }
+    }
+
+    #[test]
+    fn one_that_was_cut_off_and_lists_only_itself_waits_for_nobody_but_missing_ones() {
+        let (me, both) = (set(&[1]), set(&[1, 2]));
+        let mut joins = Joins::default();
+        joins.due(&me, &me, at(0));
+        joins.begin_anew();
+        assert!(joins.has_joined(&me, &me) && joins.has_joined(&set(&[]), &me), "nobody else is there");
+        assert!(!joins.has_joined(&both, &me));
     }
 
     #[test]

@@ -105,6 +105,18 @@ impl Cluster {
         })
     }
 
+    /// Waits until a Service of namespace `default` has a ready endpoint. After an outage of the API server it may take
+    /// kube-controller-manager half a minute to try again to hear of Services.
+    pub fn wait_endpoint(&self, service: &str) -> Result<()> {
+        let label = format!("kubernetes.io/service-name={service}");
+        wait::until(&format!("ready endpoint of Service {service}"), STARTUP, || {
+            let slices = self.get(&["endpointslices", "-n", "default", "-l", &label])?;
+            let endpoints = items(&slices).iter().filter_map(|slice| slice["endpoints"].as_array());
+            let is_ready = endpoints.flatten().any(|endpoint| endpoint["conditions"]["ready"] == true);
+            Ok(seen(is_ready, &slices["items"]))
+        })
+    }
+
     /// The addresses of a Service of namespace `default`, as its status has them.
     pub fn addresses(&self, service: &str) -> Result<Vec<IpAddr>> {
         addresses(&self.get(&["service", service, "-n", "default"])?)

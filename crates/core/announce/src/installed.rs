@@ -1,7 +1,7 @@
 //! What is carried out already, and the steps from there to a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use metallb_config::{Interfaces, L2Advertisement, ServiceKey};
@@ -24,8 +24,13 @@ pub struct Installed {
     services: BTreeMap<ServiceKey, State>,
     /// Each announced address with who holds it: Services may share one.
     holders: BTreeSet<(IpAddr, ServiceKey)>,
+    /// What was handed over, by the Services that have it: perhaps their other node is not heard yet.
+    left: BTreeSet<(ServiceKey, IpAddr)>,
     terms: AllTerms,
 }
+
+/// Before all other addresses.
+const LOWEST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum State {
@@ -50,16 +55,67 @@ impl Installed {
     ) -> Vec<Effect> {
         let verdicts: Vec<_> = verdicts.into_iter().collect();
         let moving = self.moving(&verdicts, services);
-        let effects = in_order(verdicts.iter().flat_map(|(key, verdict)| self.step(key, verdict)).collect());
-        effects.into_iter().map(|effect| with_heir(effect, &moving)).collect()
+        let mut steps: Vec<Effect> =
+            verdicts.iter().flat_map(|(key, verdict)| self.step(key, verdict)).collect();
+        steps.extend(self.give_up(&verdicts, services));
+        let effects: Vec<Effect> =
+            in_order(steps).into_iter().map(|effect| with_heir(effect, &moving)).collect();
+        self.leave(&effects, &verdicts, services);
+        effects
     }
 
     /// The addresses of ours that another node announces from now on. When several Services share one, one of them is
     /// enough. An address that its Service has no more is nobody's.
     fn moving(&self, verdicts: &[(&ServiceKey, &Verdict)], services: &Services) -> BTreeSet<IpAddr> {
-        let moving = verdicts.iter().filter(|(_, verdict)| verdict.heir().is_some());
-        let now = moving.filter_map(|(key, _)| services.get(*key)?.addresses.as_deref());
-        now.flatten().copied().filter(|address| self.holders(*address).next().is_some()).collect()
+        let now = verdicts.iter().flat_map(|(key, verdict)| elsewhere(key, verdict, services));
+        now.copied().filter(|address| self.holders(*address).next().is_some()).collect()
+    }
+
+    /// Withdraws what was handed over for Services that have it no more, or that no other node announces any more: no heir
+    /// will be heard. What another Service left as well, or announces here, stays.
+    fn give_up(&mut self, verdicts: &[(&ServiceKey, &Verdict)], services: &Services) -> Vec<Effect> {
+        if self.left.is_empty() {
+            return Vec::new();
+        }
+        let mut gone = Vec::new();
+        for (key, verdict) in verdicts {
+            let still = elsewhere(key, verdict, services);
+            let over = self.left_by(key).filter(|address| !still.contains(address));
+            gone.extend(over.map(|address| ((*key).clone(), address)));
+        }
+        if gone.is_empty() {
+            return Vec::new();
+        }
+        for entry in &gone {
+            self.left.remove(entry);
+        }
+        let others: BTreeSet<IpAddr> = self.left.iter().map(|(_, address)| *address).collect();
+        let addresses = gone.into_iter().map(|(_, address)| address);
+        let unclaimed =
+            addresses.filter(|address| !others.contains(address) && self.holders(*address).next().is_none());
+        unclaimed.map(|address| Effect::Withdraw { address }).collect()
+    }
+
+    /// Keeps in mind what is handed over, for each Service that has it.
+    fn leave(&mut self, effects: &[Effect], verdicts: &[(&ServiceKey, &Verdict)], services: &Services) {
+        let handed_over = |effect: &Effect| {
+            if let Effect::HandOver { address } = effect { Some(*address) } else { None }
+        };
+        let handed_over: BTreeSet<IpAddr> = effects.iter().filter_map(handed_over).collect();
+        if handed_over.is_empty() {
+            return;
+        }
+        for (key, verdict) in verdicts {
+            let addresses = elsewhere(key, verdict, services).iter();
+            let left = addresses.filter(|address| handed_over.contains(*address));
+            self.left.extend(left.map(|address| ((*key).clone(), *address)));
+        }
+    }
+
+    /// What was handed over of a Service.
+    fn left_by(&self, key: &ServiceKey) -> impl Iterator<Item = IpAddr> {
+        let left = self.left.range((key.clone(), LOWEST)..);
+        left.take_while(move |(service, _)| service == key).map(|(_, address)| *address)
     }
 
     /// The steps for one Service, in any order.
@@ -71,8 +127,9 @@ impl Installed {
         }
     }
 
-    /// Gives room back.
+    /// Gives room back. It is calm by then: what was handed over is over, or nearly.
     pub fn tighten(&mut self) {
+        self.left.clear();
         tighten(&mut self.services);
         tighten(&mut self.holders);
     }
@@ -241,6 +298,12 @@ fn union<'a>(wanted: impl IntoIterator<Item = &'a Interfaces>) -> Option<Interfa
         }
     }
     names.map(Interfaces::Only)
+}
+
+/// The addresses of a Service that another node announces.
+fn elsewhere<'a>(key: &ServiceKey, verdict: &Verdict, services: &'a Services) -> &'a [IpAddr] {
+    let service = verdict.heir().and_then(|_| services.get(key));
+    service.and_then(|service| service.addresses.as_deref()).unwrap_or_default()
 }
 
 /// What has an heir is not given up before that is heard.

@@ -123,7 +123,10 @@ impl Driver {
                 self.log_round(address, is_joined, now);
             }
             Outcome::Synced { node, answer } => match answer {
-                Ok(theirs) => self.machine.merge(theirs, now),
+                Ok(theirs) => {
+                    self.joins.heard();
+                    self.machine.merge(theirs, now);
+                }
                 Err(error) if self.calls.is_known_to_fail() => {
                     tracing::debug!(node, error = logs::chain(&error), "memberlist: push/pull failed");
                 }

@@ -1,4 +1,4 @@
-//! When one that hears nobody exchanges state with somebody, or one that is deaf: without memberlist's port.
+//! When one that hears nobody exchanges state with somebody, or one that stood still, or is deaf: without memberlist's port.
 
 use std::time::Duration;
 
@@ -13,27 +13,36 @@ pub(super) struct Calls {
     next: Duration,
     pause: Duration,
     is_forsaken: bool,
+    /// Whether one is due whoever is heard: this node was cut off, or stood still.
+    is_owed: bool,
     /// Whether one has failed since somebody was heard.
     has_failed: bool,
 }
 
 impl Calls {
     pub(super) fn new(now: Duration) -> Self {
-        Self { next: now + FIRST_PAUSE, pause: FIRST_PAUSE, is_forsaken: false, has_failed: false }
+        Self {
+            next: now + FIRST_PAUSE,
+            pause: FIRST_PAUSE,
+            is_forsaken: false,
+            is_owed: false,
+            has_failed: false,
+        }
     }
 
-    /// This node was cut off, or stood still: whoever is forsaken then calls at once.
+    /// This node was cut off, or stood still: it calls at once, for what it lists may be long gone.
     pub(super) fn begin_anew(&mut self, now: Duration) {
-        (self.next, self.pause) = (now, FIRST_PAUSE);
+        (self.next, self.pause, self.is_owed) = (now, FIRST_PAUSE, true);
     }
 
     /// Whether to call somebody now. The first that is heard again can tell what was missed.
     pub(super) fn is_due(&mut self, is_forsaken: bool, is_deaf: bool, now: Duration) -> bool {
         let was_forsaken = std::mem::replace(&mut self.is_forsaken, is_forsaken);
+        let is_owed = std::mem::take(&mut self.is_owed);
         if !is_forsaken {
             (self.next, self.pause) = (self.next.min(now + FIRST_PAUSE), FIRST_PAUSE);
             self.has_failed = false;
-            if was_forsaken || !is_deaf {
+            if was_forsaken || !(is_deaf || is_owed) {
                 return was_forsaken;
             }
         }
@@ -80,6 +89,18 @@ mod tests {
         due(&mut calls, 0..100);
         calls.begin_anew(at(100));
         assert_eq!(due(&mut calls, 100..110), [100, 101, 103, 107]);
+    }
+
+    #[test]
+    fn one_that_stood_still_calls_once_whoever_is_heard() {
+        for is_deaf in [false, true] {
+            let mut calls = Calls::new(at(0));
+            assert!(!calls.is_due(false, false, at(10)));
+            calls.begin_anew(at(10));
+            assert!(calls.is_due(false, is_deaf, at(10)), "those it lists may have taken over");
+            assert!(!calls.is_due(false, is_deaf, at(10)));
+            assert!(!calls.is_due(false, false, at(20)), "one exchange is enough");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A member whose memberlist port somebody else takes while it runs.
+//! A member whose memberlist port somebody else takes while it runs, and one that thaws beside others without heartbeats.
 
 use std::any::Any;
 use std::net::TcpListener;
@@ -76,6 +76,15 @@ impl Deaf {
         line.unwrap().parse().unwrap()
     }
 
+    /// How long it answers nothing after it stood still so long that others may have taken over.
+    async fn thaws(&mut self) -> Duration {
+        self.own.send_modify(|own| (own.stalls, own.gap) = (own.stalls + 1, Duration::from_secs(10)));
+        until(&mut self.members, |members| members.is_fenced).await;
+        let closed = since_boot();
+        until(&mut self.members, |members| !members.is_fenced).await;
+        since_boot() - closed
+    }
+
     async fn stops(self) {
         self.stop.send(()).unwrap();
         timeout(GOODBYE * 2, self.ended).await.expect("does not end").unwrap();
@@ -134,4 +143,30 @@ async fn one_without_its_port_can_be_stopped() {
     // Its sockets have failed by then.
     sleep(Duration::from_millis(100)).await;
     deaf.stops().await;
+}
+
+/// Of those who send no heartbeats, as the original's speakers, only memberlist can tell what they did meanwhile.
+#[tokio::test]
+async fn one_that_thaws_beside_members_without_heartbeats_waits_for_one_of_them_or_three_seconds() {
+    let (first, second) = (settings(4), RingSettings { heartbeats: None, ..settings(5) });
+    let port = SocketAddr::new(second.address, second.port);
+    let all = BTreeSet::from([first.address, second.address]);
+    let names = BTreeSet::from([first.name.clone(), second.name.clone()]);
+    let other = Membership::start(second, Metrics::default().members().unwrap()).unwrap();
+    other.set_candidates(all.clone());
+    // Its port is free: it opens it once its first sockets have failed.
+    let mut thawed = Deaf::start(first, all);
+    until(&mut thawed.members, |members| members.alive == names && !members.is_fenced).await;
+    let silence = thawed.thaws().await;
+    assert!(silence < Duration::from_secs(2), "{silence:?}");
+    drop(other);
+    let gone = async {
+        while TcpStream::connect(port).await.is_ok() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(REACTION, gone).await.expect("the other one's port stays open");
+    let silence = thawed.thaws().await;
+    assert!(silence > Duration::from_millis(2900), "{silence:?}");
+    thawed.stops().await;
 }

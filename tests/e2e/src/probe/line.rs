@@ -12,7 +12,7 @@ use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, bind, recvmsg, s
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{Answer, Mac};
+use super::{Answer, MOMENT, Mac};
 
 /// The receiver looks this often whether it should end.
 const LOOK: Duration = Duration::from_millis(100);
@@ -122,11 +122,23 @@ fn receive(socket: &Socket, bytes: &mut [u8]) -> Option<(usize, Instant)> {
     let mut parts = [IoSliceMut::new(bytes)];
     let mut room = cmsg_space!(TimeSpec);
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut room), MsgFlags::empty()).ok()?;
-    let (now, wall) = (Instant::now(), SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?);
+    let (now, wall) = now()?;
     let stamp = message.cmsgs().ok()?.find_map(|control| match control {
         ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
         _ => None,
     });
     let age = stamp.map_or(Duration::ZERO, |stamp| wall.saturating_sub(stamp));
     Some((message.bytes, now.checked_sub(age)?))
+}
+
+/// The same moment by the clock that waits are measured by, and by the one that the kernel stamps with. Looks that had a
+/// pause in between would date an answer too early.
+fn now() -> Option<(Instant, Duration)> {
+    loop {
+        let before = Instant::now();
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        if before.elapsed() <= MOMENT {
+            return Some((before, wall));
+        }
+    }
 }

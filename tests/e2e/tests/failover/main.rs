@@ -169,6 +169,8 @@ fn cut_off_meanwhile(cluster: &Cluster) -> Result<()> {
     cluster.apply(N1_ONLY)?;
     cluster.apply(&Service::named("told").annotated("{metallb.io/address-pool: n1-only}").yaml())?;
     let address = cluster.wait_address("told")?;
+    // What ran before stopped the API server.
+    cluster.wait_endpoint("told")?;
     lan::wait_owner(&cluster.bed, address, None, REACTION)?;
     cluster.bed.cut_api("n1")?;
     cluster.bed.stop_api()?;

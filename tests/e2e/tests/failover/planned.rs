@@ -3,8 +3,13 @@
 //! All nodes of the bed and the control plane share the machine's processors, and each of them is busy when an endpoint
 //! goes: its packet filter is made anew. An answer that is late because its speaker waits for a processor, while the same
 //! node answers before and after, is told beside the waits between two nodes, so that the two can be told apart. The bound is the
-//! same: whoever asks has to wait as long.
+//! same: whoever asks has to wait as long. A wait for the same node in which the one that asks did not run itself is told, and
+//! not judged.
+//!
+//! How many questions and answers a wait had, and how long the other family of addresses waited meanwhile, tells who was
+//! late: one thread answers for both.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -13,7 +18,7 @@ use metallb_e2e::manifest::NAMESPACE;
 use metallb_e2e::probe::{Mac, Wait, format_mac};
 
 use crate::figures::{Figures, rounds, say};
-use crate::watched::{BACK, Watched};
+use crate::watched::{BACK, Watch, Watched};
 
 /// The longest time a question may wait for an answer.
 const NO_GAP: Duration = Duration::from_millis(50);
@@ -106,14 +111,16 @@ fn measure(cluster: &Cluster, kind: &Move) -> Result<()> {
         (kind.back)(cluster, watched)?;
         watch.wait_back(BACK)?;
         for (address, probe) in &watch.probes {
-            let waits = probe.waits(start, Instant::now());
-            let (of_one, between): (Vec<Wait>, Vec<Wait>) = waits.iter().partition(|it| it.is_of_one_node());
-            let (of_one, between) = (longest(of_one), longest(between));
-            let (gap, lag) = (tell(cluster, between, start), tell(cluster, of_one, start));
-            say(&format!("{what} on {}: {address}: {gap}; late by {lag}", watched.owner));
+            let Longest { between, late: lag, pause } = Longest::of(&probe.waits(start, Instant::now()));
+            let tell = |wait| tell(cluster, wait, start, &watch, *address);
+            let (gap, late_by, paused) = (tell(between), tell(lag), tell(pause));
+            let owner = &watched.owner;
+            say(&format!(
+                "{what} on {owner}: {address}: {gap}; late by {late_by}; the prober paused for {paused}"
+            ));
             // Without a question between the two nodes' answers there is no gap.
             figures.add(*address, between.map_or(Duration::ZERO, |wait| wait.time));
-            late.add(*address, of_one.context("nobody answered twice")?.time);
+            late.add(*address, lag.context("nobody answered twice")?.time);
         }
         for (address, stream) in streams {
             figures.add_fate(address, stream.finish()?);
@@ -124,17 +131,46 @@ fn measure(cluster: &Cluster, kind: &Move) -> Result<()> {
     figures.judge().and(is_in_time)
 }
 
-fn longest(waits: Vec<Wait>) -> Option<Wait> {
-    waits.into_iter().max_by_key(|wait| wait.time)
+/// The longest waits.
+struct Longest {
+    /// After the last answer of one node for another's, or for anybody's in vain.
+    between: Option<Wait>,
+    /// For the next answer of the same node.
+    late: Option<Wait>,
+    /// The same where the one that asks did not run.
+    pause: Option<Wait>,
 }
 
-/// How long a wait was, when, and after whose answer whose came.
-fn tell(cluster: &Cluster, wait: Option<Wait>, start: Instant) -> String {
+impl Longest {
+    fn of(waits: &[Wait]) -> Self {
+        let longest =
+            |is_meant: fn(&Wait) -> bool| waits.iter().copied().filter(is_meant).max_by_key(|wait| wait.time);
+        Self {
+            between: longest(|wait| !wait.is_of_one_node()),
+            late: longest(|wait| wait.is_of_one_node() && !wait.is_askers()),
+            pause: longest(|wait| wait.is_of_one_node() && wait.is_askers()),
+        }
+    }
+}
+
+/// How long a wait for an address was, when, after whose answer whose came, and what tells who was late.
+fn tell(cluster: &Cluster, wait: Option<Wait>, start: Instant, watch: &Watch, address: IpAddr) -> String {
     let Some(wait) = wait else { return "0 ms".to_owned() };
     let name = |mac: Option<Mac>| {
         let node = mac.and_then(|mac| cluster.bed.machine_with_mac(&format_mac(mac)));
         node.unwrap_or_else(|| "nobody".to_owned())
     };
     let (time, after) = (wait.time.as_millis(), wait.asked.saturating_duration_since(start).as_millis());
-    format!("{time} ms ({after} ms after the cause, {} after {})", name(wait.by), name(wait.before))
+    let (by, before, Wait { questions, answers, .. }) = (name(wait.by), name(wait.before), wait);
+    let other = other_family(watch, address, wait).as_millis();
+    format!(
+        "{time} ms ({after} ms after the cause, {by} after {before}, {questions} asked, {answers} answered, the other family {other} ms)"
+    )
+}
+
+/// How long a question for the address of the other family waited at most during a wait.
+fn other_family(watch: &Watch, address: IpAddr, wait: Wait) -> Duration {
+    let others = watch.probes.iter().filter(|(other, _)| other.is_ipv4() != address.is_ipv4());
+    let gaps = others.map(|(_, probe)| probe.longest_gap(wait.asked, wait.asked + wait.time));
+    gaps.max().unwrap_or_default()
 }

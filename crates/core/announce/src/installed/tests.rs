@@ -182,6 +182,46 @@ fn a_shared_address_is_handed_over_by_the_last_service_that_leaves_it() {
     assert_eq!(effects, [withdrawn("web", &[A], lost())], "the other one still announces it");
 }
 
+/// Contract 02 §2.1: its heir never announces it, so nobody would be heard.
+#[test]
+fn what_is_handed_over_is_withdrawn_at_once_when_its_service_is_deleted_or_has_it_no_more() {
+    let elsewhere = Verdict::Skip(SkipReason::NotSelected { owner: "n3".to_owned() });
+    let (deleted, unserved) = (SkipReason::ServiceDeleted, SkipReason::NoServingEndpoint);
+    for (next, addresses, expected) in [
+        (Verdict::Skip(deleted), vec![A, B], vec![stops(A), stops(B)]),
+        (Verdict::Skip(unserved), vec![A, B], vec![stops(A), stops(B)]),
+        (Verdict::Orphan(vec![ip(A), ip(B)]), vec![A, B], vec![stops(A), stops(B)]),
+        (Verdict::Skip(lost()), vec![A, B], vec![]),
+        (elsewhere, vec![A, B], vec![]),
+        (Verdict::Skip(lost()), vec![B], vec![stops(A)]),
+        (announce(&[A], &[]), vec![A], vec![answers(A, &[]), stops(B)]),
+    ] {
+        let mut installed = Installed::default();
+        step(&mut installed, "web", &announce(&[A, B], &[]));
+        step(&mut installed, "web", &Verdict::Skip(lost()));
+        let mut effects = step_with(&mut installed, "web", &next, &addresses);
+        effects.retain(|effect| !matches!(effect, Effect::Tell { .. }));
+        assert_eq!(effects, expected, "{next:?}, {addresses:?}");
+    }
+}
+
+#[test]
+fn a_shared_address_that_is_handed_over_is_withdrawn_with_the_last_service_that_has_it() {
+    let (moved, deleted) = (Verdict::Skip(lost()), Verdict::Skip(SkipReason::ServiceDeleted));
+    let mut installed = Installed::default();
+    step(&mut installed, "web", &announce(&[A], &[]));
+    step(&mut installed, "dns", &announce(&[A], &[]));
+    let plan = Plan::from([(key("web"), moved.clone()), (key("dns"), moved.clone())]);
+    let effects = installed.advance(&plan, &services(&["web", "dns"], &[A]));
+    assert_eq!(effects.first(), Some(&hands_over(A)));
+    assert_eq!(step(&mut installed, "web", &deleted), [], "the heir of the other one is still to be heard");
+    assert_eq!(step(&mut installed, "dns", &deleted), [stops(A)]);
+    step(&mut installed, "old", &announce(&[A], &[]));
+    step(&mut installed, "old", &moved);
+    step(&mut installed, "new", &announce(&[A], &[]));
+    assert_eq!(step(&mut installed, "old", &deleted), [], "another one announces it here");
+}
+
 #[test]
 fn replaced_addresses_are_withdrawn_and_the_new_ones_announced_first() {
     let mut installed = Installed::default();
@@ -298,19 +338,42 @@ fn of_services_that_share_an_address_the_shortest_interval_counts() {
     assert_eq!(step(&mut installed, "dns", &gone).first(), Some(&every(A, None)));
 }
 
-/// What a neighbour would see after these effects.
-fn execute(table: &mut BTreeMap<IpAddr, (Interfaces, Option<Duration>)>, effects: Vec<Effect>) {
-    for effect in effects {
-        match effect {
-            Effect::Announce { address, interfaces } => {
-                table.entry(address).or_insert((Interfaces::All, USUAL)).0 = interfaces;
+/// What a neighbour would see.
+#[derive(Default)]
+struct Link {
+    table: BTreeMap<IpAddr, (Interfaces, Option<Duration>)>,
+    /// What is answered for until its heir is heard.
+    leaving: BTreeSet<IpAddr>,
+    /// What ever was.
+    left: BTreeSet<IpAddr>,
+}
+
+impl Link {
+    /// The same after these effects.
+    fn execute(&mut self, effects: Vec<Effect>) {
+        let Self { table, leaving, left } = self;
+        for effect in effects {
+            match effect {
+                Effect::Announce { address, interfaces } => {
+                    leaving.remove(&address);
+                    table.entry(address).or_insert((Interfaces::All, USUAL)).0 = interfaces;
+                }
+                Effect::Refresh { address, every } => table.get_mut(&address).unwrap().1 = every,
+                Effect::Withdraw { address } => {
+                    leaving.remove(&address);
+                    let is_known = table.remove(&address).is_some() || left.contains(&address);
+                    assert!(is_known, "{address} was not announced");
+                }
+                Effect::HandOver { address } => {
+                    assert!(table.remove(&address).is_some(), "{address} was not announced");
+                    leaving.insert(address);
+                    left.insert(address);
+                }
+                Effect::Remind { address } => {
+                    assert!(table.contains_key(&address), "{address} is not announced")
+                }
+                Effect::Tell { .. } => {}
             }
-            Effect::Refresh { address, every } => table.get_mut(&address).unwrap().1 = every,
-            Effect::Withdraw { address } | Effect::HandOver { address } => {
-                assert!(table.remove(&address).is_some(), "{address} was not announced");
-            }
-            Effect::Remind { address } => assert!(table.contains_key(&address), "{address} is not announced"),
-            Effect::Tell { .. } => {}
         }
     }
 }
@@ -330,7 +393,8 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
 }
 
 proptest! {
-    /// However the plan came about, what neighbours see is exactly what the Services announced add up to.
+    /// However the plan came about, what neighbours see is exactly what the Services announced add up to, and what is
+    /// handed over is of a Service that another node announces.
     #[test]
     fn effects_add_up_to_the_plan(
         passes in proptest::collection::vec(
@@ -338,14 +402,14 @@ proptest! {
         whole: bool,
     ) {
         let mut installed = Installed::default();
-        let mut table = BTreeMap::new();
+        let mut link = Link::default();
         for pass in passes {
             let plan: Plan = pass.into_iter().map(|(name, verdict)| (key(&name), verdict)).collect();
             let services = services(&["a", "b", "c", "d"], &[A, "2001:db8::1"]);
             let mut advance = || {
                 if whole { installed.diff(&plan, &services) } else { installed.advance(&plan, &services) }
             };
-            execute(&mut table, advance());
+            link.execute(advance());
             let again = advance();
             prop_assert_eq!(again, vec![], "a second pass is silent");
             let mut expected: BTreeMap<IpAddr, Vec<(Interfaces, Option<Duration>)>> = BTreeMap::new();
@@ -361,7 +425,13 @@ proptest! {
             };
             let expected: BTreeMap<_, _> =
                 expected.iter().filter_map(|(ip, wanted)| Some((*ip, together(wanted)?))).collect();
-            prop_assert_eq!(&table, &expected);
+            prop_assert_eq!(&link.table, &expected);
+            for address in &link.leaving {
+                let is_left = |(service, left): &(ServiceKey, IpAddr)| {
+                    left == address && installed.owner_elsewhere(service).is_some()
+                };
+                prop_assert!(installed.left.iter().any(is_left), "{} is nobody's", address);
+            }
         }
     }
 }

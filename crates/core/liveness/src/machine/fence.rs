@@ -175,8 +175,9 @@ impl Liveness {
         }
     }
 
-    /// Whether a join has succeeded since the fence [closed](Self::closed_since), or there is nobody to join. Members it
-    /// found are handed in [before](Self::peers): who joined and is told of none that announces this layer waits for nobody.
+    /// Whether a join or another exchange has succeeded since the fence [closed](Self::closed_since), or there is nobody to
+    /// join. Members it found are handed in [before](Self::peers): who joined and is told of none that announces this layer
+    /// waits for nobody.
     pub fn set_joined(&mut self, joined: bool, now: Duration) {
         self.fence.has_joined = joined;
         self.review_fence(now);

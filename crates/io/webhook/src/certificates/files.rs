@@ -93,7 +93,7 @@ mod tests {
         let shown = presenter.clone();
         let task = tokio::spawn(async move {
             follow_files(&place, &shown, move |outcome, trouble| {
-                say.send_replace((outcome, trouble.map(str::to_owned)));
+                drop(say.send_replace((outcome, trouble.map(str::to_owned))));
             })
             .await;
         });
