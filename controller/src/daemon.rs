@@ -39,7 +39,7 @@ pub enum StartError {
 /// # Errors
 /// When it can't start. Once it runs, everything that fails is tried again.
 pub async fn run(settings: Settings) -> Result<(), StartError> {
-    let shutdown = Shutdown::on_signals().map_err(StartError::Signals)?;
+    let shutdown = Shutdown::on_signals(metallb_telemetry::logs::finish).map_err(StartError::Signals)?;
     greet(&settings);
     let client = connect(settings.kubeconfig.as_deref()).await?;
     let (metrics, health) = (Metrics::default(), Health::default());

@@ -11,20 +11,22 @@ fn main() -> ExitCode {
     if let Some(conversion) = Conversion::asked_for(std::env::args_os()) {
         return conversion.run();
     }
-    match start(Flags::parse_from(metallb_process::go_style(std::env::args_os()))) {
+    let status = match start(Flags::parse_from(metallb_process::go_style(std::env::args_os()))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             logs::init(logs::Level::Error);
             tracing::error!(error = format!("{error:#}"), "controller ends");
             ExitCode::FAILURE
         }
-    }
+    };
+    logs::finish();
+    status
 }
 
 fn start(flags: Flags) -> anyhow::Result<()> {
     let settings = flags.validate()?;
-    logs::init(settings.log_level);
     heap::keep_small();
+    logs::init(settings.log_level);
     // Fails only if a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -112,7 +112,7 @@ fn reachable_port(addresses: &[SocketAddr]) -> Option<u16> {
 }
 
 async fn serve(flags: &Flags, mut start: Start) -> anyhow::Result<()> {
-    let shutdown = Shutdown::on_signals().context("listening for signals")?;
+    let shutdown = Shutdown::on_signals(logs::finish).context("listening for signals")?;
     let client = metallb_cluster::connect(flags.kubeconfig.as_deref()).await?;
     let (health, metrics) = (Health::default(), Metrics::default());
     let counts = metrics.operator(env!("CARGO_PKG_VERSION"))?;

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::interfaces::Interfaces;
 use crate::prompt;
+use crate::pulse::{Pulse, Side};
 use driver::Driver;
 pub use fence::{Fence, FenceOwner};
 
@@ -81,6 +82,8 @@ struct Batch {
 pub struct Options {
     /// What must be open before anything is sent.
     pub fence: Fence,
+    /// By which this thread and the one that follows the other speakers see each other run, where the fence is attended.
+    pub pulse: Pulse,
     /// How often an address is made known though nothing happened, because switches forget, unless a command says
     /// otherwise; none for never.
     pub refresh: Option<Duration>,
@@ -94,6 +97,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             fence: Fence::unattended(),
+            pulse: Pulse::default(),
             refresh: Some(L2Advertisement::REFRESH),
             hand_over: HAND_OVER,
             conflicts: None,
@@ -131,7 +135,11 @@ impl Layer2 {
     ) -> io::Result<Self> {
         let (commands, received) = mpsc::channel(BATCHES);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let run = move || runtime.block_on(Driver::new(interfaces, metrics, options).run(received));
+        let pulse = options.pulse.clone();
+        let run = move || {
+            runtime.block_on(Driver::new(interfaces, metrics, options).run(received));
+            pulse.ends(Side::Answering);
+        };
         Ok(Self { commands, thread: prompt::spawn("layer2", run)? })
     }
 

@@ -16,6 +16,7 @@ pub mod layer2;
 pub mod membership;
 mod owner;
 mod prompt;
+mod pulse;
 mod run;
 mod snapshot;
 mod status;
@@ -26,4 +27,5 @@ mod tidy;
 
 pub use exclusion::{EXCLUSION_FILE, Exclusion, ExclusionError};
 pub use owner::Lost;
+pub use pulse::Pulse;
 pub use run::{RunError, run};

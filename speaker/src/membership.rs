@@ -30,6 +30,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::prompt;
+use crate::pulse::{Pulse, Side};
 use driver::{Inputs, Prepared};
 pub use mail::Letter;
 use mail::Mail;
@@ -51,6 +52,7 @@ pub struct Membership {
     own: watch::Sender<Own>,
     subnets: watch::Sender<Option<BTreeSet<Prefix>>>,
     mail: Mail,
+    pulse: Pulse,
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
 }
@@ -69,6 +71,7 @@ impl Membership {
         let (mail, post) = mail::between();
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
+        let pulse = Pulse::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let inputs = Inputs {
             candidates: candidates_seen,
@@ -76,17 +79,20 @@ impl Membership {
             subnets: subnets_seen,
             published,
             post,
+            pulse: pulse.clone(),
             stop: stopped,
         };
         let address = settings.address;
         let prepared = Prepared::new(settings, metrics)?;
+        let own_pulse = pulse.clone();
         let run = move || {
             runtime.block_on(prepared.run(inputs));
+            own_pulse.ends(Side::Following);
             // Whoever waits for the end may be gone.
             let _ = end.send(());
         };
         prompt::spawn("membership", run)?;
-        Ok(Self { address, candidates, members, own, subnets, mail, stop, ended })
+        Ok(Self { address, candidates, members, own, subnets, mail, pulse, stop, ended })
     }
 
     /// Who counts. The channel closes when the thread has ended.
@@ -98,6 +104,11 @@ impl Membership {
     /// What speakers tell each other.
     pub fn mail(&mut self) -> &mut Mail {
         &mut self.mail
+    }
+
+    /// By which the thread and the one that answers see each other run.
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Where the others reach this node.
@@ -177,8 +188,8 @@ impl Membership {
         let (stop, ended) = (oneshot::channel().0, oneshot::channel().1);
         let (candidates, own) = (watch::Sender::new(None), watch::Sender::new(Own::default()));
         let (address, subnets) = ([127, 0, 0, 1].into(), watch::Sender::new(None));
-        let (mail, _) = mail::between();
-        (Self { address, candidates, members, own, subnets, mail, stop, ended }, published)
+        let ((mail, _), pulse) = (mail::between(), Pulse::default());
+        (Self { address, candidates, members, own, subnets, mail, pulse, stop, ended }, published)
     }
 
     /// Says goodbye to the others and ends.

@@ -75,7 +75,7 @@ pub enum RunError {
 /// # Errors
 /// When it can't start, or a part of it ends by itself. An API server that can't be reached is no such case: it is tried for as long as it takes.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
-    let shutdown = Shutdown::on_signals().map_err(RunError::Signals)?;
+    let shutdown = Shutdown::on_signals(logs::finish).map_err(RunError::Signals)?;
     outlive_quit().map_err(RunError::Signals)?;
     // Two sockets for each interface, and some for multicast groups: there may be thousands.
     if let Err(error) = metallb_process::allow_open_files() {
@@ -90,12 +90,16 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let membership = ring_settings(&settings, Path::new(CONFIG_FILE))?;
     let membership = membership.map(|ring| Membership::start(ring, members.clone()));
     let membership = membership.transpose().map_err(RunError::Membership)?;
+    let pulse = membership.as_ref().map(Membership::pulse);
     let ring = membership.map(|membership| (membership, members));
     let owner = build_owner(&client, &settings, &namespace, (interfaces, ring), (&health, &metrics))?;
 
     // All of these live as long as the process: they are aborted when the set is dropped.
     let mut helpers = JoinSet::new();
     helpers.spawn(interface_watch.run());
+    if let Some(pulse) = pulse {
+        helpers.spawn(pulse.report(health.clone()));
+    }
     let moves = Document { path: history::PATH, read: Box::new(owner.history.reader()) };
     serve(&mut helpers, &settings, (&health, &metrics), &client, vec![moves]);
     owner.run(shutdown).await?;
@@ -129,7 +133,8 @@ pub(crate) fn build_owner(
     let (told, found) = mpsc::channel(conflicts::WAITING);
     // Ends with the layer 2 thread.
     tokio::spawn(conflicts::tell(found, stores.services.clone(), events.clone()));
-    let options = layer2::Options { fence, conflicts: Some(told), ..layer2::Options::default() };
+    let pulse = membership.as_ref().map(|(membership, _)| membership.pulse()).unwrap_or_default();
+    let options = layer2::Options { fence, pulse, conflicts: Some(told), ..layer2::Options::default() };
     let executor = Executor {
         node: settings.node.clone(),
         layer2: Layer2::start(interfaces.clone(), counters.clone(), options).map_err(RunError::Thread)?,

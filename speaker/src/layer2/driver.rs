@@ -83,8 +83,8 @@ impl Driver {
         metrics: SpeakerMetrics,
         options: Options,
     ) -> Self {
-        let Options { fence, refresh, hand_over, conflicts } = options;
-        let mut gate = Gate::new(fence);
+        let Options { fence, pulse, refresh, hand_over, conflicts } = options;
+        let mut gate = Gate::new(fence, pulse);
         // Differs between nodes and runs, which is all that is asked of it.
         let seed = u64::try_from(since_boot().as_nanos()).unwrap_or_default() ^ u64::from(std::process::id());
         Self {
@@ -162,8 +162,8 @@ impl Driver {
         let found = [self.conflicts.next_deadline(), self.hand_overs.next_deadline()];
         let moments = [self.burst.next_deadline(), self.refresh.next_deadline()].into_iter().chain(found);
         let moments = moments.flatten().map(|at| self.started + at.since_origin());
-        let pulse = self.gate.pulse().map(|pulse| Instant::now() + pulse);
-        let others = [pulse, self.reach.next_deadline(), self.retry.map(|(at, _)| at)];
+        let look = self.gate.pace().map(|pace| Instant::now() + pace);
+        let others = [look, self.reach.next_deadline(), self.retry.map(|(at, _)| at)];
         moments.chain(others.into_iter().flatten()).min()
     }
 

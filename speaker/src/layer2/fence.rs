@@ -10,6 +10,8 @@
 //!     ◀───────────────────────────────────────────────────────────
 //!          open() by an owner who knows of the newest stall
 //! ```
+//!
+//! A stall of the thread that follows the other speakers closes it as well: nobody hears of this node meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +19,10 @@ use std::time::Duration;
 use metallb_linux::since_boot;
 use tokio::sync::watch;
 
+use crate::pulse::{Pulse, Side, WITHIN_BOUND};
+
 #[cfg(test)]
 mod tests;
-
-/// The thread looks at the clock this many times within the bound, however little there is to do.
-const LOOKS_WITHIN_BOUND: u32 = 4;
 
 /// Says whether packets may be sent. Clones are the same fence.
 #[derive(Clone, Debug)]
@@ -124,24 +125,26 @@ impl FenceOwner {
 pub(super) struct Gate {
     fence: Fence,
     news: watch::Receiver<State>,
+    pulse: Pulse,
     clock: fn() -> Duration,
     last_look: Duration,
 }
 
 impl Gate {
     /// A gate in this fence; the thread runs.
-    pub(super) fn new(fence: Fence) -> Self {
-        Self::with_clock(fence, since_boot)
+    pub(super) fn new(fence: Fence, pulse: Pulse) -> Self {
+        Self { pulse, ..Self::with_clock(fence, since_boot) }
     }
 
     pub(super) fn with_clock(fence: Fence, clock: fn() -> Duration) -> Self {
-        Self { news: fence.state.subscribe(), fence, clock, last_look: clock() }
+        Self { news: fence.state.subscribe(), fence, pulse: Pulse::default(), clock, last_look: clock() }
     }
 
     /// Whether a packet may be sent now. Looks at the clock, and closes the fence if it jumped.
     pub(super) fn permits(&mut self) -> bool {
         let Some(bound) = self.fence.bound else { return true };
         let now = (self.clock)();
+        self.pulse.beat(Side::Answering, now);
         let gap = now.saturating_sub(std::mem::replace(&mut self.last_look, now));
         if gap > bound {
             self.fence.stalled(gap);
@@ -150,12 +153,26 @@ impl Gate {
                 "this process did not run, answering nothing until the other speakers are heard"
             );
         }
+        self.look_at_follower(bound, now);
         self.fence.is_open()
     }
 
+    /// Closes the fence if the thread hangs that follows the other speakers. Once: that thread has the owner open it again.
+    fn look_at_follower(&self, bound: Duration, now: Duration) {
+        let silence = self.pulse.silence(Side::Following, now).filter(|silence| *silence > bound);
+        if let Some(gap) = silence
+            && self.fence.is_open()
+        {
+            self.fence.stalled(gap);
+            tracing::warn!(
+                "the thread that follows the other speakers hangs, answering nothing until they are heard"
+            );
+        }
+    }
+
     /// How often [`Self::permits`] must be called at least.
-    pub(super) fn pulse(&self) -> Option<Duration> {
-        self.fence.bound.map(|bound| bound / LOOKS_WITHIN_BOUND)
+    pub(super) fn pace(&self) -> Option<Duration> {
+        self.fence.bound.map(|bound| bound / WITHIN_BOUND)
     }
 
     /// Resolves when the fence was opened or closed. Safe to cancel.

@@ -34,6 +34,7 @@ use super::secret::Secret;
 use super::settings::RingSettings;
 use super::streams::Partner;
 use super::subnets::OwnSubnets;
+use crate::pulse::{Pulse, WITHIN_BOUND};
 use calls::Calls;
 use doubts::Doubts;
 
@@ -54,6 +55,7 @@ pub(super) struct Inputs {
     pub(super) subnets: watch::Receiver<Option<BTreeSet<Prefix>>>,
     pub(super) published: watch::Sender<Members>,
     pub(super) post: Post,
+    pub(super) pulse: Pulse,
     pub(super) stop: oneshot::Receiver<()>,
 }
 
@@ -184,6 +186,9 @@ impl Driver {
     /// without one.
     async fn run(mut self, mut ports: Ports, mut inputs: Inputs) {
         while !self.has_left() {
+            if let Some(bound) = self.longest_stall() {
+                inputs.pulse.follow(bound).await;
+            }
             // Heartbeats go on without them.
             ports.open_if_due(since_boot());
             self.turn(&ports, &mut inputs);
@@ -210,7 +215,7 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
-        let pause = self.next_deadline(ports).saturating_sub(since_boot()).max(SHORTEST_SLEEP);
+        let pause = self.pause(ports);
         tokio::select! {
             asked = &mut inputs.stop, if self.leaving.is_none() => asked.map_or(Wake::Abandoned, |()| Wake::Stop),
             ready = ports.ready() => Wake::Datagrams(ready),
@@ -224,6 +229,18 @@ impl Driver {
             Ok(()) = inputs.subnets.changed() => Wake::Other,
             () = sleep(pause) => Wake::Other,
         }
+    }
+
+    /// How long there is nothing to do if nothing happens, unless it has to be shown before that this thread runs.
+    fn pause(&self, ports: &Ports) -> Duration {
+        let pause = self.next_deadline(ports).saturating_sub(since_boot());
+        let longest = self.longest_stall().map_or(Duration::MAX, |bound| bound / WITHIN_BOUND);
+        pause.min(longest).max(SHORTEST_SLEEP)
+    }
+
+    /// After which a thread is taken to hang; none without heartbeats, for then nobody takes over that fast.
+    fn longest_stall(&self) -> Option<Duration> {
+        self.settings.heartbeats.map(|beats| beats.longest_stall())
     }
 
     fn next_deadline(&self, ports: &Ports) -> Duration {

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use metallb_testbed::wait::{Seen, until};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -78,6 +79,14 @@ impl Program {
         output
     }
 
+    /// Runs it with a log that has room for a page, and that nobody reads.
+    pub fn start_unread(self, node: &Namespace) -> Speaker {
+        let Self { mut command, folder } = self;
+        let child = node.run(move || command.spawn()).unwrap();
+        fcntl(child.stdout.as_ref().unwrap(), FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+        Speaker { child, lines: channel().1, said: Vec::new(), folder }
+    }
+
     pub fn start(self, node: &Namespace) -> Speaker {
         let Self { mut command, folder } = self;
         let mut child = node.run(move || command.spawn()).unwrap();
@@ -89,7 +98,7 @@ impl Program {
                 let _ = say.send(serde_json::from_str(&line).unwrap_or(Value::String(line)));
             }
         });
-        Speaker { child, lines, said: Vec::new(), _folder: folder }
+        Speaker { child, lines, said: Vec::new(), folder }
     }
 }
 
@@ -98,7 +107,7 @@ pub struct Speaker {
     child: Child,
     lines: Receiver<Value>,
     pub said: Vec<Value>,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Speaker {
@@ -130,6 +139,11 @@ impl Speaker {
 
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// Where a file below `/etc` or `/run` is outside.
+    pub fn file(&self, path: &str) -> PathBuf {
+        self.folder.0.join(path.trim_start_matches('/'))
     }
 
     /// A line of its limits, as the kernel has them.

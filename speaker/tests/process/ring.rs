@@ -1,13 +1,16 @@
 //! What speakers in a ring say of each other, and how signals end one (contract 02 §0, §1.3).
 
+use std::fs::{OpenOptions, rename};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
+use metallb_testbed::wait::{seen, until};
 use nix::sys::signal::Signal;
 
 use crate::api::Api;
 use crate::listens::{until_listening, until_ready};
 use crate::netns::Namespace;
-use crate::program::{Program, Speaker, text};
+use crate::program::{DEADLINE, Program, Speaker, text};
 
 /// A speaker for the node of this number, which looks for others among the pods of a label. Its probes are on 7470 and so
 /// many.
@@ -167,4 +170,64 @@ fn a_second_signal_during_shutdown_ends_the_process_with_status_1() {
     }
     assert_eq!(second.ends(), Some(1));
     second.says("asked to stop again, ending at once");
+}
+
+/// As when the container runtime hangs, or the disk of its logs.
+#[test]
+fn a_log_that_nobody_reads_holds_up_neither_work_nor_heartbeats_nor_the_end() {
+    let (node, api) = network();
+    api.put_web("192.0.2.3");
+    api.put_pod("first", "127.0.0.11", ("pods", "both"));
+    let mut other = start(&node, &api, 1, "pods=none");
+    let mut unread = program(&api, 2, "pods=both", &[]).start_unread(&node);
+    until_ready(&node, 7472);
+    // Each is a line at the node that announces it, and then a status object: some 20 kB, and half of them at this one.
+    for number in 10..110 {
+        api.put_service(&format!("web-{number}"), &format!("192.0.2.{number}"));
+    }
+    until("all are announced", DEADLINE, || {
+        let announced = api.statuses().len();
+        Ok(seen(announced == 101, announced))
+    })
+    .unwrap();
+    assert!(!other.has_said("heartbeats missed"), "{:#?}", other.said);
+    unread.signal(Signal::SIGTERM);
+    assert_eq!(unread.ends(), Some(0));
+    let is_goodbye =
+        |line: &serde_json::Value| text(line, "node") == "n2" && text(line, "event") == "NodeLeave";
+    other.says_where("node event - forcing sync", is_goodbye);
+}
+
+/// One thread answers, another one follows the other speakers. Here the second hangs in a file that is a pipe.
+#[test]
+fn a_node_that_hears_nothing_of_the_others_any_more_answers_nothing_until_they_count_it_again() {
+    const SECRET: &str = "a secret";
+    const KEY: &str = "/run/key/secretkey";
+    let (node, api) = network();
+    api.put_pod("first", "127.0.0.11", ("pods", "both"));
+    let mut speakers = [(1, "pods=none"), (2, "pods=both")].map(|(number, label)| {
+        let program = program(&api, number, label, &[]).with(&[("METALLB_ML_SECRET_KEY_PATH", "/run/key")]);
+        let speaker = program.file(KEY, SECRET).start(&node);
+        until_listening(&node, &format!("127.0.0.1{number}:7946"));
+        speaker
+    });
+    let [other, held] = &mut speakers;
+    held.says("memberlist join successfully");
+    until_ready(&node, 7472);
+    let is_held = |line: &serde_json::Value| text(line, "node") == "n2";
+    let (file, beside) = (held.file(KEY), held.file("/run/key/beside"));
+    node.sh(&format!("mkfifo {}", beside.display()));
+    rename(&beside, &file).unwrap();
+    held.says("the thread that follows the other speakers hangs, answering nothing until they are heard");
+    other.says_where("the speaker of this node does not answer, it counts no more", is_held);
+    held.has_said("anything");
+    held.said.clear();
+    // The thread goes on, and finds a file again the next time.
+    let mut pipe = OpenOptions::new().write(true).open(&file).unwrap();
+    std::fs::write(&beside, SECRET).unwrap();
+    rename(&beside, &file).unwrap();
+    pipe.write_all(SECRET.as_bytes()).unwrap();
+    drop(pipe);
+    other.says_where("the speaker of this node counts again", is_held);
+    held.says("answering again");
 }

@@ -18,16 +18,17 @@ impl Default for Shutdown {
 }
 
 impl Shutdown {
-    /// Stops on SIGTERM or SIGINT; a second one ends the process at once with status 1.
+    /// Stops on SIGTERM or SIGINT; a second one ends the process at once with status 1, after `last`: what has to be done
+    /// even then.
     ///
     /// The listening task lives as long as the runtime: nobody needs to await it.
     ///
     /// # Errors
     /// When the signal handlers can't be installed.
-    pub fn on_signals() -> std::io::Result<Self> {
+    pub fn on_signals(last: fn()) -> std::io::Result<Self> {
         let shutdown = Self::default();
         let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        tokio::spawn(listen(signals, shutdown.clone()));
+        tokio::spawn(listen(signals, shutdown.clone(), last));
         Ok(shutdown)
     }
 
@@ -49,12 +50,13 @@ impl Shutdown {
     }
 }
 
-async fn listen((mut terminate, mut interrupt): (Signal, Signal), shutdown: Shutdown) {
+async fn listen((mut terminate, mut interrupt): (Signal, Signal), shutdown: Shutdown, last: fn()) {
     either(&mut terminate, &mut interrupt).await;
     tracing::info!("asked to stop");
     shutdown.request();
     either(&mut terminate, &mut interrupt).await;
     tracing::warn!("asked to stop again, ending at once");
+    last();
     #[expect(clippy::disallowed_methods, reason = "the second signal means: now, whatever is still held")]
     std::process::exit(1)
 }

@@ -1,11 +1,15 @@
 //! JSON lines on standard output: `ts`, `level`, `caller`, `msg`, then the event's own fields.
 
+mod lines;
+
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -13,6 +17,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+
+use lines::Lines;
+
+/// Has the lines written, from [`init`] to [`finish`].
+static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 
 /// How much is logged: the values of `--log-level`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,11 +78,31 @@ impl Level {
     }
 }
 
-/// Sends everything logged from now on to standard output. A second call changes nothing.
+/// Sends everything logged from now on to standard output. Nobody waits for that to be read: what is too much meanwhile is
+/// lost, and told of afterwards. A second call changes nothing.
 pub fn init(level: Level) {
-    let layer = tracing_subscriber::fmt::layer().event_format(JsonLine).with_filter(level.filter());
-    // Already set means that a test or an earlier call did it: both are fine.
-    let _ = tracing_subscriber::registry().with(layer).try_init();
+    let mut writer = WRITER.lock().unwrap_or_else(PoisonError::into_inner);
+    if writer.is_some() {
+        return;
+    }
+    let (lines, guard) = Lines::start(std::io::stdout(), lines::WAITING);
+    let layer = tracing_subscriber::fmt::layer()
+        .event_format(JsonLine)
+        .with_writer(move || lines.clone())
+        .with_filter(level.filter());
+    // Already set means that a test did it, which is fine.
+    if tracing_subscriber::registry().with(layer).try_init().is_ok() {
+        *writer = Some(guard);
+    }
+}
+
+/// Waits until everything logged is written, unless nobody reads it. To be called before the process ends: what is logged
+/// afterwards is lost.
+pub fn finish() {
+    let writer = WRITER.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(writer) = writer {
+        lines::flush(writer);
+    }
 }
 
 /// The contract's line format (contract 01 §6).

@@ -31,7 +31,7 @@ fn looks_within_the_bound_find_the_fence_open() {
         assert!(gate.permits());
     }
     assert_eq!(told(&mut owner), None);
-    assert_eq!(gate.pulse(), Some(Duration::from_millis(100)));
+    assert_eq!(gate.pace(), Some(Duration::from_millis(100)));
 }
 
 #[test]
@@ -73,12 +73,57 @@ fn the_owner_closes_and_opens_at_will() {
     assert!(gate.permits());
 }
 
+/// Lets time pass while the thread that answers runs. Whether it may, at the end.
+fn run(gate: &mut Gate, milliseconds: u64) -> bool {
+    for _ in 0..milliseconds / 100 {
+        pass(100);
+        gate.permits();
+    }
+    gate.permits()
+}
+
+#[test]
+fn a_thread_that_follows_the_others_and_hangs_closes_the_fence_once_until_the_owner_opens_it() {
+    let (mut gate, mut owner) = attended();
+    let pulse = gate.pulse.clone();
+    assert!(run(&mut gate, 5_000), "it was not started");
+    pulse.beat(Side::Following, NOW.get());
+    assert!(run(&mut gate, 400), "it is not due yet");
+    pass(1);
+    assert!(!gate.permits());
+    assert_eq!(told(&mut owner), Some(Duration::from_millis(401)));
+    assert!(!run(&mut gate, 1_000));
+    assert_eq!(told(&mut owner), None, "told once");
+    pulse.beat(Side::Following, NOW.get());
+    assert!(!run(&mut gate, 100), "it may have missed that others took over");
+    owner.open();
+    assert!(run(&mut gate, 300));
+    pulse.ends(Side::Following);
+    assert!(run(&mut gate, 5_000), "it has ended");
+}
+
+#[test]
+fn each_look_at_the_clock_shows_that_the_thread_that_answers_runs() {
+    let (mut gate, _owner) = attended();
+    let pulse = gate.pulse.clone();
+    assert_eq!(pulse.silence(Side::Answering, NOW.get()), None);
+    for _ in 0..3 {
+        pass(300);
+        gate.permits();
+        assert_eq!(pulse.silence(Side::Answering, NOW.get()), Some(Duration::ZERO));
+    }
+    let mut unattended = Gate::with_clock(Fence::unattended(), || NOW.get());
+    unattended.permits();
+    let silence = unattended.pulse.silence(Side::Answering, NOW.get());
+    assert_eq!(silence, None, "one that is never looked for may sleep for long");
+}
+
 #[test]
 fn an_unattended_fence_stays_open() {
     let mut gate = Gate::with_clock(Fence::unattended(), || NOW.get());
     pass(60_000);
     assert!(gate.permits());
-    assert_eq!(gate.pulse(), None);
+    assert_eq!(gate.pace(), None);
 }
 
 #[test]
