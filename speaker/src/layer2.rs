@@ -5,10 +5,12 @@
 
 mod driver;
 mod fence;
+mod groups;
 mod port;
 mod reach;
 mod spec;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::thread;
@@ -25,8 +27,9 @@ use crate::prompt;
 use crate::pulse::{Pulse, Side};
 use driver::Driver;
 pub use fence::{Fence, FenceOwner};
+use groups::Groups;
 
-/// Batches under way to the thread. It works each one off in microseconds; a bound only keeps memory bounded should
+/// Batches under way to the thread. It works a change off in microseconds; a bound only keeps memory bounded should
 /// it ever hang, and then the owner's heartbeat stops, which is what a probe must see.
 const BATCHES: usize = 64;
 
@@ -70,9 +73,9 @@ pub enum Command {
 }
 
 /// Changes that belong together.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Batch {
-    commands: Vec<Command>,
+    commands: VecDeque<Command>,
     /// When the reason for them was seen.
     since: Option<Instant>,
 }
@@ -135,9 +138,10 @@ impl Layer2 {
     ) -> io::Result<Self> {
         let (commands, received) = mpsc::channel(BATCHES);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let groups = Groups::start()?;
         let pulse = options.pulse.clone();
         let run = move || {
-            runtime.block_on(Driver::new(interfaces, metrics, options).run(received));
+            runtime.block_on(Driver::new(interfaces, metrics, options, groups).run(received));
             pulse.ends(Side::Answering);
         };
         Ok(Self { commands, thread: prompt::spawn("layer2", run)? })
@@ -161,7 +165,7 @@ impl Layer2 {
     /// The same for changes whose reason was seen at a known time: how long it takes to make new addresses known from
     /// then on is measured.
     pub async fn send_seen(&self, commands: Vec<Command>, since: Option<Instant>) -> bool {
-        commands.is_empty() || self.commands.send(Batch { commands, since }).await.is_ok()
+        commands.is_empty() || self.commands.send(Batch { commands: commands.into(), since }).await.is_ok()
     }
 
     /// Ends the thread once nothing is being handed over any more, and waits for it: after that nothing is answered.

@@ -21,9 +21,11 @@ use metallb_linux::{LONGEST_FRAME, since_boot};
 use metallb_net::MacAddr;
 use metallb_telemetry::metrics::SpeakerMetrics;
 use tokio::sync::{mpsc, watch};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::fence::Gate;
+use super::groups::Groups;
 use super::port::{Port, Ready};
 use super::reach::Reach;
 use super::{Batch, Command, Conflict, Options};
@@ -33,9 +35,10 @@ use crate::interfaces::Interfaces;
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LAST_RETRY: Duration = Duration::from_secs(10);
 
-/// Addresses made ready to be asked for before the first of them is announced: a kernel filter for each would take long,
+/// Commands carried out before questions are looked at again, so that thousands of them do not hold up answers. As many
+/// addresses are made ready to be asked for before the first of them is announced: a kernel filter for each would take long,
 /// one for thousands would hold the first announcement up.
-const PREPARED_AT_ONCE: usize = 64;
+const COMMANDS_AT_ONCE: usize = 64;
 
 /// Owns everything the thread knows.
 pub(super) struct Driver {
@@ -57,11 +60,15 @@ pub(super) struct Driver {
     longest_hand_over: Duration,
     /// Nobody sends commands any more.
     is_ending: bool,
+    /// Commands that are not carried out yet.
+    waiting: Batch,
     limiter: Limiter,
     /// When it was last told that questions were left unanswered for their number.
     storm_told: Option<Instant>,
     reach: Reach,
     ports: BTreeMap<u32, Port>,
+    /// Joins and leaves multicast groups.
+    groups: Groups,
     /// The hardware addresses of this node: what they say is no claim of another station.
     macs: HashSet<MacAddr>,
     inbox: SelectAll<BoxStream<'static, Ready>>,
@@ -82,6 +89,7 @@ impl Driver {
         interfaces: watch::Receiver<Interfaces>,
         metrics: SpeakerMetrics,
         options: Options,
+        groups: Groups,
     ) -> Self {
         let Options { fence, pulse, refresh, hand_over, conflicts } = options;
         let mut gate = Gate::new(fence, pulse);
@@ -101,10 +109,12 @@ impl Driver {
             hand_overs: HandOvers::default(),
             longest_hand_over: hand_over,
             is_ending: false,
+            waiting: Batch::default(),
             limiter: Limiter::new(seed),
             storm_told: None,
             reach: Reach::default(),
             ports: BTreeMap::new(),
+            groups,
             macs: HashSet::new(),
             inbox: SelectAll::new(),
             outbox: VecDeque::new(),
@@ -119,16 +129,18 @@ impl Driver {
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Batch>) {
         self.sync_links();
         loop {
+            self.execute_some();
             self.work_off();
             if self.is_ending && self.hand_overs.is_idle() {
                 return;
             }
             let deadline = self.next_deadline();
+            let is_done = self.waiting.commands.is_empty();
             tokio::select! {
                 // Changes come first: they are few, and a question must not be answered by yesterday's table.
                 biased;
-                batch = commands.recv(), if !self.is_ending => match batch {
-                    Some(batch) => self.execute_all(batch),
+                batch = commands.recv(), if is_done && !self.is_ending => match batch {
+                    Some(batch) => self.waiting = batch,
                     None => self.is_ending = true,
                 },
                 changed = self.interfaces.changed() => match changed {
@@ -137,8 +149,10 @@ impl Driver {
                     Err(_) => return,
                 },
                 () = self.gate.changed() => {}
+                Some(failure) = self.groups.failure() => self.hear_failure(failure),
                 Some(ready) = self.inbox.next(), if !self.inbox.is_empty() => self.read(ready),
-                () = std::future::ready(()), if !self.outbox.is_empty() => {}
+                // The runtime learns only when it is yielded to that sockets have frames.
+                () = yield_now(), if !is_done || !self.outbox.is_empty() => {}
                 () = until(deadline) => {}
             }
         }
@@ -171,17 +185,24 @@ impl Driver {
         Moment::after_origin(self.started.elapsed())
     }
 
-    fn execute_all(&mut self, batch: Batch) {
-        let mut commands = batch.commands.into_iter().peekable();
-        while commands.peek().is_some() {
-            let next: Vec<Command> = commands.by_ref().take(PREPARED_AT_ONCE).collect();
-            self.prepare(&next);
-            for command in next {
-                if let (Command::Announce { address, .. }, Some(since)) = (&command, batch.since) {
-                    self.unheard.insert(*address, since);
-                }
-                self.execute(command);
+    /// Carries out the next of the commands that wait.
+    fn execute_some(&mut self) {
+        let Batch { commands, since } = &mut self.waiting;
+        let (count, since) = (commands.len().min(COMMANDS_AT_ONCE), *since);
+        let next: Vec<Command> = commands.drain(..count).collect();
+        if next.is_empty() {
+            return;
+        }
+        if commands.is_empty() {
+            // Its memory: there may be no other for months.
+            self.waiting = Batch::default();
+        }
+        self.prepare(&next);
+        for command in next {
+            if let (Command::Announce { address, .. }, Some(since)) = (&command, since) {
+                self.unheard.insert(*address, since);
             }
+            self.execute(command);
         }
     }
 
@@ -250,7 +271,7 @@ impl Driver {
         let mut is_done = true;
         for port in self.ports.values_mut() {
             self.gate.permits();
-            is_done &= port.sync_groups_of(address, &self.table);
+            is_done &= port.sync_groups_of(address, &self.table, &self.groups);
         }
         if !is_done {
             self.retry_soon();

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{self, AbortHandle, BoxStream, StreamExt, abortable};
 use metallb_l2::{
     AnnouncedTable, Cover, GroupChange, gratuitous_advertisement, gratuitous_arp, group_changes,
-    group_changes_of,
+    group_changes_of, membership_report,
 };
-use metallb_linux::{Memberships, PacketSocket, Protocol, SocketError, Targets};
+use metallb_linux::{PacketSocket, Protocol, SocketError, Targets};
 
+use super::groups::{Groups, LinkGroups, Order, groups_of};
 use super::reach::Reach;
 use super::spec::{LinkSpec, PROTOCOLS};
 
@@ -35,7 +37,8 @@ pub(super) struct Port {
     spec: LinkSpec,
     /// At least one for each protocol spoken.
     sockets: BTreeMap<Protocol, Vec<OpenSocket>>,
-    memberships: Memberships,
+    groups: LinkGroups,
+    /// What was ordered to be joined, and did not fail.
     joined: BTreeSet<Ipv6Addr>,
     /// The memberships may not fit the table: the link is new, or something was not done.
     is_in_doubt: bool,
@@ -59,9 +62,9 @@ impl Drop for OpenSocket {
 impl Port {
     /// Opens the sockets a link needs. The streams tell when they may have frames, until the port is dropped.
     pub(super) fn open(spec: LinkSpec, reach: &Reach) -> Result<(Self, Streams), SocketError> {
-        let memberships = Memberships::new(spec.link.index);
+        let groups = groups_of(spec.link.index);
         let (sockets, joined) = (BTreeMap::new(), BTreeSet::new());
-        let mut port = Self { spec: spec.clone(), sockets, memberships, joined, is_in_doubt: true };
+        let mut port = Self { spec: spec.clone(), sockets, groups, joined, is_in_doubt: true };
         let streams = port.update(spec, reach)?;
         Ok((port, streams))
     }
@@ -85,7 +88,7 @@ impl Port {
         if !spec.speaks(Protocol::Ndp) {
             // Where IPv6 is taken down the kernel forgets the memberships, however long the sockets last:
             // when it comes up again they are joined anew.
-            self.memberships = Memberships::new(index);
+            self.groups = groups_of(index);
             self.joined.clear();
             self.is_in_doubt = true;
         }
@@ -159,52 +162,81 @@ impl Port {
         }
     }
 
-    /// Brings all memberships in line with the table, if that is in doubt; false when some could not be joined. Thousands
-    /// take a while: `breathe` is called between them.
-    pub(super) fn sync_groups(&mut self, table: &AnnouncedTable, mut breathe: impl FnMut()) -> bool {
+    /// Brings all memberships in line with the table, if that is in doubt; false when not all of it could be ordered.
+    pub(super) fn sync_groups(
+        &mut self,
+        table: &AnnouncedTable,
+        thread: &Groups,
+        tried_after: Option<Duration>,
+    ) -> bool {
         if !self.spec.speaks(Protocol::Ndp) {
             return true;
         }
         if std::mem::take(&mut self.is_in_doubt) {
             for change in group_changes(table, &self.spec.link.name, &self.joined) {
-                self.change_group(change);
-                breathe();
+                self.order(change, thread, tried_after);
             }
         }
         !self.is_in_doubt
     }
 
-    /// The same after a change of this one address.
-    pub(super) fn sync_groups_of(&mut self, address: IpAddr, table: &AnnouncedTable) -> bool {
+    /// The same after a change of this one address. A group that is joined is reported at once.
+    pub(super) fn sync_groups_of(
+        &mut self,
+        address: IpAddr,
+        table: &AnnouncedTable,
+        thread: &Groups,
+    ) -> bool {
         if !self.spec.speaks(Protocol::Ndp) {
             return true;
         }
         let change = group_changes_of(address, table, &self.spec.link.name, &self.joined);
-        change.is_none_or(|change| self.change_group(change))
+        let Some(change) = change else { return true };
+        let is_ordered = self.order(change, thread, None);
+        if let (true, GroupChange::Join(group)) = (is_ordered, change) {
+            self.report(group);
+        }
+        is_ordered
     }
 
-    /// What fails is not counted as done: the next full sync tries it again.
-    fn change_group(&mut self, change: GroupChange) -> bool {
+    /// What finds no room is not counted as done: the next full sync tries it again.
+    fn order(&mut self, change: GroupChange, thread: &Groups, tried_after: Option<Duration>) -> bool {
+        let (index, groups) = (self.spec.link.index, Arc::downgrade(&self.groups));
+        if !thread.order(Order { index, groups, change, tried_after }) {
+            self.is_in_doubt = true;
+            return false;
+        }
+        match change {
+            GroupChange::Join(group) => self.joined.insert(group),
+            GroupChange::Leave(group) => self.joined.remove(&group),
+        };
+        true
+    }
+
+    /// Something ordered was not done; whether it is to be tried again, by the next full sync.
+    pub(super) fn hear_failure(&mut self, change: GroupChange, error: &io::Error) -> bool {
         let link = &self.spec.link.name;
         match change {
-            GroupChange::Join(group) => match self.memberships.join(group) {
-                Ok(()) => {
-                    self.joined.insert(group);
-                    true
-                }
-                Err(error) => {
-                    tracing::warn!(interface = link, %group, %error, "multicast group not joined");
-                    self.is_in_doubt = true;
-                    false
-                }
-            },
-            GroupChange::Leave(group) => {
+            GroupChange::Join(group) => {
+                tracing::warn!(interface = link, %group, %error, "multicast group not joined");
                 self.joined.remove(&group);
-                if let Err(error) = self.memberships.leave(group) {
-                    tracing::debug!(interface = link, %group, %error, "multicast group not left");
-                }
+                self.is_in_doubt = true;
                 true
             }
+            GroupChange::Leave(group) => {
+                tracing::debug!(interface = link, %group, %error, "multicast group not left");
+                false
+            }
+        }
+    }
+
+    /// Has switches that snoop send solicitations here as well. The kernel does so some milliseconds after it joined, and the
+    /// owner before stops sooner than that.
+    fn report(&self, group: Ipv6Addr) {
+        let link = &self.spec.link;
+        if let Some(source) = link.link_local {
+            // The kernel's makes up for one that is not sent.
+            let _ = self.send(Protocol::Ndp, &membership_report(link.mac, source, group));
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Floods of requests that do not concern this node: what they cost, and whether ours are answered meanwhile.
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use etherparse::{Icmpv6Type, PacketBuilder};
-use metallb_l2::{ArpFrame, ArpOperation, ArpPacket};
+use metallb_l2::{ArpFrame, ArpOperation, ArpPacket, solicited_node};
 use metallb_linux::{LONGEST_FRAME, PacketSocket, Protocol, Targets};
 use metallb_net::MacAddr;
 
@@ -42,15 +43,19 @@ pub fn index_of(client: &Namespace) -> u32 {
 /// A neighbour's question for an address of the group of the announced one: the last three bytes are the same.
 fn solicitation(number: u64) -> Vec<u8> {
     let IpAddr::V6(ours) = ip(V6) else { panic!("{V6}") };
-    let target = (ours.to_bits() + (u128::from(number + 1) << 24)).to_be_bytes();
-    let source: std::net::Ipv6Addr = "fe80::50".parse().unwrap();
-    let group = [&[0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff][..], &target[13..]].concat();
-    let mac = [&[0x33, 0x33, 0xff], &target[13..]].concat();
-    let builder = PacketBuilder::ethernet2(CLIENT.octets(), mac.try_into().unwrap())
-        .ipv6(source.octets(), group.try_into().unwrap(), 255)
+    let target = ours.to_bits() + (u128::from(number + 1) << 24);
+    solicitation_of(target.into(), "fe80::50".parse().unwrap())
+}
+
+/// A neighbour's question for an address.
+pub fn solicitation_of(target: Ipv6Addr, source: Ipv6Addr) -> Vec<u8> {
+    let group = solicited_node(target).octets();
+    let [.., a, b, c, d] = group;
+    let builder = PacketBuilder::ethernet2(CLIENT.octets(), [0x33, 0x33, a, b, c, d])
+        .ipv6(source.octets(), group, 255)
         .icmpv6(Icmpv6Type::NeighborSolicitation);
     let mut frame = Vec::new();
-    builder.write(&mut frame, &[&target[..], &[1, 1], &CLIENT.octets()].concat()).unwrap();
+    builder.write(&mut frame, &[&target.octets()[..], &[1, 1], &CLIENT.octets()].concat()).unwrap();
     frame
 }
 

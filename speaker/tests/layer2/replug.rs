@@ -4,20 +4,23 @@ use std::time::Instant;
 
 use super::*;
 
-/// Node and client, each on a port of a switch that snoops on multicast, as real ones do.
-fn connect_by_switch(node: &Namespace, client: &Namespace, switch: &Namespace) {
+/// Node and client, each on a port of a switch that snoops on multicast, as real ones do. Without a querier it filters nothing.
+pub fn connect_by_switch(node: &Namespace, client: &Namespace, switch: &Namespace) {
     switch.sh("ip link add br0 type bridge mcast_snooping 1");
     switch.sh("ip link set br0 up");
-    node.connect("eth0", NODE_MAC, switch, "node");
-    client.connect("eth0", "02:00:00:00:00:50", switch, "client");
-    for port in ["node", "client"] {
-        switch.sh(&format!("ip link set {port} master br0"));
-        switch.sh(&format!("ip link set {port} up"));
-    }
+    plug_in(node, NODE_MAC, switch, "node");
+    plug_in(client, "02:00:00:00:00:50", switch, "client");
     client.sh("ip addr add 192.0.2.50/24 dev eth0");
     client.sh("ip addr add 2001:db8::50/64 dev eth0 nodad");
     until_no_tentative(node, "eth0");
     until_no_tentative(client, "eth0");
+}
+
+/// Connects an interface with a new port of the switch.
+pub fn plug_in(station: &Namespace, mac: &str, switch: &Namespace, port: &str) {
+    station.connect("eth0", mac, switch, port);
+    switch.sh(&format!("ip link set {port} master br0"));
+    switch.sh(&format!("ip link set {port} up"));
 }
 
 /// A node behind a switch, heard at both addresses.

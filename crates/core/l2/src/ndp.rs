@@ -15,7 +15,7 @@ pub(crate) mod tests;
 
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 const IPV6_HEADER: usize = 40;
-const NEXT_HEADER_ICMPV6: u8 = 58;
+pub(crate) const NEXT_HEADER_ICMPV6: u8 = 58;
 /// A packet that crossed a router has a lower hop limit (RFC 4861 §7.1).
 const HOP_LIMIT: u8 = 255;
 const TYPE_SOLICITATION: u8 = 135;
@@ -174,18 +174,8 @@ impl Advertisement {
     pub fn encode(&self) -> Vec<u8> {
         let message = self.encode_message(0);
         let message = self.encode_message(checksum(self.source, self.destination, &message));
-        let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
-        Writer::with_capacity(ETHERNET_HEADER + IPV6_HEADER + message.len())
-            .bytes(&self.ethernet_destination.octets())
-            .bytes(&self.mac.octets())
-            .u16(ETHERTYPE_IPV6)
-            .bytes(&[0x60, 0, 0, 0])
-            .u16(length)
-            .bytes(&[NEXT_HEADER_ICMPV6, HOP_LIMIT])
-            .bytes(&self.source.octets())
-            .bytes(&self.destination.octets())
-            .bytes(&message)
-            .finish()
+        let stations = [self.ethernet_destination, self.mac];
+        ipv6_frame(stations, [self.source, self.destination], [NEXT_HEADER_ICMPV6, HOP_LIMIT], &message)
     }
 
     fn encode_message(&self, checksum: u16) -> Vec<u8> {
@@ -216,8 +206,29 @@ pub fn gratuitous_advertisement(mac: MacAddr, link_local: Ipv6Addr, address: Ipv
     }
 }
 
+/// A frame to one station from another with an IPv6 packet from one address to another.
+pub(crate) fn ipv6_frame(
+    [receiver, sender]: [MacAddr; 2],
+    [source, destination]: [Ipv6Addr; 2],
+    [next_header, hop_limit]: [u8; 2],
+    payload: &[u8],
+) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
+    Writer::with_capacity(ETHERNET_HEADER + IPV6_HEADER + payload.len())
+        .bytes(&receiver.octets())
+        .bytes(&sender.octets())
+        .u16(ETHERTYPE_IPV6)
+        .bytes(&[0x60, 0, 0, 0])
+        .u16(length)
+        .bytes(&[next_header, hop_limit])
+        .bytes(&source.octets())
+        .bytes(&destination.octets())
+        .bytes(payload)
+        .finish()
+}
+
 /// The Ethernet address a group is reached at (RFC 2464 §7).
-fn multicast_mac(group: Ipv6Addr) -> MacAddr {
+pub(crate) fn multicast_mac(group: Ipv6Addr) -> MacAddr {
     let [.., a, b, c, d] = group.octets();
     MacAddr([0x33, 0x33, a, b, c, d])
 }
@@ -283,7 +294,7 @@ fn decode_link_layer(mut options: &[u8], wanted: u8) -> Result<Option<MacAddr>, 
 }
 
 /// The checksum of an ICMPv6 message with its pseudo-header (RFC 4443 §2.3).
-fn checksum(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> u16 {
+pub(crate) fn checksum(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> u16 {
     let mut sum = u64::from(NEXT_HEADER_ICMPV6) + u64::try_from(message.len()).unwrap_or(u64::MAX);
     let addresses = source.segments().into_iter().chain(destination.segments());
     sum += addresses.map(u64::from).sum::<u64>();

@@ -1,6 +1,7 @@
 //! Opens, updates and closes links as interfaces come, change and go.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use metallb_l2::{Input, Subject};
 use metallb_linux::{Protocol, SocketError};
@@ -8,6 +9,7 @@ use metallb_telemetry::logs;
 use tokio::time::Instant;
 
 use super::{Driver, FIRST_RETRY, LAST_RETRY};
+use crate::layer2::groups::Failure;
 use crate::layer2::port::Port;
 use crate::layer2::spec::{LinkSpec, LinkStep, PROTOCOLS, diff};
 
@@ -20,7 +22,7 @@ impl Driver {
         let wanted: BTreeMap<u32, LinkSpec> = wanted.map(|spec| (spec.link.index, spec)).collect();
         let open = self.ports.iter().map(|(index, port)| (*index, port.spec().clone())).collect();
         self.failing.retain(|index| wanted.contains_key(index));
-        let was_broken = self.retry.take();
+        let was_broken = self.retry.take().map(|(_, pause)| pause);
         let mut is_broken = false;
         for step in diff(&open, &wanted) {
             // Thousands of links take a while, which is no stall.
@@ -38,13 +40,11 @@ impl Driver {
             self.follow_on_ports(protocol);
         }
         for port in self.ports.values_mut() {
-            // Nor is it with thousands of groups.
-            is_broken |= !port.sync_groups(&self.table, || {
-                self.gate.permits();
-            });
+            self.gate.permits();
+            is_broken |= !port.sync_groups(&self.table, &self.groups, was_broken);
         }
         if is_broken {
-            let pause = was_broken.map_or(FIRST_RETRY, |(_, pause)| (pause * 2).min(LAST_RETRY));
+            let pause = next_pause(was_broken);
             self.retry = Some((Instant::now() + pause, pause));
         }
     }
@@ -52,6 +52,17 @@ impl Driver {
     /// Looks after links again before long, though nothing may have changed.
     pub(super) fn retry_soon(&mut self) {
         self.retry.get_or_insert((Instant::now() + FIRST_RETRY, FIRST_RETRY));
+    }
+
+    /// A group could not be joined or left.
+    pub(super) fn hear_failure(&mut self, failure: Failure) {
+        let Failure { order, error } = failure;
+        // The link may have been closed meanwhile, and opened anew.
+        let port = self.ports.get_mut(&order.index).filter(|_| order.is_wanted());
+        if port.is_some_and(|port| port.hear_failure(order.change, &error)) {
+            let pause = next_pause(order.tried_after);
+            self.retry.get_or_insert((Instant::now() + pause, pause));
+        }
     }
 
     fn open(&mut self, spec: LinkSpec) -> bool {
@@ -136,6 +147,11 @@ impl Driver {
         }
         false
     }
+}
+
+/// How long to wait before what failed is tried again, which was after this pause the last time.
+fn next_pause(last: Option<Duration>) -> Duration {
+    last.map_or(FIRST_RETRY, |pause| (pause * 2).min(LAST_RETRY))
 }
 
 fn log_responders(new: &LinkSpec, old: Option<&LinkSpec>) {

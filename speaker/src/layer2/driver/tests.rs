@@ -1,10 +1,13 @@
 //! The steps one by one, without the loop around them, on the loopback device of a network namespace and links beside it.
 
 use std::cell::Cell;
+use std::io;
+use std::net::Ipv6Addr;
 use std::process::Command as Process;
 use std::sync::Arc;
 use std::thread;
 
+use metallb_l2::{GroupChange, solicited_node};
 use metallb_linux::{Interface, Protocol};
 use metallb_telemetry::metrics::Metrics;
 use nix::net::if_::if_nametoindex;
@@ -12,9 +15,12 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::*;
 use crate::layer2::Fence;
+use crate::layer2::groups::{Failure, Order};
 
 const LOOPBACK: u32 = 1;
 const ADDRESS: [u8; 4] = [192, 0, 2, 200];
+/// One with a group.
+const V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 1, 0x200);
 const BOUND: Duration = Duration::from_millis(400);
 
 thread_local! {
@@ -55,16 +61,32 @@ fn with_links<T: Send + 'static>(
         let metrics = Metrics::default();
         let (fence, _owner) = Fence::attended(BOUND);
         let options = Options { fence: fence.clone(), ..Options::default() };
-        let mut driver = Driver::new(interfaces, metrics.speaker().unwrap(), options);
+        let groups = Groups::start().unwrap();
+        let mut driver = Driver::new(interfaces, metrics.speaker().unwrap(), options, groups);
         driver.gate = Gate::with_clock(fence, clock);
         driver.sync_links();
-        driver.execute_all(Batch {
-            commands: vec![Command::Announce { address: ADDRESS.into(), interfaces: Scope::All }],
-            since: None,
-        });
+        announce(&mut driver, ADDRESS.into());
         test(&mut driver, &metrics)
     };
     thread::spawn(run).join().unwrap()
+}
+
+fn announce(driver: &mut Driver, address: IpAddr) {
+    let commands = [Command::Announce { address, interfaces: Scope::All }].into();
+    driver.waiting = Batch { commands, since: None };
+    driver.execute_some();
+}
+
+/// Has the loopback device speak NDP as well, with groups that nobody joins; what is ordered.
+fn speak_ndp(driver: &mut Driver) -> mpsc::Receiver<Order> {
+    let (groups, orders, _) = Groups::recorded();
+    driver.groups = groups;
+    let link_local = Some("fe80::11".parse().unwrap());
+    let loopback = Interface { link_local, ..speaking_arp("lo".to_owned()) };
+    driver.interfaces = watch::channel(Arc::new(vec![loopback])).1;
+    driver.sync_links();
+    driver.send_due();
+    orders
 }
 
 fn ip(command: &str) {
@@ -93,7 +115,11 @@ fn question() -> Vec<u8> {
 
 /// What a counter of [`ADDRESS`] says.
 fn counted(metrics: &Metrics, counter: &str) -> u64 {
-    let prefix = format!("metallb_layer2_{counter}{{ip=\"{}\"}} ", IpAddr::from(ADDRESS));
+    counted_of(ADDRESS.into(), metrics, counter)
+}
+
+fn counted_of(address: IpAddr, metrics: &Metrics, counter: &str) -> u64 {
+    let prefix = format!("metallb_layer2_{counter}{{ip=\"{address}\"}} ");
     let text = metrics.encode();
     text.lines().find_map(|line| line.strip_prefix(&prefix)).map_or(0, |value| value.parse().unwrap())
 }
@@ -189,4 +215,72 @@ fn the_clock_is_looked_at_for_each_link_that_changes() {
         });
         assert!(looks >= times * (1 + FURTHER), "{name}: {looks} looks");
     }
+}
+
+/// Questions are looked at between the parts.
+#[test]
+fn a_long_batch_is_carried_out_in_order_and_in_parts() {
+    const COUNT: u8 = 100;
+    let announced = with_driver(|driver, _| {
+        let address = |last: u8| IpAddr::from([198, 51, 100, last]);
+        let announce = |last| Command::Announce { address: address(last), interfaces: Scope::All };
+        let withdraw = |last| Command::Withdraw { address: address(last) };
+        let commands = (0..COUNT).map(announce).chain((0..COUNT).map(withdraw)).collect();
+        driver.waiting = Batch { commands, since: None };
+        let mut announced = Vec::new();
+        while !driver.waiting.commands.is_empty() {
+            driver.execute_some();
+            announced.push(driver.table.len());
+        }
+        announced
+    });
+    assert_eq!(announced, [65, 73, 9, 1], "64 commands each, beside the one that is announced anyhow");
+}
+
+#[test]
+fn an_address_is_made_known_however_long_its_group_takes_to_be_joined() {
+    let outcome = with_driver(|driver, metrics| {
+        let mut orders = speak_ndp(driver);
+        announce(driver, V6.into());
+        let ordered = orders.try_recv().map(|order| order.change);
+        (ordered, counted_of(V6.into(), metrics, "gratuitous_sent"))
+    });
+    assert_eq!(outcome, (Ok(GroupChange::Join(solicited_node(V6))), 1));
+}
+
+#[test]
+fn a_group_that_is_not_joined_is_ordered_again_each_time_after_twice_as_long() {
+    let pauses = with_driver(|driver, _| {
+        let mut orders = speak_ndp(driver);
+        announce(driver, V6.into());
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            let order = orders.try_recv().unwrap();
+            driver.hear_failure(Failure { order, error: io::Error::other("full") });
+            pauses.push(driver.retry.unwrap().1.as_millis());
+            // As if the pause were over.
+            driver.sync_links();
+        }
+        assert!(orders.try_recv().is_ok() && driver.retry.is_none());
+        // Nothing more failed: there is nothing to do.
+        driver.sync_links();
+        assert!(orders.try_recv().is_err() && driver.retry.is_none());
+        pauses
+    });
+    assert_eq!(pauses, [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+}
+
+#[test]
+fn a_group_that_was_not_joined_before_its_link_was_opened_anew_is_not_ordered_twice() {
+    with_driver(|driver, _| {
+        let mut orders = speak_ndp(driver);
+        announce(driver, V6.into());
+        let order = orders.try_recv().unwrap();
+        driver.ports.clear();
+        driver.sync_links();
+        assert!(orders.try_recv().is_ok(), "the new link joins");
+        driver.hear_failure(Failure { order, error: io::Error::other("gone") });
+        driver.sync_links();
+        assert!(orders.try_recv().is_err() && driver.retry.is_none());
+    });
 }
