@@ -2,7 +2,7 @@
 //! speakers wait for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client, Error};
@@ -37,9 +37,11 @@ pub async fn definition_uid(client: &Client) -> Result<String, DefinitionError> 
 
 /// Which of MetalLB's kinds the API server does not serve, in words that say what to do; `None` if it serves all, or does not tell.
 pub async fn missing_definitions(client: &Client) -> Option<String> {
+    // Each of them is derived from its type: once is enough.
+    static DEFINITIONS: LazyLock<Vec<CustomResourceDefinition>> = LazyLock::new(|| crds(""));
     let (mut missing, mut served) = (BTreeSet::new(), BTreeMap::new());
-    for definition in crds("") {
-        let spec = definition.spec;
+    for definition in &*DEFINITIONS {
+        let spec = &definition.spec;
         for version in spec.versions.iter().map(|version| format!("{}/{}", spec.group, version.name)) {
             if !served.contains_key(&version) {
                 served.insert(version.clone(), served_kinds(client, &version).await?);

@@ -249,6 +249,7 @@ impl Operator {
     async fn look_after(&self, found: &Found, around: &Around, report: &mut Report) {
         if found.is_being_deleted {
             // Applying now would only be in the way of the garbage collector.
+            self.show(&Applied::default());
             if found.name == METALLB_NAME && !found.finalizers.is_empty() {
                 self.tell(found, &status::leaving(found), report).await;
             }
@@ -415,7 +416,8 @@ impl Operator {
         let lacking = applied.running().find(|(_, runs)| !runs).map(|(workload, _)| workload);
         if let Some(workload) = lacking.filter(|_| applied.is_known()) {
             let obstacle = obstacle(&self.client, &found.namespace, workload).await;
-            applied.obstacle = obstacle.or(doubt);
+            let parts = [doubt.filter(|_| workload == "controller"), obstacle].into_iter().flatten();
+            applied.obstacle = parts.reduce(|doubt, obstacle| format!("{doubt}; {obstacle}"));
         }
         (applied, error)
     }
@@ -439,9 +441,11 @@ impl Operator {
             .for_each(|event| self.events.publish(event));
         report.changes.extend(cleared.deleted);
         let problem = cleared.failure.as_ref().map(|error| chain(error));
+        let lasting =
+            cleared.failure.as_ref().is_some_and(|error| error.disposition() <= Disposition::Refused);
         // There is no resource any more that could say so.
-        if note(&self.memory.leftovers, problem.as_deref())
-            && let Some(message) = problem.clone()
+        if note(&self.memory.leftovers, problem.as_deref().filter(|_| lasting))
+            && let Some(message) = problem.clone().filter(|_| lasting)
         {
             let about = reference(&self.environment.namespace, METALLB_NAME, None);
             let reason = Reason::FailedToSyncMetalLBResources.as_str().to_owned();

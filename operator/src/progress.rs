@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client};
-use metallb_render::stuck_pod;
+use metallb_render::{stuck_pod, unready_pod};
 
 use crate::definition::missing_definitions;
 use crate::disposition::explain;
@@ -24,15 +24,18 @@ pub async fn obstacle(client: &Client, namespace: &str, workload: &str) -> Optio
             Ok(pods) => pods.items,
             Err(error) => return Some(format!("what keeps the pods can't be read: {}", explain(&error))),
         };
-    let missing = missing_definitions(client).await;
-    if missing.is_some() {
-        return missing;
+    if let Some(stuck) = stuck_pod(&pods) {
+        return Some(stuck);
     }
-    match stuck_pod(&pods, Timestamp::now()) {
-        Some(stuck) => Some(stuck),
-        None if workload == SPEAKER => refused_pods(client, namespace, newest(&pods)).await,
-        // Its Deployment tells.
-        None => None,
+    // Of the other one its Deployment tells.
+    if workload == SPEAKER
+        && let Some(refused) = refused_pods(client, namespace, newest(&pods)).await
+    {
+        return Some(refused);
+    }
+    match missing_definitions(client).await {
+        Some(missing) => Some(missing),
+        None => unready_pod(&pods, Timestamp::now()),
     }
 }
 

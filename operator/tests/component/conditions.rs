@@ -286,7 +286,9 @@ async fn what_refuses_the_speakers_pods_is_told_from_the_events() {
     {
         if has_pod {
             let labels = json!({"app": "metallb", "component": "speaker"});
-            let pod = json!({"metadata": {"name": "speaker-x", "namespace": NAMESPACE, "labels": labels}});
+            let ready = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+            let metadata = json!({"name": "speaker-x", "namespace": NAMESPACE, "labels": labels});
+            let pod = json!({"metadata": metadata, "status": ready});
             scenario.server.put::<Pod>(&serde_json::from_value(pod).unwrap());
         }
         put_event("new", at, "exceeded quota: pods=0");

@@ -188,7 +188,9 @@ impl Driver {
     /// Carries out the next of the commands that wait.
     fn execute_some(&mut self) {
         let Batch { commands, since } = &mut self.waiting;
-        let (count, since) = (commands.len().min(COMMANDS_AT_ONCE), *since);
+        // While nothing is answered nothing is held up, and what is given up meanwhile must be before the fence opens.
+        let at_once = if self.was_open { COMMANDS_AT_ONCE } else { usize::MAX };
+        let (count, since) = (commands.len().min(at_once), *since);
         let next: Vec<Command> = commands.drain(..count).collect();
         if next.is_empty() {
             return;
@@ -217,6 +219,12 @@ impl Driver {
             }
         }
         self.follow_reach();
+        let is_v6 = |command: &Command| {
+            matches!(command, Command::Announce { address: IpAddr::V6(_), interfaces: _ })
+        };
+        if commands.iter().any(is_v6) {
+            self.groups.settle();
+        }
     }
 
     fn execute(&mut self, command: Command) {

@@ -4,6 +4,7 @@
 //! many pods go at once. The thread that neighbours wait for hands an order over and goes on.
 
 use std::io;
+use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ mod tests;
 /// Orders under way: those of ten thousand addresses that are taken over at once, and more. What finds no room is tried
 /// again like what failed.
 const ORDERS: usize = 16 * 1024;
+/// How long an announcement waits for the groups it needs, at most: the kernel needs some microseconds, and long only where
+/// others hold its lock.
+const SETTLING: Duration = Duration::from_millis(2);
 /// Failures under way. The thread waits until they are taken.
 const FAILURES: usize = 64;
 
@@ -60,6 +64,15 @@ impl Order {
     }
 }
 
+/// What the thread is told.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// To change a group.
+    Change(Order),
+    /// To say that all before is done.
+    Tell(std_mpsc::Sender<()>),
+}
+
 /// What could not be done.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -72,7 +85,7 @@ pub(super) struct Failure {
 /// The thread, as the one knows it that orders.
 #[derive(Debug)]
 pub(super) struct Groups {
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<Request>,
     failures: mpsc::Receiver<Failure>,
 }
 
@@ -87,7 +100,7 @@ impl Groups {
 
     /// One that does nothing, what it was told, and how it says that something failed.
     #[cfg(test)]
-    pub(super) fn recorded() -> (Self, mpsc::Receiver<Order>, mpsc::Sender<Failure>) {
+    pub(super) fn recorded() -> (Self, mpsc::Receiver<Request>, mpsc::Sender<Failure>) {
         let (orders, received) = mpsc::channel(ORDERS);
         let (told, failures) = mpsc::channel(FAILURES);
         (Self { orders, failures }, received, told)
@@ -95,7 +108,16 @@ impl Groups {
 
     /// Has it done before long, after all that was ordered before. False when there is no room.
     pub(super) fn order(&self, order: Order) -> bool {
-        self.orders.try_send(order).is_ok()
+        self.orders.try_send(Request::Change(order)).is_ok()
+    }
+
+    /// Waits until all that was ordered is done, for two milliseconds at most.
+    pub(super) fn settle(&self) {
+        let (tell, told) = std_mpsc::channel();
+        if self.orders.try_send(Request::Tell(tell)).is_ok() {
+            // If it takes longer, it comes after the announcement.
+            let _ = told.recv_timeout(SETTLING);
+        }
     }
 
     /// The next thing that could not be done. Safe to cancel.
@@ -105,11 +127,17 @@ impl Groups {
 }
 
 /// One after the other: none overtakes another.
-fn carry_out_all(orders: &mut mpsc::Receiver<Order>, told: &mpsc::Sender<Failure>) {
-    while let Some(order) = orders.blocking_recv() {
-        if let Err(error) = order.carry_out() {
-            // At the end nobody takes it any more.
-            let _ = told.blocking_send(Failure { order, error });
+fn carry_out_all(orders: &mut mpsc::Receiver<Request>, told: &mpsc::Sender<Failure>) {
+    while let Some(request) = orders.blocking_recv() {
+        match request {
+            Request::Change(order) => {
+                if let Err(error) = order.carry_out() {
+                    // At the end nobody takes it any more.
+                    let _ = told.blocking_send(Failure { order, error });
+                }
+            }
+            // Who asked may have gone on.
+            Request::Tell(done) => drop(done.send(())),
         }
     }
 }

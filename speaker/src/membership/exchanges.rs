@@ -41,7 +41,10 @@ pub(super) enum Outcome {
 /// The tasks. Dropping this ends them all.
 #[derive(Debug)]
 pub(super) struct Exchanges {
-    tasks: JoinSet<Outcome>,
+    /// Each with the round it was begun in, where only what this one brings counts.
+    tasks: JoinSet<(Option<u64>, Outcome)>,
+    /// How often all in which we asked for state were given up.
+    round: u64,
     /// Those in which we asked for state: as many as their callers have under way, since these end what they forget.
     asking: Vec<AbortHandle>,
     served: Arc<()>,
@@ -54,14 +57,18 @@ impl Exchanges {
     pub(super) fn new() -> Self {
         let (ask, asked) = mpsc::channel(MOST_QUESTIONS);
         let (tasks, asking, served) = (JoinSet::new(), Vec::new(), Arc::new(()));
-        Self { tasks, asking, served, received: Budget::of(MOST_RECEIVED), ask, asked }
+        Self { tasks, round: 0, asking, served, received: Budget::of(MOST_RECEIVED), ask, asked }
     }
 
     /// The next question or outcome. Safe to cancel.
     pub(super) async fn next(&mut self) -> Next {
         tokio::select! {
             Some(question) = self.asked.recv() => Next::Question(question),
-            Some(ended) = self.tasks.join_next() => Next::Outcome(ended.unwrap_or(Outcome::Nothing)),
+            Some(ended) = self.tasks.join_next() => Next::Outcome(match ended {
+                Ok((round, outcome)) if round.is_none_or(|round| round == self.round) => outcome,
+                // One that had ended when it was given up.
+                Ok(_) | Err(_) => Outcome::Nothing,
+            }),
             else => std::future::pending().await,
         }
     }
@@ -75,7 +82,7 @@ impl Exchanges {
         self.tasks.spawn(async move {
             let served = streams::serve(stream, from, codec, (driver, share)).await;
             drop(slot);
-            served.map_or_else(|error| Outcome::Failed { from, error }, |()| Outcome::Nothing)
+            (None, served.map_or_else(|error| Outcome::Failed { from, error }, |()| Outcome::Nothing))
         });
         true
     }
@@ -92,19 +99,21 @@ impl Exchanges {
 
     fn begin(&mut self, exchange: impl Future<Output = Outcome> + Send + 'static) {
         self.asking.retain(|task| !task.is_finished());
-        self.asking.push(self.tasks.spawn(exchange));
+        let round = self.round;
+        self.asking.push(self.tasks.spawn(async move { (Some(round), exchange.await) }));
     }
 
     /// Ends all in which we asked for state, without an outcome that tells: what they wait for is lost. A cable that comes
     /// and goes would have more and more of them under way.
     pub(super) fn give_up(&mut self) {
+        self.round += 1;
         self.asking.drain(..).for_each(|task| task.abort());
     }
 
     pub(super) fn ping(&mut self, whom: Partner, ping: Ping, within: Duration) {
         self.tasks.spawn(async move {
             let (sequence, to) = (ping.sequence, whom.address);
-            match streams::ask(&whom, &StreamMessage::Ping(ping), within).await {
+            let outcome = match streams::ask(&whom, &StreamMessage::Ping(ping), within).await {
                 Ok(StreamMessage::Ack { sequence: acked, .. }) if acked == sequence => {
                     Outcome::Pinged { sequence }
                 }
@@ -113,7 +122,8 @@ impl Exchanges {
                     tracing::debug!(%to, error = logs::chain(&error), "ping over a connection failed");
                     Outcome::Nothing
                 }
-            }
+            };
+            (None, outcome)
         });
     }
 }
@@ -177,6 +187,22 @@ mod tests {
             }
         }
         assert_eq!((exchanges.tasks.len(), exchanges.asking.len()), (1, 0));
+    }
+
+    /// What it brings is from before.
+    #[tokio::test]
+    async fn one_that_had_ended_when_it_was_given_up_brings_nothing() {
+        let mut exchanges = Exchanges::new();
+        exchanges.begin(async { Outcome::Pinged { sequence: 1 } });
+        while !exchanges.asking[0].is_finished() {
+            tokio::task::yield_now().await;
+        }
+        exchanges.give_up();
+        let ended = next(&mut exchanges).await;
+        assert!(matches!(ended, Next::Outcome(Outcome::Nothing)), "{ended:?}");
+        exchanges.begin(async { Outcome::Pinged { sequence: 2 } });
+        let ended = next(&mut exchanges).await;
+        assert!(matches!(ended, Next::Outcome(Outcome::Pinged { sequence: 2 })), "{ended:?}");
     }
 
     /// Contract 02 §1.3, `TCPTimeout`.

@@ -65,6 +65,12 @@ impl Wait {
         self.by.is_some() && self.by == self.before
     }
 
+    /// For how long it was asked at least: what the node was silent for, whatever kept the one that asks from going on.
+    #[must_use]
+    pub fn asked_for(&self) -> Duration {
+        PACE * u32::try_from(self.questions.saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
     /// Whether less than half of the questions were asked that were due meanwhile: the one that asks did not run.
     #[must_use]
     pub fn is_askers(&self) -> bool {
@@ -301,6 +307,17 @@ mod tests {
             let seen = ((longest.questions, longest.answers), longest.is_askers());
             assert_eq!(seen, (counts, is_askers), "{questions:?} {answers:?}");
         }
+    }
+
+    /// Nobody answered for 90 ms, whatever became of the one that asked then.
+    #[test]
+    fn of_a_wait_in_which_the_asker_paused_what_it_asked_counts() {
+        let start = Instant::now();
+        let at = |milliseconds: u64| start + Duration::from_millis(milliseconds);
+        let answers = [Answer { at: at(200), mac: [1; 6], was_asked: true }];
+        let waits = waits((0..19).map(|number| at(number * 5)), (None, &answers), at(300));
+        assert!(waits[0].is_askers() && waits[0].time == Duration::from_millis(200), "{waits:?}");
+        assert_eq!(waits[0].asked_for(), Duration::from_millis(90));
     }
 
     #[test]

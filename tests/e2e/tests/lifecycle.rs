@@ -181,6 +181,17 @@ fn run_documented(cluster: &Cluster, beginning: &str) -> Result<()> {
 fn removal_without_an_operator(cluster: &Cluster) -> Result<()> {
     cluster.kubectl(&["scale", "deployment", OPERATOR, "-n", NAMESPACE, "--replicas=0"])?;
     wait_for_no_pod(cluster, "control-plane=controller-manager")?;
+    let webhook =
+        cluster.get(&["validatingwebhookconfiguration", "metallb-operator-webhook-configuration"])?;
+    ensure!(webhook["webhooks"][0]["failurePolicy"] == "Fail", "{webhook}");
+    let edit = r#"{"spec":{"logLevel":"debug"}}"#;
+    let patch = ["patch", "metallb", "metallb", "-n", NAMESPACE, "--type=merge", "-p", edit];
+    let refused = cluster.kubectl(&patch).map_err(|error| format!("{error:#}"));
+    ensure!(
+        refused.as_ref().is_err_and(|error| error.contains("metallb-operator-webhook-service")),
+        "nobody answers, and the spec was changed: {refused:?}"
+    );
+    cluster.kubectl(&["annotate", "metallb", "metallb", "-n", NAMESPACE, "edited=yes"])?;
     // The garbage collector edits the resource, which must not wait for the operator's webhook.
     let delete = ["delete", "metallb", "metallb", "-n", NAMESPACE, "--cascade=foreground", "--timeout=60s"];
     cluster.kubectl(&delete)?;

@@ -40,7 +40,7 @@ pub use operator_webhooks::{
     OPERATOR_WEBHOOK_CERT_SECRET, OPERATOR_WEBHOOK_CONFIGURATION, OPERATOR_WEBHOOK_PATH, Unanswered,
     operator_webhooks,
 };
-pub use pods::stuck_pod;
+pub use pods::{stuck_pod, unready_pod};
 pub use readiness::{Readiness, controller_shortcoming, readiness, speaker_shortcoming};
 pub use settings::{Options, Policy, Settings, SpecError, Workload, read_spec};
 pub use tls_profile::TlsProfile;

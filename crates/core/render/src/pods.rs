@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 #[cfg(test)]
 mod tests;
@@ -12,29 +13,40 @@ const ON_THEIR_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 /// A pod that is not ready for so long without a reason of its own is in trouble.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 
-/// The first of these pods, by name, that something keeps from running, and what: `pod speaker-x on node n: cause`.
+/// The first of these pods of one workload, by name, that something keeps from running, and what: `pod speaker-x on node n: cause`.
 ///
-/// Pods that just start, or are on their way out, are nobody's trouble, and those that failed mostly have a successor: they
-/// are named when nothing else is to be told.
+/// Pods that just start, or are on their way out, are nobody's trouble, and neither are those that failed and have a successor.
 #[must_use]
-pub fn stuck_pod(pods: &[Pod], now: Timestamp) -> Option<String> {
-    let mut stuck: Vec<(bool, String)> = pods.iter().filter_map(|pod| trouble(pod, now)).collect();
-    stuck.sort();
-    stuck.into_iter().next().map(|(_, told)| told)
+pub fn stuck_pod(pods: &[Pod]) -> Option<String> {
+    let newest = pods.iter().map(created).max().flatten();
+    let cause = |pod: &Pod| match failed(pod) {
+        Some(cause) => Some(cause).filter(|_| created(pod) >= newest),
+        None => unscheduled(pod).or_else(|| waiting(pod)),
+    };
+    first(pods, cause)
 }
 
-/// Whether the pod has failed for good, and what is told of it.
-fn trouble(pod: &Pod, now: Timestamp) -> Option<(bool, String)> {
-    if pod.metadata.deletion_timestamp.is_some() || is_ready(pod) {
-        return None;
-    }
-    let failed = failed(pod);
-    let has_failed = failed.is_some();
-    let cause = failed.or_else(|| unscheduled(pod)).or_else(|| waiting(pod)).or_else(|| unready(pod, now))?;
+/// The first of these pods that is not ready for long, for no reason that is known.
+#[must_use]
+pub fn unready_pod(pods: &[Pod], now: Timestamp) -> Option<String> {
+    first(pods, |pod| if failed(pod).is_some() { None } else { unready(pod, now) })
+}
+
+/// The first pod, by name, that is in such trouble.
+fn first(pods: &[Pod], cause: impl Fn(&Pod) -> Option<String>) -> Option<String> {
+    let concerned = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none() && !is_ready(pod));
+    concerned.filter_map(|pod| Some(told(pod, &cause(pod)?))).min()
+}
+
+fn told(pod: &Pod, cause: &str) -> String {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
     let node = node.map_or_else(String::new, |node| format!(" on node {node}"));
-    Some((has_failed, format!("pod {name}{node}: {cause}")))
+    format!("pod {name}{node}: {cause}")
+}
+
+fn created(pod: &Pod) -> Option<Timestamp> {
+    pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
 }
 
 fn is_ready(pod: &Pod) -> bool {
@@ -75,21 +87,33 @@ fn trouble_of_container(container: &ContainerStatus) -> Option<String> {
 fn last_words(container: &ContainerStatus) -> String {
     let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
     let Some(last) = last else { return String::new() };
-    let words = last.message.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let words = words.or(last.reason.as_deref()).unwrap_or_default();
+    // That it was an error, the code says as well.
+    let reason = last.reason.clone().filter(|reason| reason != "Error");
+    let words = last.message.as_deref().and_then(last_line);
+    let words = [reason, words].into_iter().flatten().collect::<Vec<_>>().join(": ");
     format!("; it ended with code {} the last time: {words}", last.exit_code)
+}
+
+/// The last line of a log, without what differs each time.
+fn last_line(log: &str) -> Option<String> {
+    let line = log.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    let Ok(Value::Object(fields)) = serde_json::from_str(line) else { return Some(line.to_owned()) };
+    let words = ["msg", "error"].into_iter().filter_map(|key| fields.get(key)?.as_str());
+    Some(words.collect::<Vec<_>>().join(": ")).filter(|words| !words.is_empty())
 }
 
 /// Not ready for long, for no reason that is known: its node may be dead, its daemon may wait for something, or what it mounts
 /// may not be there.
 fn unready(pod: &Pod, now: Timestamp) -> Option<String> {
-    let condition = condition(pod, "Ready").filter(|condition| condition.status == "False")?;
-    let since = condition.last_transition_time.as_ref()?.0;
+    let condition = condition(pod, "Ready").filter(|condition| condition.status == "False");
+    // On a dead node nobody says anything of a pod that is new there.
+    let changed = condition.and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0);
+    let since = changed.or_else(|| created(pod))?;
     if now.duration_since(since) < PATIENCE {
         return None;
     }
-    let reason = said(condition.reason.as_deref(), condition.message.as_deref());
-    let parts = [Some(format!("not ready since {since}")), on_its_way(pod), Some(reason)];
+    let reason = condition.map(|condition| said(condition.reason.as_deref(), condition.message.as_deref()));
+    let parts = [Some(format!("not ready since {since}")), on_its_way(pod), reason];
     Some(parts.into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": "))
 }
 

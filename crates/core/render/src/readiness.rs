@@ -65,7 +65,7 @@ fn too_few(wanted: i32, status: &DeploymentStatus) -> Option<String> {
         (status.updated_replicas.unwrap_or_default(), "updated"),
         (status.ready_replicas.unwrap_or_default(), "ready"),
     ];
-    let (count, what) = counts.into_iter().find(|&(count, _)| count != wanted)?;
+    let (count, what) = counts.into_iter().find(|&(count, _)| count < wanted)?;
     Some(format!("{count} of {wanted} controllers {what}"))
 }
 

@@ -34,6 +34,22 @@ fn nobody_who_orders_waits_for_the_kernel_and_what_fails_comes_back_in_order() {
 }
 
 #[test]
+fn an_announcement_comes_after_its_groups_unless_the_kernel_takes_long() {
+    let mut thread = Groups::start().unwrap();
+    let link = groups_of(NOWHERE);
+    assert!(thread.order(join(&link, 1)));
+    while thread.failures.try_recv().is_err() {
+        thread.settle();
+    }
+    let held = link.lock().unwrap();
+    assert!(thread.order(join(&link, 1)));
+    thread.settle();
+    assert!(thread.failures.try_recv().is_err(), "it went on without");
+    drop(held);
+    assert!(thread.failures.blocking_recv().is_some());
+}
+
+#[test]
 fn nothing_is_done_any_more_for_a_link_that_was_closed() {
     let link = groups_of(NOWHERE);
     let order = join(&link, 1);

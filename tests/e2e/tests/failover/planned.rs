@@ -111,7 +111,8 @@ fn measure(cluster: &Cluster, kind: &Move) -> Result<()> {
         (kind.back)(cluster, watched)?;
         watch.wait_back(BACK)?;
         for (address, probe) in &watch.probes {
-            let Longest { between, late: lag, pause } = Longest::of(&probe.waits(start, Instant::now()));
+            let Longest { between, late: lag, pause, asked } =
+                Longest::of(&probe.waits(start, Instant::now()));
             let tell = |wait| tell(cluster, wait, start, &watch, *address);
             let (gap, late_by, paused) = (tell(between), tell(lag), tell(pause));
             let owner = &watched.owner;
@@ -120,7 +121,8 @@ fn measure(cluster: &Cluster, kind: &Move) -> Result<()> {
             ));
             // Without a question between the two nodes' answers there is no gap.
             figures.add(*address, between.map_or(Duration::ZERO, |wait| wait.time));
-            late.add(*address, lag.context("nobody answered twice")?.time);
+            // Of a wait in which the one that asks did not run, what was asked counts.
+            late.add(*address, lag.context("nobody answered twice")?.time.max(asked));
         }
         for (address, stream) in streams {
             figures.add_fate(address, stream.finish()?);
@@ -139,13 +141,17 @@ struct Longest {
     late: Option<Wait>,
     /// The same where the one that asks did not run.
     pause: Option<Wait>,
+    /// For how long at least nobody answered then, though it was asked.
+    asked: Duration,
 }
 
 impl Longest {
     fn of(waits: &[Wait]) -> Self {
         let longest =
             |is_meant: fn(&Wait) -> bool| waits.iter().copied().filter(is_meant).max_by_key(|wait| wait.time);
+        let is_pause = |wait: &&Wait| wait.is_of_one_node() && wait.is_askers();
         Self {
+            asked: waits.iter().filter(is_pause).map(Wait::asked_for).max().unwrap_or_default(),
             between: longest(|wait| !wait.is_of_one_node()),
             late: longest(|wait| wait.is_of_one_node() && !wait.is_askers()),
             pause: longest(|wait| wait.is_of_one_node() && wait.is_askers()),

@@ -1,3 +1,4 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::*;
@@ -12,10 +13,6 @@ fn second_of_2026(second: i64) -> Timestamp {
     "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(second)
 }
 
-fn now() -> Timestamp {
-    second_of_2026(3600)
-}
-
 fn waiting(reason: &str, message: Option<&str>) -> Value {
     json!({"containerStatuses": [{"name": "speaker", "ready": false, "restartCount": 0, "image": "i", "imageID": "",
         "state": {"waiting": {"reason": reason, "message": message}}}]})
@@ -26,6 +23,14 @@ fn each_trouble_is_told_with_pod_node_and_cause() {
     let mut crashed = waiting("CrashLoopBackOff", Some("back-off 10s restarting failed container"));
     crashed["containerStatuses"][0]["lastState"] =
         json!({"terminated": {"exitCode": 2, "reason": "Error", "message": "no such flag\n"}});
+    let mut spoke = waiting("CrashLoopBackOff", None);
+    let log = "{\"ts\":\"2026-01-01T00:00:00Z\",\"level\":\"info\",\"msg\":\"speaker starts\"}\n\
+               {\"ts\":\"2026-01-01T00:00:00Z\",\"level\":\"error\",\"msg\":\"failed\",\"error\":\"reading /x: no such file\"}\n";
+    spoke["containerStatuses"][0]["lastState"] =
+        json!({"terminated": {"exitCode": 1, "reason": "Error", "message": log}});
+    let mut killed = waiting("CrashLoopBackOff", None);
+    killed["containerStatuses"][0]["lastState"] =
+        json!({"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": "words\n"}});
     let unschedulable = json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False",
         "reason": "Unschedulable", "message": "0/3 nodes are available"}]});
     let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory"});
@@ -41,6 +46,16 @@ fn each_trouble_is_told_with_pod_node_and_cause() {
             "pod p on node n1: CrashLoopBackOff: back-off 10s restarting failed container; \
              it ended with code 2 the last time: no such flag",
         ),
+        (
+            Some("n1"),
+            spoke,
+            "pod p on node n1: CrashLoopBackOff; it ended with code 1 the last time: failed: reading /x: no such file",
+        ),
+        (
+            Some("n1"),
+            killed,
+            "pod p on node n1: CrashLoopBackOff; it ended with code 137 the last time: OOMKilled: words",
+        ),
         (None, unschedulable, "pod p: Unschedulable: 0/3 nodes are available"),
         (Some("n2"), evicted, "pod p on node n2: Evicted: The node was low on memory"),
         (
@@ -49,7 +64,7 @@ fn each_trouble_is_told_with_pod_node_and_cause() {
             "pod p on node n3: CreateContainerConfigError: secret \"metallb-memberlist\" not found",
         ),
     ] {
-        assert_eq!(stuck_pod(&[pod("p", node, &status)], now()).as_deref(), Some(told));
+        assert_eq!(stuck_pod(&[pod("p", node, &status)]).as_deref(), Some(told));
     }
 }
 
@@ -60,23 +75,31 @@ fn pods_that_start_run_or_leave_are_no_trouble() {
     leaving.metadata.deletion_timestamp =
         Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
     let calm = [pod("a", None, &waiting("ContainerCreating", None)), pod("b", None, &ready), leaving];
-    assert_eq!(stuck_pod(&calm, now()), None);
+    assert_eq!(stuck_pod(&calm), None);
 }
 
 #[test]
 fn the_first_by_name_is_told() {
     let stuck = |name| pod(name, None, &waiting("ErrImagePull", None));
-    assert_eq!(stuck_pod(&[stuck("b"), stuck("a")], now()).as_deref(), Some("pod a: ErrImagePull"));
+    assert_eq!(stuck_pod(&[stuck("b"), stuck("a")]).as_deref(), Some("pod a: ErrImagePull"));
 }
 
 /// A ReplicaSet has made another one, and leaves it where it is.
 #[test]
-fn a_pod_that_was_evicted_hides_none_that_is_stuck() {
-    let evicted = pod("a", None, &json!({"phase": "Failed", "reason": "Evicted"}));
-    let stuck = pod("b", None, &waiting("ErrImagePull", None));
-    let told = |pods: &[Pod]| stuck_pod(pods, now());
-    assert_eq!(told(&[evicted.clone(), stuck]).as_deref(), Some("pod b: ErrImagePull"));
-    assert_eq!(told(&[evicted]).as_deref(), Some("pod a: Evicted"));
+fn a_pod_that_was_evicted_is_told_until_there_is_another() {
+    let at = |mut pod: Pod, second: i64| {
+        pod.metadata.creation_timestamp = Some(Time(second_of_2026(second)));
+        pod
+    };
+    let evicted = at(pod("a", None, &json!({"phase": "Failed", "reason": "Evicted"})), 1);
+    let starting = at(pod("b", None, &waiting("ContainerCreating", None)), 2);
+    let stuck = at(pod("b", None, &waiting("ErrImagePull", None)), 2);
+    let older = at(starting.clone(), 0);
+    let alone = "pod a: Evicted";
+    assert_eq!(stuck_pod(std::slice::from_ref(&evicted)).as_deref(), Some(alone));
+    assert_eq!(stuck_pod(&[evicted.clone(), older]).as_deref(), Some(alone));
+    assert_eq!(stuck_pod(&[evicted.clone(), starting]), None);
+    assert_eq!(stuck_pod(&[evicted, stuck]).as_deref(), Some("pod b: ErrImagePull"));
 }
 
 #[test]
@@ -94,12 +117,18 @@ fn a_pod_that_is_not_ready_for_long_is_told_with_its_node() {
         "containerStatuses": [{"name": "speaker", "ready": true, "restartCount": 0, "image": "i", "imageID": "",
             "state": {"running": {}}}]});
     let begin = format!("pod p on node n1: not ready since {since}");
+    // And of one that was put there since, nobody has said anything.
+    let new = json!({"conditions": [{"type": "PodScheduled", "status": "True"}]});
     for (status, told) in [
+        (new, begin.clone()),
         (running, format!("{begin}: ContainersNotReady: {speaker}")),
         (creating, format!("{begin}: ContainerCreating: ContainersNotReady: {speaker}")),
         (dead, begin.clone()),
     ] {
-        let at = |second: i64| stuck_pod(&[pod("p", Some("n1"), &status)], second_of_2026(second));
+        let mut pod = pod("p", Some("n1"), &status);
+        pod.metadata.creation_timestamp = Some(Time(second_of_2026(0)));
+        assert_eq!(stuck_pod(&[pod.clone()]), None, "nothing is known");
+        let at = |second: i64| unready_pod(&[pod.clone()], second_of_2026(second));
         assert_eq!(at(29), None);
         assert_eq!(at(30), Some(told));
     }

@@ -92,6 +92,10 @@ fn the_first_shortcoming_of_the_controller_is_named() {
             "MetalLB controller deployment not ready: 1 updated, 1 of before not replaced yet",
         ),
         (
+            controller(None, |s| (s.replicas, s.ready_replicas) = (Some(2), Some(2))),
+            "MetalLB controller deployment not ready: 1 updated, 1 of before not replaced yet",
+        ),
+        (
             controller(Some(0), |s| (s.ready_replicas, s.updated_replicas) = (None, None)),
             "MetalLB controller deployment not ready: it is scaled to 0, nobody assigns addresses: scale it up",
         ),
