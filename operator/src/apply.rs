@@ -6,7 +6,7 @@ use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::Client;
 use kube::api::DynamicObject;
 use metallb_api::names::{OPERATOR_FIELD_MANAGER, WEBHOOK_SERVICE};
-use metallb_cluster::{Keeper, Kept, Outcome, Predecessor, apply_over, create, is_current, read};
+use metallb_cluster::{Difference, Keeper, Kept, Outcome, Predecessor, apply_over, create, is_current, read};
 use metallb_render::{
     Desired, EXCLUDED_INTERFACES, Mode, Readiness, controller_shortcoming, readiness, speaker_shortcoming,
 };
@@ -19,12 +19,14 @@ use crate::others::{objection, role_of};
 mod accounts;
 mod failure;
 mod ownership;
+mod straighten;
 
 pub use failure::ApplyError;
 
 use accounts::Accounts;
 use failure::{Cause, Failure};
 use ownership::adopt;
+use straighten::{may_be_excluded, straighten};
 
 /// How everything is applied.
 pub(crate) const KEEPER: Keeper = Keeper { manager: OPERATOR_FIELD_MANAGER, predecessors: &PREDECESSORS };
@@ -40,7 +42,9 @@ const CONTROLLER_IMAGE: &str = r#"/f:spec/f:template/f:spec/f:containers/k:{"nam
 /// Who made the same objects before: the original's operator before it applied, plain manifests, and Helm, whose chart
 /// names few of them alike. The first goes by the name of many programs, but no other makes our resource the owner, or says
 /// which image our daemons run: the owner is ours already where that operator comes back after us.
-const PREDECESSORS: [Predecessor; 8] = [
+/// Nor does anybody but us write templates by our name: [whole ones](straighten), which are applied at once afterwards.
+const PREDECESSORS: [Predecessor; 9] = [
+    Predecessor { mark: "/f:spec/f:template", ..by(OPERATOR_FIELD_MANAGER, "Update") },
     Predecessor { mark: "/f:metadata/f:ownerReferences", ..by("manager", "Update") },
     Predecessor { mark: SPEAKER_IMAGE, ..by("manager", "Update") },
     Predecessor { mark: CONTROLLER_IMAGE, ..by("manager", "Update") },
@@ -75,6 +79,13 @@ impl Applied {
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         readiness(self.speaker.as_ref(), self.controller.as_ref())
+    }
+
+    /// Whether there is no node for a speaker.
+    #[must_use]
+    pub fn wants_no_speaker(&self) -> bool {
+        let status = self.speaker.as_ref().and_then(|speaker| speaker.status.as_ref());
+        status.is_some_and(|status| status.desired_number_scheduled == 0)
     }
 
     /// Whether it is known how both workloads stand.
@@ -183,8 +194,22 @@ impl Round<'_> {
                 let live = read(self.client, &desired.resource, &desired.object).await?;
                 self.try_to_keep(desired, live).await
             }
+            Err(Cause::Api(error)) if may_be_excluded(desired, &error) => {
+                self.keep_whole(desired).await.map_err(|_| Cause::Api(error))
+            }
             kept => kept,
         }
+    }
+
+    /// The same where something of others excludes what is ours. What keeps it from that is no news: it was refused.
+    async fn keep_whole(&self, desired: &Desired) -> Result<Kept, Cause> {
+        let Some(live) = read(self.client, &desired.resource, &desired.object).await? else {
+            return self.try_to_keep(desired, None).await;
+        };
+        straighten(self.client, desired, &live).await?;
+        let live = read(self.client, &desired.resource, &desired.object).await?;
+        let kept = self.try_to_keep(desired, live).await?;
+        Ok(Kept { outcome: Outcome::Changed(Difference::Value("spec.template".to_owned())), ..kept })
     }
 
     async fn try_to_keep(&self, desired: &Desired, live: Option<DynamicObject>) -> Result<Kept, Cause> {
@@ -278,4 +303,9 @@ impl Applied {
             self.controller = kept.live.try_parse().ok();
         }
     }
+}
+
+/// Whether it is of kind `K`.
+fn is<K: k8s_openapi::Resource>(desired: &Desired) -> bool {
+    desired.resource.kind == K::KIND && desired.resource.group == K::GROUP
 }

@@ -47,6 +47,10 @@ pub struct Operator {
     pub registers: bool,
 }
 
+/// What is fine with the original, and mostly a slip of the pen.
+const NO_SPEAKER: &str = "no speaker runs: spec.nodeSelector and spec.speakerConfig.affinity fit no node, or spec.speakerTolerations \
+                          none that is tainted";
+
 /// What a process remembers of its last look at the resource. Clones remember the same.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -412,6 +416,9 @@ impl Operator {
             let cleared = self.inventory().prune(listed, &wanted).await;
             applied.changes.extend(cleared.deleted);
             error = error.or(cleared.failure.map(ReconcileError::from));
+        }
+        if runs && applied.wants_no_speaker() {
+            applied.remarks.push(NO_SPEAKER.to_owned());
         }
         let lacking = applied.running().find(|(_, runs)| !runs).map(|(workload, _)| workload);
         if let Some(workload) = lacking.filter(|_| applied.is_known()) {

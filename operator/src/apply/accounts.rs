@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use k8s_openapi::{Metadata, Resource};
 use kube::api::DynamicObject;
 use metallb_render::{ACCOUNT, Desired};
 use serde_json::{Value, json};
+
+use super::is;
 
 /// UIDs of the accounts, as far as they are known in a round, by their names.
 #[derive(Debug, Default)]
@@ -54,8 +55,4 @@ fn tied(mut desired: Desired, uid: &str) -> Desired {
         }
     }
     desired
-}
-
-fn is<K: Resource + Metadata>(desired: &Desired) -> bool {
-    desired.resource.kind == K::KIND && desired.resource.group == K::GROUP
 }

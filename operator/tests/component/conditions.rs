@@ -58,6 +58,20 @@ async fn what_keeps_the_controller_away_is_told() {
     assert_eq!(scenario.told("metallb"), [format!("Progressing Progressing: {symptom}: {forbidden}")]);
 }
 
+#[tokio::test]
+async fn that_no_node_fits_the_speakers_is_told() {
+    let scenario = Scenario::settled().await;
+    let nobody = json!({"desiredNumberScheduled": 0, "currentNumberScheduled": 0, "numberReady": 0,
+        "updatedNumberScheduled": 0});
+    scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &nobody);
+    scenario.pass().await;
+    let told = scenario.told("metallb");
+    assert!(
+        told[0].starts_with(&format!("{}; no speaker runs: spec.nodeSelector", AVAILABLE[0])),
+        "{told:?}"
+    );
+}
+
 /// An evicted controller and a pod of somebody else have nothing to do with it.
 #[tokio::test]
 async fn of_the_pods_those_of_the_workload_are_told_that_falls_short() {

@@ -1,7 +1,9 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
+use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
+use metallb_testkit::Failure;
 use serde_json::{Value, json};
 
 use crate::scenario::{NAMESPACE, Scenario};
@@ -83,6 +85,40 @@ async fn an_edited_field_of_ours_is_put_right_and_named() {
     assert_eq!(container["image"], "example/controller:1");
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await.changes, [""; 0], "one write was enough");
+}
+
+/// As `kubectl set env` does to a variable that comes from a field of the pod: applied beside it, ours is refused.
+#[tokio::test]
+async fn what_excludes_our_fields_is_put_right() {
+    let scenario = Scenario::settled().await;
+    let mut speaker = scenario.speaker().unwrap();
+    let before = speaker.spec.clone();
+    let template = &mut speaker.spec.as_mut().unwrap().template;
+    let env = template.spec.as_mut().unwrap().containers[0].env.as_mut().unwrap();
+    let variable = env.iter_mut().find(|variable| variable.value_from.is_some()).unwrap();
+    (variable.value, variable.value_from) = (Some("x".to_owned()), None);
+    scenario.server.put_as::<DaemonSet>("kubectl-set", &speaker);
+    scenario.server.fail_next("apply daemonsets", Failure::Status(422));
+    let expected = ["DaemonSet metallb-system/speaker changed: spec.template has another value"];
+    assert_eq!(scenario.pass().await.changes, expected);
+    assert_eq!(scenario.speaker().unwrap().spec, before);
+    scenario.server.forbid_writes();
+    assert_eq!(scenario.pass().await.changes, [""; 0]);
+}
+
+/// What is refused whatever others wrote is told in the API server's words.
+#[tokio::test]
+async fn a_workload_that_is_refused_as_a_whole_stays_as_it_is() {
+    let scenario = Scenario::settled().await;
+    let image =
+        json!({"spec": {"template": {"spec": {"containers": [{"name": "speaker", "image": "evil"}]}}}});
+    scenario.server.edit::<DaemonSet>(Some(NAMESPACE), "speaker", &image);
+    let before = scenario.speaker();
+    scenario.server.fail_next("apply daemonsets", Failure::Status(422));
+    scenario.server.fail_next("json-patch daemonsets", Failure::Status(422));
+    let report = scenario.pass().await;
+    assert_eq!(report.disposition, Some(Disposition::Refused), "{report:?}");
+    assert_eq!(scenario.speaker(), before);
 }
 
 /// As policies do that mirror registries.

@@ -100,9 +100,12 @@ pub enum SpecError {
     },
     /// A pattern that leaves nothing to announce on.
     #[error(
-        "excludedInterfaces: an empty pattern is found in every name, so that nothing would be announced: take it out"
+        "excludedInterfaces: {pattern:?} is found in every name, so that nothing would be announced: take it out"
     )]
-    ExcludesAll,
+    ExcludesAll {
+        /// The entry as written.
+        pattern: String,
+    },
     /// A number that nothing can be done with.
     #[error("{field} {value} is out of bounds: give {}", bounds(*.least, *.most))]
     OutOfBounds {

@@ -87,7 +87,12 @@ fn each_rule_refuses_with_its_documented_text() {
         ),
         (
             json!({"excludedInterfaces": ["^lo$", ""]}),
-            "excludedInterfaces: an empty pattern is found in every name, so that nothing would be announced: take it out"
+            "excludedInterfaces: \"\" is found in every name, so that nothing would be announced: take it out"
+                .to_owned(),
+        ),
+        (
+            json!({"excludedInterfaces": ["a*"]}),
+            "excludedInterfaces: \"a*\" is found in every name, so that nothing would be announced: take it out"
                 .to_owned(),
         ),
         (
@@ -162,7 +167,7 @@ fn what_the_rules_allow_is_accepted() {
         // The original does not look at these.
         json!({"speakerConfig": weights("podAntiAffinity", 0), "controllerConfig": weights("podAntiAffinity", 101)}),
         json!({"frrk8sConfig": {"alwaysBlock": [" 10.0.0.0/8 ", "fd00::/8"]}}),
-        json!({"excludedInterfaces": ["^eth[0-9]$", "."]}),
+        json!({"excludedInterfaces": ["^eth[0-9]$", "^lo$", "^$", r"\."]}),
         json!({"livenessPort": 0}),
         json!({"livenessPort": 7946, "memberlistEnabled": false}),
     ] {
