@@ -148,7 +148,11 @@ fn log(report: &Report, told: &mut Vec<String>) {
     }
     if report.problems != *told {
         for problem in &report.problems {
-            tracing::warn!(problem, again = ?report.disposition, "not as it should be");
+            tracing::warn!(
+                problem,
+                again = report.disposition.map(|next| format!("{next:?}")),
+                "not as it should be"
+            );
         }
         told.clone_from(&report.problems);
     }

@@ -16,6 +16,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client, Resource};
 use metallb_api::MetalLB;
+use metallb_api::names::WEBHOOK_CONFIGURATION;
 use metallb_cluster::{Store, Watches};
 use metallb_render::{
     ApiServer, Monitors, OPERATOR_WEBHOOK_CONFIGURATION, OWNED_BY, Platform, PodMonitor,
@@ -62,12 +63,10 @@ pub fn follow(client: &Client, scope: &Scope<'_>) -> (Watches, Store<PartialObje
     inside.add::<NetworkPolicy>(&all, "networkpolicies");
     add_outside::<ClusterRole>(&mut watches, client, &ours, "clusterroles");
     add_outside::<ClusterRoleBinding>(&mut watches, client, &ours, "clusterrolebindings");
-    add_outside::<ValidatingWebhookConfiguration>(
-        &mut watches,
-        client,
-        &ours,
-        "validatingwebhookconfigurations",
-    );
+    // Also while it is another MetalLB's, which is in the way until it goes.
+    let named = Config::default().fields(&format!("metadata.name={WEBHOOK_CONFIGURATION}"));
+    let what = "validatingwebhookconfigurations";
+    add_outside::<ValidatingWebhookConfiguration>(&mut watches, client, &named, what);
     // Our own webhook's bears no such label: it stays when the resource goes.
     let own = Config::default().fields(&format!("metadata.name={OPERATOR_WEBHOOK_CONFIGURATION}"));
     add_outside::<ValidatingWebhookConfiguration>(&mut watches, client, &own, "the operator's own webhook");

@@ -14,7 +14,7 @@ use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
 const POD_MONITORS: (&str, &str) = ("DEPLOY_PODMONITORS", "true");
 
 /// A cluster with this namespace beside ours.
-fn beside(namespace: &str) -> Scenario {
+pub(crate) fn beside(namespace: &str) -> Scenario {
     let scenario = Scenario::with_resource();
     let object = json!({"metadata": {"name": namespace}});
     scenario.server.put::<Namespace>(&serde_json::from_value(object).unwrap());

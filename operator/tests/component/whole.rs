@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::others::{beside, put_webhooks};
 use crate::rivals::{man, put_elsewhere};
 use crate::scenario::{AVAILABLE, NAMESPACE, Scenario, lines};
 
@@ -95,6 +96,23 @@ async fn our_own_webhook_comes_back_by_itself_when_somebody_deletes_it() {
     scenario.server.remove::<ValidatingWebhookConfiguration>(None, "metallb-operator-webhook-configuration");
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(is_there(), "within a second");
+    owner.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn webhooks_of_another_that_go_are_noticed_at_once() {
+    let (scenario, health) = (beside("another"), Health::default());
+    put_webhooks(&scenario, &json!({"metallb.io/owned-by": "another"}), "another");
+    scenario.pass().await;
+    let told = scenario.told("metallb");
+    assert!(told[0].contains("metallb-webhook-configuration is not ours"), "{told:?}");
+    let owner = start(&scenario, &health);
+    until("ready", || health.readyz().ok).await;
+    // In the middle of two looks.
+    tokio::time::sleep(Duration::from_secs(630)).await;
+    scenario.server.remove::<ValidatingWebhookConfiguration>(None, "metallb-webhook-configuration");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(scenario.told("metallb")[0].starts_with("Progressing"), "{:?}", scenario.told("metallb"));
     owner.abort();
 }
 
