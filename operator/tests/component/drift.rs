@@ -116,7 +116,10 @@ async fn a_workload_that_is_refused_as_a_whole_stays_as_it_is() {
     let before = scenario.speaker();
     scenario.server.fail_next("apply daemonsets", Failure::Status(422));
     scenario.server.fail_next("json-patch daemonsets", Failure::Status(422));
+    scenario.server.take_requests();
     let report = scenario.pass().await;
+    let writes = scenario.writes();
+    assert!(writes.iter().any(|write| write.starts_with("json-patch daemonsets")), "{writes:?}");
     assert_eq!(report.disposition, Some(Disposition::Refused), "{report:?}");
     assert_eq!(scenario.speaker(), before);
 }
