@@ -13,6 +13,7 @@ use metallb_render::{
 
 use crate::ahead::ask_all;
 use crate::build::Prepared;
+use crate::disposition::Disposition;
 use crate::inventory::Listed;
 use crate::others::{objection, role_of};
 
@@ -26,7 +27,7 @@ pub use failure::ApplyError;
 use accounts::Accounts;
 use failure::{Cause, Failure};
 use ownership::adopt;
-use straighten::{may_be_excluded, straighten};
+use straighten::{Places, straighten};
 
 /// How everything is applied.
 pub(crate) const KEEPER: Keeper = Keeper { manager: OPERATOR_FIELD_MANAGER, predecessors: &PREDECESSORS };
@@ -42,9 +43,12 @@ const CONTROLLER_IMAGE: &str = r#"/f:spec/f:template/f:spec/f:containers/k:{"nam
 /// Who made the same objects before: the original's operator before it applied, plain manifests, and Helm, whose chart
 /// names few of them alike. The first goes by the name of many programs, but no other makes our resource the owner, or says
 /// which image our daemons run: the owner is ours already where that operator comes back after us.
-/// Nor does anybody but us write templates by our name: [whole ones](straighten), which are applied at once afterwards.
-const PREDECESSORS: [Predecessor; 9] = [
+/// Nor does anybody but us write these places by our name: [whole](straighten), and they are applied at once afterwards.
+const PREDECESSORS: [Predecessor; 12] = [
     Predecessor { mark: "/f:spec/f:template", ..by(OPERATOR_FIELD_MANAGER, "Update") },
+    Predecessor { mark: "/f:spec/f:updateStrategy", ..by(OPERATOR_FIELD_MANAGER, "Update") },
+    Predecessor { mark: "/f:spec/f:strategy", ..by(OPERATOR_FIELD_MANAGER, "Update") },
+    Predecessor { mark: "/f:spec/f:maxUnavailable", ..by(OPERATOR_FIELD_MANAGER, "Update") },
     Predecessor { mark: "/f:metadata/f:ownerReferences", ..by("manager", "Update") },
     Predecessor { mark: SPEAKER_IMAGE, ..by("manager", "Update") },
     Predecessor { mark: CONTROLLER_IMAGE, ..by("manager", "Update") },
@@ -189,27 +193,45 @@ impl Round<'_> {
 
     /// Where somebody was quicker, it is looked at once more: that is no trouble worth telling.
     async fn keep(&self, desired: &Desired, live: Option<DynamicObject>) -> Result<Kept, Cause> {
-        match self.try_to_keep(desired, live).await {
-            Err(Cause::Api(kube::Error::Api(status))) if status.code == 409 => {
-                let live = read(self.client, &desired.resource, &desired.object).await?;
-                self.try_to_keep(desired, live).await
-            }
-            Err(Cause::Api(error)) if may_be_excluded(desired, &error) => {
-                self.keep_whole(desired).await.map_err(|_| Cause::Api(error))
-            }
+        let kept = match self.try_to_keep(desired, live).await {
+            Err(cause) if cause.is_conflict() => self.keep_anew(desired).await,
+            kept => kept,
+        };
+        match kept {
+            Err(Cause::Api(refusal)) => match Places::excluded(desired, &refusal) {
+                Some(places) => self.keep_whole(desired, &places, refusal).await,
+                None => Err(refusal.into()),
+            },
             kept => kept,
         }
     }
 
-    /// The same where something of others excludes what is ours. What keeps it from that is no news: it was refused.
-    async fn keep_whole(&self, desired: &Desired) -> Result<Kept, Cause> {
+    async fn keep_anew(&self, desired: &Desired) -> Result<Kept, Cause> {
+        let live = read(self.client, &desired.resource, &desired.object).await?;
+        self.try_to_keep(desired, live).await
+    }
+
+    /// The same where something of others excludes what is ours. What is refused even so was refused for the first reason.
+    async fn keep_whole(
+        &self,
+        desired: &Desired,
+        places: &Places,
+        refusal: kube::Error,
+    ) -> Result<Kept, Cause> {
         let Some(live) = read(self.client, &desired.resource, &desired.object).await? else {
             return self.try_to_keep(desired, None).await;
         };
-        straighten(self.client, desired, &live).await?;
-        let live = read(self.client, &desired.resource, &desired.object).await?;
-        let kept = self.try_to_keep(desired, live).await?;
-        Ok(Kept { outcome: Outcome::Changed(Difference::Value("spec.template".to_owned())), ..kept })
+        match straighten(self.client, desired, &live, places).await {
+            Ok(()) => {}
+            Err(error) if Disposition::of(&error) == Disposition::Refused => return Err(refusal.into()),
+            Err(error) => return Err(error.into()),
+        }
+        // Controllers answer what was written by a status: they may be quicker.
+        let kept = match self.keep_anew(desired).await {
+            Err(cause) if cause.is_conflict() => self.keep_anew(desired).await,
+            kept => kept,
+        };
+        Ok(Kept { outcome: Outcome::Changed(Difference::Value(places.to_string())), ..kept? })
     }
 
     async fn try_to_keep(&self, desired: &Desired, live: Option<DynamicObject>) -> Result<Kept, Cause> {

@@ -48,8 +48,8 @@ pub struct Operator {
 }
 
 /// What is fine with the original, and mostly a slip of the pen.
-const NO_SPEAKER: &str = "no speaker runs: spec.nodeSelector and spec.speakerConfig.affinity fit no node, or spec.speakerTolerations \
-                          none that is tainted";
+const NO_SPEAKER: &str = "no speaker runs: spec.nodeSelector and spec.speakerConfig.affinity, or what else the DaemonSet has of it, fit no \
+                          node, or spec.speakerTolerations none that is tainted";
 
 /// What a process remembers of its last look at the resource. Clones remember the same.
 #[derive(Clone, Debug, Default)]
@@ -253,9 +253,11 @@ impl Operator {
     async fn look_after(&self, found: &Found, around: &Around, report: &mut Report) {
         if found.is_being_deleted {
             // Applying now would only be in the way of the garbage collector.
-            self.show(&Applied::default());
-            if found.name == METALLB_NAME && !found.finalizers.is_empty() {
-                self.tell(found, &status::leaving(found), report).await;
+            if found.name == METALLB_NAME {
+                self.show(&Applied::default());
+                if !found.finalizers.is_empty() {
+                    self.tell(found, &status::leaving(found), report).await;
+                }
             }
             return;
         }
@@ -420,11 +422,12 @@ impl Operator {
         if runs && applied.wants_no_speaker() {
             applied.remarks.push(NO_SPEAKER.to_owned());
         }
-        let lacking = applied.running().find(|(_, runs)| !runs).map(|(workload, _)| workload);
-        if let Some(workload) = lacking.filter(|_| applied.is_known()) {
+        let lacking: Vec<&str> =
+            applied.running().filter(|(_, runs)| !runs).map(|(workload, _)| workload).collect();
+        if let Some(workload) = lacking.first().filter(|_| applied.is_known()) {
             let obstacle = obstacle(&self.client, &found.namespace, workload).await;
-            let parts = [doubt.filter(|_| workload == "controller"), obstacle].into_iter().flatten();
-            applied.obstacle = parts.reduce(|doubt, obstacle| format!("{doubt}; {obstacle}"));
+            let parts = [obstacle, doubt.filter(|_| lacking.contains(&"controller"))].into_iter().flatten();
+            applied.obstacle = parts.reduce(|obstacle, doubt| format!("{obstacle}; {doubt}"));
         }
         (applied, error)
     }

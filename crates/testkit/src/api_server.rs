@@ -37,6 +37,8 @@ mod tests;
 pub enum Failure {
     /// The server answers with this HTTP status and does nothing.
     Status(u16),
+    /// The server says that this field is not as it may be, and does nothing.
+    Invalid(&'static str),
     /// The connection breaks before the server sees the request.
     Unreachable,
     /// The server does what it is asked, and the connection breaks before it can say so.

@@ -33,6 +33,13 @@ pub(super) enum Cause {
     },
 }
 
+impl Cause {
+    /// Whether somebody was quicker.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Api(kube::Error::Api(status)) if status.code == 409)
+    }
+}
+
 impl From<kube::Error> for Cause {
     fn from(error: kube::Error) -> Self {
         Self::Api(error)

@@ -1,5 +1,6 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
 use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
@@ -87,40 +88,135 @@ async fn an_edited_field_of_ours_is_put_right_and_named() {
     assert_eq!(scenario.pass().await.changes, [""; 0], "one write was enough");
 }
 
+/// A field of the speakers that is not ours beside the one of ours it excludes.
+const EXCLUDED: &str = "spec.template.spec.containers[0].env[0].valueFrom";
+
 /// As `kubectl set env` does to a variable that comes from a field of the pod: applied beside it, ours is refused.
-#[tokio::test]
-async fn what_excludes_our_fields_is_put_right() {
-    let scenario = Scenario::settled().await;
+fn set_variable(scenario: &Scenario) {
     let mut speaker = scenario.speaker().unwrap();
-    let before = speaker.spec.clone();
     let template = &mut speaker.spec.as_mut().unwrap().template;
     let env = template.spec.as_mut().unwrap().containers[0].env.as_mut().unwrap();
     let variable = env.iter_mut().find(|variable| variable.value_from.is_some()).unwrap();
     (variable.value, variable.value_from) = (Some("x".to_owned()), None);
     scenario.server.put_as::<DaemonSet>("kubectl-set", &speaker);
-    scenario.server.fail_next("apply daemonsets", Failure::Status(422));
-    let expected = ["DaemonSet metallb-system/speaker changed: spec.template has another value"];
-    assert_eq!(scenario.pass().await.changes, expected);
+}
+
+#[tokio::test]
+async fn what_excludes_our_fields_is_put_right() {
+    // The controller of DaemonSets writes a status as soon as there is another template, and so may be quicker.
+    for outrun in [false, true] {
+        let scenario = Scenario::settled().await;
+        let (before, repairs) = (scenario.speaker().unwrap().spec, scenario.operator.metrics.repairs.get());
+        set_variable(&scenario);
+        scenario.server.fail_next("apply daemonsets", Failure::Invalid(EXCLUDED));
+        if outrun {
+            scenario.server.fail_next("apply daemonsets", Failure::Status(409));
+        }
+        let report = scenario.pass().await;
+        let expected = ["DaemonSet metallb-system/speaker changed: spec.template has another value"];
+        assert_eq!(report.changes, expected);
+        assert_eq!(report.problems, [""; 0]);
+        assert_eq!(scenario.operator.metrics.repairs.get(), repairs + 1);
+        assert_eq!(scenario.speaker().unwrap().spec, before);
+        scenario.server.forbid_writes();
+        assert_eq!(scenario.pass().await.changes, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_repair_that_comes_too_late_is_made_by_the_next_pass() {
+    let scenario = Scenario::settled().await;
+    let before = scenario.speaker().unwrap().spec;
+    set_variable(&scenario);
+    for _ in 0..2 {
+        scenario.server.fail_next("apply daemonsets", Failure::Invalid(EXCLUDED));
+    }
+    scenario.server.fail_next("json-patch daemonsets", Failure::Status(409));
+    assert_eq!(scenario.pass().await.disposition, Some(Disposition::Conflict));
+    assert_eq!(scenario.pass().await.disposition, None);
+    assert_eq!(scenario.speaker().unwrap().spec, before);
+}
+
+/// What keeps a repair from being finished is told, and not what the repair has overcome.
+#[tokio::test]
+async fn what_stops_a_repair_is_told_for_what_it_is() {
+    let scenario = Scenario::settled().await;
+    let before = scenario.speaker().unwrap().spec;
+    set_variable(&scenario);
+    scenario.server.fail_next("apply daemonsets", Failure::Invalid(EXCLUDED));
+    scenario.server.fail_next("apply daemonsets", Failure::Status(500));
+    let report = scenario.pass().await;
+    assert_eq!(report.disposition, Some(Disposition::Transient), "{report:?}");
+    scenario.pass().await;
     assert_eq!(scenario.speaker().unwrap().spec, before);
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await.changes, [""; 0]);
 }
 
-/// What is refused whatever others wrote is told in the API server's words.
+/// Beside what may be unavailable at most, ours, what must be available at least is refused; so is a surge.
+#[tokio::test]
+async fn what_excludes_our_fields_elsewhere_than_in_templates_is_put_right() {
+    let scenario = Scenario::settled().await;
+    scenario.put("metallb", &json!({"controllerReplicas": 2, "speakerMaxUnavailable": 2}));
+    scenario.settle().await;
+    let budget = |scenario: &Scenario| {
+        scenario.server.get::<PodDisruptionBudget>(Some(NAMESPACE), "controller").unwrap().spec
+    };
+    let (speaker, before) = (scenario.speaker().unwrap().spec, budget(&scenario));
+    let edit = json!({"spec": {"minAvailable": 1, "maxUnavailable": null}});
+    scenario.server.edit::<PodDisruptionBudget>(Some(NAMESPACE), "controller", &edit);
+    let surge = json!({"spec": {"updateStrategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}});
+    scenario.server.edit::<DaemonSet>(Some(NAMESPACE), "speaker", &surge);
+    scenario.server.fail_next("apply poddisruptionbudgets", Failure::Invalid("spec"));
+    let field = "spec.updateStrategy.rollingUpdate.maxSurge";
+    scenario.server.fail_next("apply daemonsets", Failure::Invalid(field));
+    let changes = scenario.pass().await.changes;
+    let named = |change: &str| changes.iter().any(|made| made == change);
+    assert!(
+        named("PodDisruptionBudget metallb-system/controller changed: spec has another value"),
+        "{changes:?}"
+    );
+    assert!(
+        named("DaemonSet metallb-system/speaker changed: spec.updateStrategy has another value"),
+        "{changes:?}"
+    );
+    assert_eq!((scenario.speaker().unwrap().spec, budget(&scenario)), (speaker, before));
+    scenario.server.forbid_writes();
+    assert_eq!(scenario.pass().await.changes, [""; 0]);
+}
+
+/// What is refused whatever others wrote is told in the API server's words, and what others wrote is still there: a policy names no
+/// field, and a selector is none of what may be written whole.
+#[tokio::test]
+async fn what_is_refused_for_another_reason_costs_others_nothing() {
+    let elsewhere = ["spec.selector", "spec.templates", "metadata.labels"].map(Failure::Invalid);
+    for refusal in elsewhere.into_iter().chain([Failure::Status(422)]) {
+        let scenario = Scenario::settled().await;
+        set_variable(&scenario);
+        let before = scenario.speaker();
+        scenario.server.fail_next("apply daemonsets", refusal);
+        scenario.server.take_requests();
+        let report = scenario.pass().await;
+        let writes = scenario.writes();
+        assert!(!writes.iter().any(|write| write.starts_with("json-patch daemonsets")), "{writes:?}");
+        assert_eq!(report.disposition, Some(Disposition::Refused), "{report:?}");
+        assert_eq!(scenario.speaker(), before);
+    }
+}
+
 #[tokio::test]
 async fn a_workload_that_is_refused_as_a_whole_stays_as_it_is() {
     let scenario = Scenario::settled().await;
-    let image =
-        json!({"spec": {"template": {"spec": {"containers": [{"name": "speaker", "image": "evil"}]}}}});
-    scenario.server.edit::<DaemonSet>(Some(NAMESPACE), "speaker", &image);
+    set_variable(&scenario);
     let before = scenario.speaker();
-    scenario.server.fail_next("apply daemonsets", Failure::Status(422));
+    scenario.server.fail_next("apply daemonsets", Failure::Invalid(EXCLUDED));
     scenario.server.fail_next("json-patch daemonsets", Failure::Status(422));
     scenario.server.take_requests();
     let report = scenario.pass().await;
     let writes = scenario.writes();
     assert!(writes.iter().any(|write| write.starts_with("json-patch daemonsets")), "{writes:?}");
     assert_eq!(report.disposition, Some(Disposition::Refused), "{report:?}");
+    assert!(report.problems.iter().any(|problem| problem.contains(EXCLUDED)), "{report:?}");
     assert_eq!(scenario.speaker(), before);
 }
 

@@ -1,4 +1,4 @@
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use metallb_operator::operator::Report;
@@ -49,6 +49,16 @@ async fn a_port_on_which_no_api_server_listens_is_told_whether_the_controller_ru
     let symptom =
         "Progressing Progressing: MetalLB controller deployment not ready: 0 of 1 controllers ready";
     assert_eq!(scenario.told("metallb"), [format!("{symptom}: {doubt}")]);
+    // Nor is it hidden by a speaker that does not run either, of whatever other cause.
+    let generation = scenario.speaker().unwrap().metadata.generation;
+    let two = json!({"observedGeneration": generation, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3,
+        "currentNumberScheduled": 3, "numberReady": 2, "numberMisscheduled": 0});
+    scenario.server.set_status::<DaemonSet>(Some(NAMESPACE), "speaker", &two);
+    scenario.pass().await;
+    let told = scenario.told("metallb");
+    assert!(told[0].contains("2 of 3 speakers ready") && told[0].ends_with(doubt), "{told:?}");
+    scenario.run_workloads();
+    scenario.server.set_status::<Deployment>(Some(NAMESPACE), "controller", &json!({"readyReplicas": 0}));
     scenario.put("metallb", &json!({"networkPolicy": {"apiPort": 6443}}));
     scenario.pass().await;
     assert_eq!(scenario.told("metallb"), [symptom]);

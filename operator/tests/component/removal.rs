@@ -181,3 +181,16 @@ async fn a_resource_on_its_way_out_is_not_served_again() {
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await, Report::default());
 }
+
+/// What runs is the other one's.
+#[tokio::test]
+async fn a_misnamed_resource_on_its_way_out_hides_nothing_of_what_runs() {
+    let scenario = Scenario::settled().await;
+    let ready = || scenario.operator.metrics.ready.with_label_values(&["speaker"]).get();
+    assert_eq!(ready(), 1);
+    scenario.put("metallb2", &json!({}));
+    let held = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/y"]}});
+    scenario.server.edit::<MetalLB>(Some(NAMESPACE), "metallb2", &held);
+    scenario.pass().await;
+    assert_eq!(ready(), 1);
+}

@@ -27,6 +27,8 @@ pub(super) struct Refusal {
     pub(super) code: u16,
     pub(super) reason: &'static str,
     pub(super) message: String,
+    /// What is to blame in the object, if that is known.
+    pub(super) field: Option<&'static str>,
 }
 
 impl Refusal {
@@ -46,13 +48,18 @@ impl Refusal {
             504 => "Timeout",
             _ => "Unknown",
         };
-        Self { code, reason, message: message.into() }
+        Self { code, reason, message: message.into(), field: None }
+    }
+
+    pub(super) fn of_field(self, field: &'static str) -> Self {
+        Self { field: Some(field), ..self }
     }
 
     pub(super) fn status(&self) -> Value {
+        let causes: Vec<Value> = self.field.iter().map(|field| json!({"field": field})).collect();
         json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code,
+            "message": self.message, "reason": self.reason, "code": self.code, "details": {"causes": causes},
         })
     }
 }

@@ -72,6 +72,9 @@ impl State {
             Some(Failure::Status(code)) => {
                 Answer::Refusal(Refusal::new(code, "this test lets the request fail"))
             }
+            Some(Failure::Invalid(field)) => Answer::Refusal(
+                Refusal::new(422, format!("{field}: this test does not allow it")).of_field(field),
+            ),
             Some(Failure::Unreachable) => Answer::Lost,
             Some(Failure::AnswerLost) => {
                 drop(self.dispatch(request));
