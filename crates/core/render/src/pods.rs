@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 #[cfg(test)]
 mod tests;
@@ -18,9 +18,9 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// Pods that just start, or are on their way out, are nobody's trouble, and neither are those that failed and have a successor.
 #[must_use]
 pub fn stuck_pod(pods: &[Pod]) -> Option<String> {
-    let newest = pods.iter().map(created).max().flatten();
+    let has_successor = |pod: &Pod| pods.iter().any(|other| is_successor(other, pod));
     let cause = |pod: &Pod| match failed(pod) {
-        Some(cause) => Some(cause).filter(|_| created(pod) >= newest),
+        Some(cause) => Some(cause).filter(|_| !has_successor(pod)),
         None => unscheduled(pod).or_else(|| waiting(pod)),
     };
     first(pods, cause)
@@ -38,10 +38,23 @@ fn first(pods: &[Pod], cause: impl Fn(&Pod) -> Option<String>) -> Option<String>
     concerned.filter_map(|pod| Some(told(pod, &cause(pod)?))).min()
 }
 
+/// Whether a pod was made later than another one, and in its stead: a DaemonSet has one on each node.
+fn is_successor(pod: &Pod, failed: &Pod) -> bool {
+    let has_its_place = !is_of_daemon_set(failed) || node(pod) == node(failed);
+    has_its_place && created(pod) > created(failed)
+}
+
+fn is_of_daemon_set(pod: &Pod) -> bool {
+    pod.metadata.owner_references.iter().flatten().any(|owner| owner.kind == "DaemonSet")
+}
+
+fn node(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.node_name.as_deref()
+}
+
 fn told(pod: &Pod, cause: &str) -> String {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
-    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
-    let node = node.map_or_else(String::new, |node| format!(" on node {node}"));
+    let node = node(pod).map_or_else(String::new, |node| format!(" on node {node}"));
     format!("pod {name}{node}: {cause}")
 }
 
@@ -89,17 +102,34 @@ fn last_words(container: &ContainerStatus) -> String {
     let Some(last) = last else { return String::new() };
     // That it was an error, the code says as well.
     let reason = last.reason.clone().filter(|reason| reason != "Error");
-    let words = last.message.as_deref().and_then(last_line);
+    let words = last.message.as_deref().and_then(cause_of_end);
     let words = [reason, words].into_iter().flatten().collect::<Vec<_>>().join(": ");
     format!("; it ended with code {} the last time: {words}", last.exit_code)
 }
 
-/// The last line of a log, without what differs each time.
-fn last_line(log: &str) -> Option<String> {
-    let line = log.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-    let Ok(Value::Object(fields)) = serde_json::from_str(line) else { return Some(line.to_owned()) };
+/// The line of a log that says why it ends, without what differs each time: as a rule the last one.
+fn cause_of_end(log: &str) -> Option<String> {
+    let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
+    let plain: Vec<&str> = lines().filter(|line| logged(line).is_none()).collect();
+    if let Some(cause) = plain_cause(&plain) {
+        return Some(cause.to_owned());
+    }
+    let line = lines().next_back()?;
+    let Some(fields) = logged(line) else { return Some(line.to_owned()) };
     let words = ["msg", "error"].into_iter().filter_map(|key| fields.get(key)?.as_str());
     Some(words.collect::<Vec<_>>().join(": ")).filter(|words| !words.is_empty())
+}
+
+/// The fields of a line that went through the log.
+fn logged(line: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(line).ok()
+}
+
+/// What the command line's reader or a panic says past the log: neither ends with the cause, but with advice.
+fn plain_cause<'a>(lines: &[&'a str]) -> Option<&'a str> {
+    let refused = lines.iter().rev().find_map(|line| line.strip_prefix("error: "));
+    let panicked = || lines.iter().skip_while(|line| !line.contains("panicked at")).nth(1).copied();
+    refused.or_else(panicked)
 }
 
 /// Not ready for long, for no reason that is known: its node may be dead, its daemon may wait for something, or what it mounts

@@ -67,7 +67,7 @@ impl Change {
         // Whatever an earlier test left.
         set(cluster, &json!({}))?;
         let before = Stage::settled(cluster)?;
-        let watch = Watch::start(&cluster.bed, fields.address)?;
+        let watch = Watch::start(cluster, fields.address)?;
         let told = deeds(cluster)?;
 
         set(cluster, &self.spec)?;

@@ -1,13 +1,13 @@
 //! What a client sees of a Service during a change, and what it may cost.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use metallb_e2e::Cluster;
 use metallb_e2e::probe::{Mac, Probe};
 use metallb_e2e::stream::{Fate, Stream};
-use metallb_testbed::Bed;
 use metallb_testbed::wait::{self, Seen};
 
 use crate::knock::{Knocks, Tally};
@@ -34,7 +34,7 @@ pub(crate) fn rounds() -> usize {
 /// What a change may cost those who use a Service.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Bound {
-    /// No knock is lost, no connection ends, and the same node answers all the time.
+    /// No knock is lost or waits longer than in a move by plan, no connection ends, and the same node answers all the time.
     Nothing,
     /// The wait of a move by plan.
     Planned,
@@ -49,6 +49,8 @@ pub(crate) enum Bound {
 #[derive(Debug)]
 pub(crate) struct Watch {
     knocks: Knocks,
+    /// By another way to the same pods.
+    control: Knocks,
     probe: Probe,
     stream: Stream,
     owner: Mac,
@@ -59,6 +61,7 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 pub(crate) struct Sight {
     knocks: Tally,
+    control: Tally,
     /// The longest wait of a question for the hardware address.
     asked: Duration,
     owner: Mac,
@@ -69,24 +72,37 @@ pub(crate) struct Sight {
 
 impl Watch {
     /// Begins once one node alone answers.
-    pub(crate) fn start(bed: &Bed, address: IpAddr) -> Result<Self> {
+    pub(crate) fn start(cluster: &Cluster, address: IpAddr) -> Result<Self> {
+        let bed = &cluster.bed;
         let probe = Probe::start(bed, address)?;
         let owner = only_one(&probe)?;
-        let knocks = Knocks::start(bed, address)?;
+        let knocks = Knocks::start(bed, vec![SocketAddr::new(address, 80)])?;
+        let control = Knocks::start(bed, node_ports(cluster)?)?;
         knocks.wait_answered(SETTLED)?;
+        control.wait_answered(SETTLED)?;
         let stream = Stream::open(bed, address)?;
-        Ok(Self { knocks, probe, stream, owner, since: Instant::now() })
+        Ok(Self { knocks, control, probe, stream, owner, since: Instant::now() })
     }
 
     /// Ends once one node alone answers.
     pub(crate) fn finish(self) -> Result<Sight> {
-        let Self { knocks, probe, stream, owner, since } = self;
+        let Self { knocks, control, probe, stream, owner, since } = self;
         only_one(&probe)?;
         let knocks = knocks.finish(since)?;
+        let control = control.finish(since)?;
         let asked = probe.longest_gap(since, Instant::now());
         let macs = probe.said_since(since, |_| true).into_iter().map(|answer| answer.mac).collect();
-        Ok(Sight { knocks, asked, owner, macs, fate: stream.finish()? })
+        Ok(Sight { knocks, control, asked, owner, macs, fate: stream.finish()? })
     }
+}
+
+/// The Service's port at each node: no address moves, and no speaker is in the way.
+fn node_ports(cluster: &Cluster) -> Result<Vec<SocketAddr>> {
+    let service = cluster.get(&["service", "web", "-n", "default"])?;
+    let port = service["spec"]["ports"][0]["nodePort"].as_u64().context("the Service has no node port")?;
+    let port = u16::try_from(port)?;
+    let door = |node: &String| cluster.bed.v4(node).map(|address| SocketAddr::from((address, port)));
+    cluster.bed.node_names().iter().map(door).collect()
 }
 
 /// Waits until one node alone has answered for a while, and says which.
@@ -108,13 +124,16 @@ fn only_one(probe: &Probe) -> Result<Mac> {
 impl Bound {
     /// Tells what was seen, and judges it.
     pub(crate) fn judge(self, what: &str, sight: &Sight) -> Result<()> {
-        let Sight { knocks, asked, owner, macs, fate } = sight;
-        let (lost, knocked) = (knocks.lost(), knocks.longest_wait());
+        let Sight { knocks, control, asked, owner, macs, fate } = sight;
+        let lost = knocks.lost();
         say(&format!(
-            "{what}: of {} knocks {} lost; longest wait {} ms for an answer to a knock, {} ms for one to ARP; the connection {fate}",
+            "{what}: of {} knocks {} lost; longest wait {} ms for an answer to a knock, {} ms without what the control \
+             waited for as well ({} ms at most), {} ms for one to ARP; the connection {fate}",
             knocks.count(),
             lost.len(),
-            knocked.as_millis(),
+            knocks.longest_wait().as_millis(),
+            knocks.longest_beyond(control).as_millis(),
+            control.longest_wait().as_millis(),
             asked.as_millis(),
         ));
         match self {
@@ -125,21 +144,36 @@ impl Bound {
                     "{what}: {macs:x?} answered, {owner:x?} did before"
                 );
                 ensure!(matches!(fate, Fate::Survived(_)), "{what}: the connection {fate}");
+                self.ensure_knocks(what, sight)?;
             }
-            Self::Planned => self.ensure_waits(what, knocked.max(*asked), promised())?,
+            Self::Planned => {
+                self.ensure_knocks(what, sight)?;
+                self.ensure_asked(what, *asked, promised())?;
+            }
             Self::Untold => {
-                self.ensure_waits(what, knocked, promised())?;
-                self.ensure_waits(what, *asked, STARTED)?;
+                self.ensure_knocks(what, sight)?;
+                self.ensure_asked(what, *asked, STARTED)?;
             }
             Self::Free => {}
         }
         Ok(())
     }
 
-    fn ensure_waits(self, what: &str, longest: Duration, bound: Duration) -> Result<()> {
+    /// Of knocks counts what the control did not wait for as well.
+    fn ensure_knocks(self, what: &str, sight: &Sight) -> Result<()> {
+        let (longest, bound) = (sight.knocks.longest_beyond(&sight.control), promised());
         ensure!(
             longest <= bound,
-            "{what}: somebody waited for {longest:?}, {bound:?} is the bound ({self:?})"
+            "{what}: {}: {longest:?} are left, {bound:?} is the bound ({self:?})",
+            sight.knocks.tell_worst(&sight.control)
+        );
+        Ok(())
+    }
+
+    fn ensure_asked(self, what: &str, longest: Duration, bound: Duration) -> Result<()> {
+        ensure!(
+            longest <= bound,
+            "{what}: who asked by ARP waited for {longest:?}, {bound:?} is the bound ({self:?})"
         );
         Ok(())
     }

@@ -69,6 +69,31 @@ fn each_trouble_is_told_with_pod_node_and_cause() {
 }
 
 #[test]
+fn of_the_last_words_those_are_told_that_say_why() {
+    let flag = "error: unexpected argument '--x' found\n\nUsage: speaker [OPTIONS]\n\n\
+                For more information, try '--help'.\n";
+    let panic = "\nthread 'main' (7) panicked at a.rs:1:2:\nboom\nnote: run with `RUST_BACKTRACE=1` \
+                 environment variable to display a backtrace\n";
+    let logged = "{\"level\":\"info\",\"msg\":\"speaker panicked at work\"}\n";
+    for (log, told) in [
+        (flag.to_owned(), "unexpected argument '--x' found"),
+        (panic.to_owned(), "boom"),
+        // The log is written by a thread of its own, so that a line of it may come last.
+        (format!("{logged}{panic}{logged}"), "boom"),
+        (logged.to_owned(), "speaker panicked at work"),
+        (format!("warning\n{logged}"), "speaker panicked at work"),
+        (format!("{logged}Killed\n \n"), "Killed"),
+        ("thread 'main' panicked at a.rs:1:2:\n".to_owned(), "thread 'main' panicked at a.rs:1:2:"),
+    ] {
+        let mut crashed = waiting("CrashLoopBackOff", None);
+        crashed["containerStatuses"][0]["lastState"] =
+            json!({"terminated": {"exitCode": 2, "reason": "Error", "message": log}});
+        let expected = format!("pod p: CrashLoopBackOff; it ended with code 2 the last time: {told}");
+        assert_eq!(stuck_pod(&[pod("p", None, &crashed)]), Some(expected));
+    }
+}
+
+#[test]
 fn pods_that_start_run_or_leave_are_no_trouble() {
     let ready = json!({"conditions": [{"type": "Ready", "status": "True"}]});
     let mut leaving = pod("c", None, &waiting("ImagePullBackOff", None));
@@ -84,13 +109,14 @@ fn the_first_by_name_is_told() {
     assert_eq!(stuck_pod(&[stuck("b"), stuck("a")]).as_deref(), Some("pod a: ErrImagePull"));
 }
 
+fn at(mut pod: Pod, second: i64) -> Pod {
+    pod.metadata.creation_timestamp = Some(Time(second_of_2026(second)));
+    pod
+}
+
 /// A ReplicaSet has made another one, and leaves it where it is.
 #[test]
 fn a_pod_that_was_evicted_is_told_until_there_is_another() {
-    let at = |mut pod: Pod, second: i64| {
-        pod.metadata.creation_timestamp = Some(Time(second_of_2026(second)));
-        pod
-    };
     let evicted = at(pod("a", None, &json!({"phase": "Failed", "reason": "Evicted"})), 1);
     let starting = at(pod("b", None, &waiting("ContainerCreating", None)), 2);
     let stuck = at(pod("b", None, &waiting("ErrImagePull", None)), 2);
@@ -100,6 +126,23 @@ fn a_pod_that_was_evicted_is_told_until_there_is_another() {
     assert_eq!(stuck_pod(&[evicted.clone(), older]).as_deref(), Some(alone));
     assert_eq!(stuck_pod(&[evicted.clone(), starting]), None);
     assert_eq!(stuck_pod(&[evicted, stuck]).as_deref(), Some("pod b: ErrImagePull"));
+}
+
+/// A DaemonSet makes none for minutes where its pods were refused again and again.
+#[test]
+fn a_speaker_that_failed_is_told_though_another_node_has_a_newer_one() {
+    let speaker = |name: &str, node: &str, status: &Value, second: i64| {
+        let mut speaker = at(pod(name, Some(node), status), second);
+        let owner = json!([{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "speaker", "uid": "u"}]);
+        speaker.metadata.owner_references = Some(serde_json::from_value(owner).unwrap());
+        speaker
+    };
+    let rejected = speaker("a", "n1", &json!({"phase": "Failed", "reason": "OutOfmemory"}), 1);
+    let ready = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+    for (node, told) in [("n2", Some("pod a on node n1: OutOfmemory")), ("n1", None)] {
+        let pods = [rejected.clone(), speaker("b", node, &ready, 2)];
+        assert_eq!(stuck_pod(&pods).as_deref(), told, "{node}");
+    }
 }
 
 #[test]

@@ -98,19 +98,28 @@ fn policy(spec: &MetalLBSpec, environment: &Environment) -> Policy {
     }
 }
 
-/// Names that have nothing in common: what is found in all of them is found in every name.
-const ANY_NAMES: [&str; 4] = ["lo", "eth0", "x", "7_-."];
+/// Names that people exclude all others of, one as long as names may be, and one without a letter.
+const UNLIKE_NAMES: &str =
+    "lo bond0 br0 em1 eno1 enp1s0 ens1 eth0 team0 tun0 veth0 vlan1 wlan0 aaaaaaaaaaaaaaa 7_-.";
 
 /// A speaker does not start with a pattern it can't use: better to hear of it now than when pods are next replaced.
 fn check_patterns(patterns: &[String]) -> Result<(), SpecError> {
     for pattern in patterns {
         let names = Regex::new(pattern).map_err(|error| wrong_pattern(pattern, &error))?;
-        if ANY_NAMES.iter().all(|name| names.is_match(name)) {
+        if is_found_everywhere(&names) {
             return Err(SpecError::ExcludesAll { pattern: pattern.clone() });
         }
     }
     // Each may be fine, and all together too much.
     RegexSet::new(patterns).map(drop).map_err(|error| wrong_pattern(&patterns.join(" "), &error))
+}
+
+/// Whether a pattern is found in all of many names that have no beginning, no end and no length in common.
+///
+/// Patterns can't look ahead: who wants one kind of name alone excludes everything that differs from it in some letter.
+fn is_found_everywhere(pattern: &Regex) -> bool {
+    let mut single = ('a'..='z').chain('A'..='Z').chain('0'..='9').map(String::from);
+    single.all(|name| pattern.is_match(&name)) && UNLIKE_NAMES.split(' ').all(|name| pattern.is_match(name))
 }
 
 fn wrong_pattern(pattern: &str, error: &regex::Error) -> SpecError {

@@ -168,10 +168,25 @@ fn what_the_rules_allow_is_accepted() {
         json!({"speakerConfig": weights("podAntiAffinity", 0), "controllerConfig": weights("podAntiAffinity", 101)}),
         json!({"frrk8sConfig": {"alwaysBlock": [" 10.0.0.0/8 ", "fd00::/8"]}}),
         json!({"excludedInterfaces": ["^eth[0-9]$", "^lo$", "^$", r"\."]}),
+        // All that begins otherwise, all but `en…`, all but `bond…`, all that is short.
+        json!({"excludedInterfaces": ["^[^b]"]}),
+        json!({"excludedInterfaces": ["^[^A-Z]"]}),
+        json!({"excludedInterfaces": ["^([^e]|e[^n])"]}),
+        json!({"excludedInterfaces": ["^([^b]|b$|b[^o])"]}),
+        json!({"excludedInterfaces": ["^.{1,4}$"]}),
+        json!({"excludedInterfaces": ["^.{1,14}$"]}),
         json!({"livenessPort": 0}),
         json!({"livenessPort": 7946, "memberlistEnabled": false}),
     ] {
         assert!(parse(spec.clone()).is_ok(), "{spec}");
+    }
+}
+
+#[test]
+fn a_pattern_that_is_found_in_every_name_is_refused() {
+    for pattern in ["", ".*", "a*", ".", "^", "$", r"\w", "^.{1,15}$", "a|[^a]"] {
+        let refused = Err(SpecError::ExcludesAll { pattern: pattern.to_owned() });
+        assert_eq!(parse(json!({"excludedInterfaces": ["^lo$", pattern]})), refused);
     }
 }
 
