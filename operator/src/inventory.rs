@@ -21,6 +21,8 @@ use crate::ahead::ask_all;
 use crate::deeds::DELETED;
 use crate::disposition::{Disposition, explain, is_out_of_reach};
 
+mod lease;
+
 /// Label of what the operator keeps in its namespace.
 const OPERANDS: &str = "app=metallb";
 /// Names of the Deployment and the DaemonSet.
@@ -138,7 +140,7 @@ impl Inventory<'_> {
     }
 
     /// Deletes every object of the whole cluster that is ours, whether the resource went away just now or while no
-    /// operator was running. Objects in the namespace go with their owner.
+    /// operator was running. Objects in the namespace go with their owner, but for the controllers' Lease, which has none.
     ///
     /// Workloads that are still there keep what they need: they are on their way out, or were left behind on purpose
     /// (`--cascade=orphan`) and go on working.
@@ -155,7 +157,22 @@ impl Inventory<'_> {
         };
         let kinds = kinds(self.platform).into_iter().filter(|kind| !kind.namespaced && goes(kind)).collect();
         let listed = self.list_all(kinds).await;
-        self.delete_all(listed, |kind, found| self.is_ours(kind, &found.metadata)).await
+        let mut cleared = self.delete_all(listed, |kind, found| self.is_ours(kind, &found.metadata)).await;
+        if !controller {
+            self.remove_lease(&mut cleared).await;
+        }
+        cleared
+    }
+
+    async fn remove_lease(&self, cleared: &mut Cleared) {
+        match lease::remove(self.client, self.namespace).await {
+            Ok(false) => {}
+            Ok(true) => cleared.deleted.push(format!("Lease {}/{}{DELETED}", self.namespace, lease::NAME)),
+            Err(cause) => {
+                let what = format!("could not delete Lease {}/{}", self.namespace, lease::NAME);
+                cleared.failure.get_or_insert(PruneError { what, cause });
+            }
+        }
     }
 
     /// Whether a workload of this kind is there that the operator made.

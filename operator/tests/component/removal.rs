@@ -1,4 +1,5 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -40,6 +41,48 @@ async fn nothing_is_left_when_the_definition_goes_and_no_operator_is_there_to_se
     assert_eq!(scenario.objects(), [""; 0]);
 }
 
+/// The controllers' Lease, held by this pod.
+fn put_lease(scenario: &Scenario, holder: &str) {
+    let lease = json!({"metadata": {"name": "metallb-controller", "namespace": NAMESPACE}, "spec": {"holderIdentity": holder}});
+    scenario.server.put::<Lease>(&serde_json::from_value(lease).unwrap());
+}
+
+/// Its pod's rights went with the resource, so it could not give it back. Helm's controllers hold one of the same name.
+#[tokio::test]
+async fn the_lease_goes_with_the_last_controller() {
+    for (holder, goes) in [("controller-7c9-x2", true), ("", true), ("metallb-controller-7c9-x2", false)] {
+        let scenario = Scenario::settled().await;
+        put_lease(&scenario, holder);
+        scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+        let changes = scenario.pass().await.changes;
+        let deleted =
+            changes.iter().any(|change| change == "Lease metallb-system/metallb-controller deleted");
+        assert_eq!(deleted, goes, "{holder}: {changes:?}");
+        assert_eq!(
+            scenario.server.get::<Lease>(Some(NAMESPACE), "metallb-controller").is_none(),
+            goes,
+            "{holder}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_resists_is_told_and_tried_again() {
+    let scenario = Scenario::settled().await;
+    put_lease(&scenario, "controller-7c9-x2");
+    scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+    scenario.server.fail_next("delete leases", Failure::Status(500));
+    let report = scenario.pass().await;
+    assert_eq!(report.disposition, Some(Disposition::Transient));
+    assert!(
+        report.problems[0].contains("could not delete Lease metallb-system/metallb-controller"),
+        "{report:?}"
+    );
+    assert_eq!(scenario.pass().await.changes, ["Lease metallb-system/metallb-controller deleted"]);
+    scenario.server.forbid_writes();
+    assert_eq!(scenario.pass().await, Report::default());
+}
+
 /// The resource is deleted, and what belongs to it is left behind.
 fn orphan(scenario: &Scenario) {
     let nobody = json!({"metadata": {"ownerReferences": null}});
@@ -51,6 +94,7 @@ fn orphan(scenario: &Scenario) {
 #[tokio::test]
 async fn workloads_that_are_left_behind_keep_their_rights_until_they_go() {
     let scenario = Scenario::settled().await;
+    put_lease(&scenario, "controller-7c9-x2");
     orphan(&scenario);
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await, Report::default());

@@ -133,7 +133,6 @@ fn removal(cluster: &Cluster) -> Result<()> {
     let probe = Probe::start(&cluster.bed, address)?;
     run_documented(cluster, "delete metallb ")?;
     run_documented(cluster, "wait --for=delete ")?;
-    run_documented(cluster, "delete lease ")?;
     // Kubernetes' garbage collector takes up to 30 s to learn of a kind that is new.
     wait::until("no operand left", STARTUP, || {
         let kinds = "deployments,daemonsets,pods,configmaps,secrets,services,roles,rolebindings,serviceaccounts,\
@@ -205,6 +204,7 @@ fn removal_without_an_operator(cluster: &Cluster) -> Result<()> {
     // Which may as well be said of what orphans need.
     run_documented(cluster, "patch ")?;
     run_documented(cluster, "delete validatingwebhookconfiguration ")?;
+    run_documented(cluster, "delete lease ")?;
     cluster.apply(&pool)?;
     cluster.kubectl(&["scale", "deployment", OPERATOR, "-n", NAMESPACE, "--replicas=1"])?;
     wait::until("a MetalLB resource", STARTUP, || {

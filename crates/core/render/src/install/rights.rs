@@ -82,8 +82,8 @@ pub(super) fn namespace_rules() -> Vec<PolicyRule> {
         rule("", &["events"], &["create", "list", "patch"]),
         rule("", &["pods"], &["list"]),
         rule("apps", &["daemonsets", "deployments"], KEEP),
-        // Who of several operators works.
-        rule("coordination.k8s.io", &["leases"], &["create", "get", "list", "update", "watch"]),
+        // Who of several operators works, and what controllers leave behind.
+        rule("coordination.k8s.io", &["leases"], &["create", "delete", "get", "list", "update", "watch"]),
         rule("networking.k8s.io", &["networkpolicies"], KEEP),
         rule("policy", &["poddisruptionbudgets"], KEEP),
         rule(monitors::GROUP, &["podmonitors", "servicemonitors"], KEEP),
