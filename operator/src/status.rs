@@ -106,7 +106,7 @@ fn event(found: &Found, state: &State) -> Option<Event> {
             told("Available").is_none(),
             EventType::Normal,
             "Available",
-            "the controller and the speakers run",
+            "what was asked for runs",
         ),
         State::Degraded { reason, message, pods: _ } => {
             let is_news = !told("Degraded").is_some_and(|told| is_in(message, told));

@@ -145,7 +145,7 @@ const EXCLUDING: [(&str, &str, &str); 5] = [
 ];
 
 fn straighten(cluster: &Cluster) -> Result<()> {
-    set(cluster, r#"{"spec": {"controllerReplicas": 2, "speakerMaxUnavailable": 2}}"#)?;
+    set(cluster, r#"{"spec": {"controllerReplicas": 2}}"#)?;
     wait::until("a disruption budget", REACTION, || {
         let found = uid(cluster, "poddisruptionbudget", "controller");
         Ok(seen(found.is_some(), "none"))
@@ -166,7 +166,7 @@ fn straighten(cluster: &Cluster) -> Result<()> {
         now == warned,
         "of what was put right at once the resource was warned: {now:?}, {warned:?} before"
     );
-    set(cluster, r#"{"spec": {"controllerReplicas": null, "speakerMaxUnavailable": null}}"#)?;
+    set(cluster, r#"{"spec": {"controllerReplicas": null}}"#)?;
     cluster.wait_available()
 }
 

@@ -52,7 +52,9 @@ pub fn controller_shortcoming(controller: Option<&Deployment>) -> Option<String>
     let wanted = controller.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let shortcoming = too_few(wanted, &status).or_else(|| too_many(&status))?;
     let causes = causes(status.conditions.as_deref().unwrap_or_default());
-    Some(format!("MetalLB controller deployment not ready: {shortcoming}{causes}"))
+    let is_paused = controller.spec.as_ref().is_some_and(|spec| spec.paused == Some(true));
+    let paused = if is_paused { "; its rollout is paused: resume it" } else { "" };
+    Some(format!("MetalLB controller deployment not ready: {shortcoming}{causes}{paused}"))
 }
 
 /// What is missing of the controllers wanted. None wanted is somebody's scaling by hand: Services would wait for addresses, and

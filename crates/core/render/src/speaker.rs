@@ -39,7 +39,8 @@ pub(crate) fn daemon_set(settings: &Settings, environment: &Environment) -> Daem
             selector: component.selector(),
             update_strategy: Some(DaemonSetUpdateStrategy {
                 type_: Some("RollingUpdate".to_owned()),
-                rolling_update: settings.options.speaker_max_unavailable.map(at_once),
+                // Said even where it is the default: a surge is excluded by it, and could never start beside the ports of the old pod.
+                rolling_update: Some(at_once(settings.options.speaker_max_unavailable.unwrap_or(1))),
             }),
             template: template(settings, environment),
             ..DaemonSetSpec::default()

@@ -135,3 +135,16 @@ fn what_keeps_the_controller_away_is_named_with_its_absence() {
         assert_eq!(readiness(Some(&speaker(|_| {})), Some(&controller)), not_ready(&text));
     }
 }
+
+#[test]
+fn a_rollout_that_somebody_paused_is_told_while_something_is_missing() {
+    let paused = |updated: i32| {
+        let mut controller = controller(None, |status| status.updated_replicas = Some(updated));
+        controller.spec.as_mut().unwrap().paused = Some(true);
+        controller
+    };
+    let told = readiness(Some(&speaker(|_| {})), Some(&paused(0)));
+    let text = "MetalLB controller deployment not ready: 0 of 1 controllers updated; its rollout is paused: resume it";
+    assert_eq!(told, not_ready(text));
+    assert_eq!(readiness(Some(&speaker(|_| {})), Some(&paused(1))), Readiness::Ready);
+}
