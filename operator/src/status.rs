@@ -102,12 +102,9 @@ fn event(found: &Found, state: &State) -> Option<Event> {
     };
     let (is_news, kind, reason, message) = match state {
         // What is worth knowing beside that comes and goes.
-        State::Available { message: _ } => (
-            told("Available").is_none(),
-            EventType::Normal,
-            "Available",
-            "what was asked for runs",
-        ),
+        State::Available { message: _ } => {
+            (told("Available").is_none(), EventType::Normal, "Available", "what was asked for runs")
+        }
         State::Degraded { reason, message, pods: _ } => {
             let is_news = !told("Degraded").is_some_and(|told| is_in(message, told));
             (is_news, EventType::Warning, reason.as_str(), message.as_str())
