@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Fields;
 use crate::stage::{Place, Stage, Workload};
-use crate::watch::{Bound, Watch, rounds};
+use crate::watch::{Bound, Sight, Watch, rounds};
 
 /// A look at the cluster beside that at the pods.
 type Look = fn(&Fields, &Stage) -> Result<()>;
@@ -59,10 +59,11 @@ impl Change {
 
     /// Makes it and takes it back, as often as is asked for.
     pub(crate) fn try_out(&self, fields: &Fields) -> Result<()> {
-        (0..rounds()).try_for_each(|_| self.round(fields))
+        let sights = (0..rounds()).map(|_| self.round(fields)).collect::<Result<Vec<Sight>>>()?;
+        self.bound.judge(self.what, &sights)
     }
 
-    fn round(&self, fields: &Fields) -> Result<()> {
+    fn round(&self, fields: &Fields) -> Result<Sight> {
         let cluster = &fields.cluster;
         // Whatever an earlier test left.
         set(cluster, &json!({}))?;
@@ -87,7 +88,9 @@ impl Change {
                 Ok(seen(now >= told + 2, format!("{now}, {told} before")))
             })?;
         }
-        self.bound.judge(self.what, &watch.finish()?)
+        let sight = watch.finish()?;
+        self.bound.look_at(self.what, &sight)?;
+        Ok(sight)
     }
 
     fn check_there(&self, before: &Stage, there: &Stage) -> Result<()> {

@@ -2,7 +2,7 @@
 //! on running pods, and what that costs whoever uses the Service is judged.
 //!
 //! `METALLB_FIELD_ROUNDS` says how often each change is made; from five on the promised bounds hold, which want a machine
-//! that does nothing else. Knocks at the node ports, which lead to the same pods, are the control: for what keeps them waiting, too,
+//! that does nothing else. Knocks at the node ports, which lead to the same pods, are the control: for what keeps them waiting
 //! no change is blamed.
 
 #![expect(
@@ -36,9 +36,6 @@ fn main() -> ExitCode {
         vec![
             ("a wait begins with a knock and ends with the next answer", |_| {
                 knock::tests::waits_are_told_right()
-            }),
-            ("what the control waits for at the same time is taken off a wait", |_| {
-                knock::tests::only_waits_of_its_own_count()
             }),
             ("every field of the definition has its turn here", covered),
             ("fields without effect replace nothing and cost nothing", |it| unmoved::idle().try_out(it)),

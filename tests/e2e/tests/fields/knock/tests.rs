@@ -40,37 +40,6 @@ pub(crate) fn waits_are_told_right() -> Result<()> {
     Ok(())
 }
 
-/// What was seen at the door that is judged, what by another way, and the longest wait beyond that.
-type Pair<'a> = (&'a [Made], &'a [Made], u64);
-
-pub(crate) fn only_waits_of_its_own_count() -> Result<()> {
-    let start = Instant::now();
-    let late: &[Made] = &[(1, 100, Some(196))];
-    let table: [Pair<'_>; 10] = [
-        (late, &[], 96),
-        (late, &[(2, 110, Some(170))], 36),
-        // Quick answers take nothing off, not even at the bound.
-        (late, &[(2, 100, Some(105)), (2, 120, Some(125)), (2, 140, Some(145))], 96),
-        (late, &[(2, 120, Some(140))], 96),
-        // Waits at two doors count once, those one after the other both.
-        (late, &[(2, 110, Some(150)), (3, 130, Some(170))], 36),
-        (late, &[(2, 100, Some(130)), (2, 150, Some(175))], 41),
-        // What was before or is longer counts for the shared part.
-        (late, &[(2, 50, Some(120))], 76),
-        (late, &[(2, 90, Some(300))], 0),
-        // A lost knock waits for the next answer at its own door.
-        (late, &[(2, 110, None), (3, 130, Some(132)), (2, 170, Some(171))], 35),
-        // The longest one is not the worst.
-        (&[(1, 100, Some(196)), (1, 300, Some(350))], &[(2, 100, Some(190))], 50),
-    ];
-    for (knocks, control, longest) in table {
-        let found = tally(start, knocks).longest_beyond(&tally(start, control));
-        let due = Duration::from_millis(longest);
-        ensure!(found == due, "{knocks:?} beside {control:?}: {found:?} instead of {due:?}");
-    }
-    Ok(())
-}
-
 /// Of knocks in the second that begins at this moment.
 fn tally(start: Instant, knocks: &[Made]) -> Tally {
     let at = |milliseconds: u64| start + Duration::from_millis(milliseconds);
