@@ -30,6 +30,18 @@ const THE_ONE: u32 = 90_000;
 /// The first of the Services created one at a time.
 const SINGLES: u32 = 20_000;
 
+/// How long a Service took, in milliseconds from the request that creates it.
+struct Single {
+    /// Until the API server's answer to the request.
+    created: f64,
+    /// Until its status was seen here.
+    assigned: f64,
+    /// Until its address was answered.
+    answered: f64,
+    /// From its status seen here until made known there, if it was heard.
+    heard: Option<f64>,
+}
+
 struct Run<'a> {
     plan: &'a Layer2Plan,
     bed: &'a Bed,
@@ -120,25 +132,22 @@ impl Run<'_> {
         at_rest(&self.speaker).await?;
         let mut sight = Sight::begin(&client).await?;
         let before = self.asked.now()?.announce();
-        let (mut answered, mut heard) = (Vec::new(), Vec::new());
+        let mut singles = Vec::new();
         for number in numbers {
             if after_deletion {
                 // One of those created just before.
                 lab::delete_service(&client, number - self.plan.samples).await?;
                 self.singles -= 1;
             }
-            let (answer, gratuitous) = self.one(number, &mut sight).await?;
-            answered.push(answer);
-            heard.extend(gratuitous);
+            singles.push(self.one(number, &mut sight).await?);
             self.singles += 1;
             self.created += 1;
         }
         let inside = self.asked.now()?.announce().since(&before);
-        self.report_single(scenario, &inside, (&answered, heard))
+        self.report_single(scenario, &inside, &singles)
     }
 
-    /// Milliseconds from the request until answered, and from its status seen here until made known there.
-    async fn one(&mut self, number: u32, sight: &mut Sight) -> Result<(f64, Option<f64>)> {
+    async fn one(&mut self, number: u32, sight: &mut Sight) -> Result<Single> {
         let (client, address) = (self.cluster.client.clone(), lab::address(number));
         let mut prober = self.prober.take().context("the prober ended early")?;
         let asked = Instant::now();
@@ -147,22 +156,25 @@ impl Run<'_> {
             (prober, seen)
         });
         lab::create_service(&client, number, address).await?;
+        let created = milliseconds(asked.elapsed());
         let (prober, seen) = probing.await?;
         self.prober = Some(prober);
         let seen = seen?.with_context(|| format!("{address} is not answered"))?;
         let status = sight.one(&lab::name(number), PATIENCE).await?;
-        let gratuitous = seen.gratuitous.map(|at| {
+        let heard = seen.gratuitous.map(|at| {
             let late = at.saturating_duration_since(status).as_secs_f64();
             (late - status.saturating_duration_since(at).as_secs_f64()) * 1000.0
         });
-        Ok((milliseconds(seen.answered.duration_since(asked)), gratuitous))
+        let assigned = milliseconds(status.saturating_duration_since(asked));
+        let answered = milliseconds(seen.answered.duration_since(asked));
+        Ok(Single { created, assigned, answered, heard })
     }
 
     fn report_single(
         &mut self,
         scenario: &'static str,
         inside: &Histogram,
-        (answered, heard): (&[f64], Vec<f64>),
+        singles: &[Single],
     ) -> Result<()> {
         let samples = f64::from(self.plan.samples);
         // One that is held back by the fence for a moment is not counted.
@@ -175,12 +187,29 @@ impl Run<'_> {
         self.add(scenario, "seen to gratuitous, median", "ms", (Bound::Each(2.0), seen(0.5)));
         self.add(scenario, "seen to gratuitous, p99", "ms", (Bound::Each(10.0), seen(0.99)));
         self.add(scenario, "seen to gratuitous, max", "ms", (Bound::None, seen(1.0)));
+        let heard: Vec<f64> = singles.iter().filter_map(|single| single.heard).collect();
         self.add(scenario, "the same outside, median", "ms", (Bound::None, vec![median(&heard)]));
         self.add(scenario, "the same outside, p99", "ms", (Bound::None, vec![quantile(&heard, 99, 100)]));
-        self.add(scenario, "created to answered, median", "ms", (Bound::None, vec![median(answered)]));
-        let p99 = vec![quantile(answered, 99, 100)];
-        self.add(scenario, "created to answered, p99", "ms", (Bound::Each(40.0), p99));
-        self.add(scenario, "created to answered, max", "ms", (Bound::None, vec![max(answered)]));
+        let times = |time: fn(&Single) -> f64| singles.iter().map(time).collect::<Vec<f64>>();
+        let bounded = Bound::Each(40.0);
+        for (names, times, bound) in [
+            (
+                ["API server's answer, median", "API server's answer, p99"],
+                times(|it| it.created),
+                Bound::None,
+            ),
+            (
+                ["created to assigned, median", "created to assigned, p99"],
+                times(|it| it.assigned),
+                Bound::None,
+            ),
+            (["created to answered, median", "created to answered, p99"], times(|it| it.answered), bounded),
+        ] {
+            self.add(scenario, names[0], "ms", (Bound::None, vec![median(&times)]));
+            self.add(scenario, names[1], "ms", (bound, vec![quantile(&times, 99, 100)]));
+        }
+        let longest = max(&times(|it| it.answered));
+        self.add(scenario, "created to answered, max", "ms", (Bound::None, vec![longest]));
         Ok(())
     }
 
