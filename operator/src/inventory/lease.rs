@@ -11,11 +11,14 @@ pub(super) const NAME: &str = "metallb-controller";
 /// How names of our controllers' pods begin. Those of Helm's begin otherwise, and hold one of the same name.
 const HOLDERS: &str = "controller-";
 
-/// Deletes the Lease unless somebody else holds it, and says whether it was there.
+/// Deletes the Lease unless somebody else holds it, and says whether it was there; a conflict when it has changed meanwhile.
+///
+/// Who held it may still run for a moment: its account is gone with the resource, so that it writes nothing any more.
 pub(super) async fn remove(client: &Client, namespace: &str) -> Result<bool, Error> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
     let Some(lease) = leases.get_opt(NAME).await?.filter(is_ours) else { return Ok(false) };
-    let preconditions = Preconditions { uid: lease.metadata.uid, resource_version: None };
+    let preconditions =
+        Preconditions { uid: lease.metadata.uid, resource_version: lease.metadata.resource_version };
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
     match leases.delete(NAME, &params).await {
         Ok(_) => Ok(true),

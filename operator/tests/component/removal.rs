@@ -71,6 +71,8 @@ async fn a_lease_that_resists_is_told_and_tried_again() {
     let scenario = Scenario::settled().await;
     put_lease(&scenario, "controller-7c9-x2");
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+    scenario.server.fail_next("delete leases", Failure::Status(409));
+    assert_eq!(scenario.pass().await.disposition, Some(Disposition::Conflict), "somebody took it just now");
     scenario.server.fail_next("delete leases", Failure::Status(500));
     let report = scenario.pass().await;
     assert_eq!(report.disposition, Some(Disposition::Transient));
