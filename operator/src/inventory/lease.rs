@@ -13,7 +13,7 @@ const HOLDERS: &str = "controller-";
 
 /// Deletes the Lease unless somebody else holds it, and says whether it was there; a conflict when it has changed meanwhile.
 ///
-/// Who held it may still run for a moment: its account is gone with the resource, so that it writes nothing any more.
+/// Who held it may still run for a moment, as a rule with an account that is gone; a successor takes longer to start.
 pub(super) async fn remove(client: &Client, namespace: &str) -> Result<bool, Error> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
     let Some(lease) = leases.get_opt(NAME).await?.filter(is_ours) else { return Ok(false) };
