@@ -41,18 +41,12 @@ async fn nothing_is_left_when_the_definition_goes_and_no_operator_is_there_to_se
     assert_eq!(scenario.objects(), [""; 0]);
 }
 
-/// The controllers' Lease, held by this pod.
-fn put_lease(scenario: &Scenario, holder: &str) {
-    let lease = json!({"metadata": {"name": "metallb-controller", "namespace": NAMESPACE}, "spec": {"holderIdentity": holder}});
-    scenario.server.put::<Lease>(&serde_json::from_value(lease).unwrap());
-}
-
 /// Its pod's rights went with the resource, so it could not give it back. Helm's controllers hold one of the same name.
 #[tokio::test]
 async fn the_lease_goes_with_the_last_controller() {
     for (holder, goes) in [("controller-7c9-x2", true), ("", true), ("metallb-controller-7c9-x2", false)] {
         let scenario = Scenario::settled().await;
-        put_lease(&scenario, holder);
+        scenario.put_lease(holder);
         scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
         let changes = scenario.pass().await.changes;
         let deleted =
@@ -69,7 +63,7 @@ async fn the_lease_goes_with_the_last_controller() {
 #[tokio::test]
 async fn a_lease_that_resists_is_told_and_tried_again() {
     let scenario = Scenario::settled().await;
-    put_lease(&scenario, "controller-7c9-x2");
+    scenario.put_lease("controller-7c9-x2");
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
     scenario.server.fail_next("delete leases", Failure::Status(409));
     assert_eq!(scenario.pass().await.disposition, Some(Disposition::Conflict), "somebody took it just now");
@@ -96,7 +90,7 @@ fn orphan(scenario: &Scenario) {
 #[tokio::test]
 async fn workloads_that_are_left_behind_keep_their_rights_until_they_go() {
     let scenario = Scenario::settled().await;
-    put_lease(&scenario, "controller-7c9-x2");
+    scenario.put_lease("controller-7c9-x2");
     orphan(&scenario);
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await, Report::default());

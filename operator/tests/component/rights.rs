@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::api::{Api, DynamicObject, PostParams};
@@ -101,13 +100,6 @@ async fn leave_leftovers(scenario: &Scenario) {
     scenario.server.take_requests();
 }
 
-/// As controllers make it.
-fn leave_lease(scenario: &Scenario) {
-    let lease = json!({"metadata": {"name": "metallb-controller", "namespace": NAMESPACE},
-        "spec": {"holderIdentity": "controller-x"}});
-    scenario.server.put::<Lease>(&serde_json::from_value(lease).unwrap());
-}
-
 /// The webhooks of an installation whose namespace is gone.
 fn leave_webhooks_of_another(scenario: &Scenario) {
     let webhooks = json!({"metadata": {"name": "metallb-webhook-configuration"},
@@ -148,7 +140,7 @@ async fn life(platform: Platform, variables: &[(&str, &str)]) -> Vec<Request> {
     scenario.server.put_raw::<ApiServer>("cluster", &profile);
     leave_leftovers(&scenario).await;
     leave_webhooks_of_another(&scenario);
-    leave_lease(&scenario);
+    scenario.put_lease("controller-x");
     let elsewhere = json!({"metadata": {"name": "metallb", "namespace": "elsewhere"}, "spec": {}});
     scenario.server.put::<MetalLB>(&serde_json::from_value(elsewhere).unwrap());
     scenario.put("metallb", &json!({"controllerReplicas": 2}));

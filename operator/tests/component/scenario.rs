@@ -1,6 +1,7 @@
 //! A cluster with an operator in it.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use metallb_api::{MetalLB, crds};
@@ -117,6 +118,13 @@ impl Scenario {
             "updatedReplicas": 1,
         });
         self.server.set_status::<Deployment>(Some(NAMESPACE), "controller", &status);
+    }
+
+    /// The controllers' Lease, held by this pod.
+    pub(crate) fn put_lease(&self, holder: &str) {
+        let lease = json!({"metadata": {"name": "metallb-controller", "namespace": NAMESPACE},
+            "spec": {"holderIdentity": holder}});
+        self.server.put::<Lease>(&serde_json::from_value(lease).unwrap());
     }
 
     pub(crate) fn speaker(&self) -> Option<DaemonSet> {

@@ -1,4 +1,5 @@
-//! Fields the original does not have. Absent, everything is as with the original.
+//! Fields the original does not have. Absent, everything is as with the original, but that one speaker at once is
+//! insisted on.
 
 use metallb_api::{MetalLBSpec, UnknownPool};
 use regex::{Regex, RegexSet};
