@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use futures::future::join;
+use futures::future::{OptionFuture, join, join3};
 use kube::Client;
+use kube::api::DynamicObject;
 use metallb_api::names::METALLB_NAME;
 use metallb_cluster::{Event, EventSink, EventType};
 use metallb_render::{
@@ -24,7 +25,7 @@ use crate::disposition::Disposition;
 use crate::inventory::{Inventory, Listed, PruneError, Wanted};
 use crate::others::{OthersError, look_for_others};
 use crate::progress::obstacle;
-use crate::register::{Pending, register};
+use crate::register::{Pending, RegisterError, register, registration};
 use crate::status;
 use crate::validate::{ValidateError, validate};
 
@@ -187,7 +188,9 @@ impl Operator {
     pub async fn pass(&self) -> Report {
         let mut report = Report::default();
         let namespace = &self.environment.namespace;
-        let (all, definition) = join(dereference(&self.client), definition_uid(&self.client)).await;
+        let live = OptionFuture::from(self.registers.then(|| registration(&self.client)));
+        let (all, definition, live) =
+            join3(dereference(&self.client), definition_uid(&self.client), live).await;
         let all = match all {
             Ok(all) => all,
             Err(error) => {
@@ -197,7 +200,10 @@ impl Operator {
         };
         let (found, elsewhere): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|resource| resource.namespace == *namespace);
-        let unregistered = self.register(&definition, &mut report).await;
+        let unregistered = match live {
+            Some(live) => self.register(&definition, live, &mut report).await,
+            None => None,
+        };
         let around = Around { definition, elsewhere, unregistered };
         for resource in &found {
             self.look_after(resource, &around, &mut report).await;
@@ -217,12 +223,10 @@ impl Operator {
     async fn register(
         &self,
         definition: &Result<String, DefinitionError>,
+        live: Result<Option<DynamicObject>, RegisterError>,
         report: &mut Report,
     ) -> Option<String> {
-        if !self.registers {
-            return None;
-        }
-        match register(&self.client, &self.environment.namespace, definition.clone()).await {
+        match register(&self.client, &self.environment.namespace, definition.clone(), live).await {
             Ok(registered) => {
                 self.memory.is_unregistered.send_replace(false);
                 report.changes.extend(registered.change);

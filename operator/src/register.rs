@@ -91,8 +91,18 @@ pub enum Pending {
     Pods,
 }
 
+/// The configuration as it is; `None` if there is none.
+///
+/// # Errors
+/// When it can't be read.
+pub async fn registration(client: &Client) -> Result<Option<DynamicObject>, RegisterError> {
+    let resource = ApiResource::erase::<ValidatingWebhookConfiguration>(&());
+    let configurations: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    configurations.get_opt(OPERATOR_WEBHOOK_CONFIGURATION).await.map_err(RegisterError::Live)
+}
+
 /// Writes the configuration if it is not as it should be; says so if it was written. `definition` is the UID of the
-/// kind's.
+/// kind's, `live` what there is of it.
 ///
 /// # Errors
 /// What keeps it from being written.
@@ -100,11 +110,9 @@ pub async fn register(
     client: &Client,
     namespace: &str,
     definition: Result<String, DefinitionError>,
+    live: Result<Option<DynamicObject>, RegisterError>,
 ) -> Result<Registered, RegisterError> {
-    let uid = definition?;
-    let resource = ApiResource::erase::<ValidatingWebhookConfiguration>(&());
-    let configurations: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-    let live = configurations.get_opt(OPERATOR_WEBHOOK_CONFIGURATION).await.map_err(RegisterError::Live)?;
+    let (uid, live) = (definition?, live?);
     let pending = pending(client, namespace, live.as_ref()).await?;
     let unanswered = if pending.is_none() { Unanswered::Refuse } else { Unanswered::Allow };
     let desired: Desired = operator_webhooks(namespace, &uid, unanswered)?;
