@@ -17,12 +17,12 @@ use metallb_l2::{
     AnnouncedTable, Burst, Conflicts, HandOvers, Input, Interfaces as Scope, Limiter, Moment, Refresh,
     Subject,
 };
-use metallb_linux::{LONGEST_FRAME, since_boot};
+use metallb_linux::{Alarm, LONGEST_FRAME, since_boot};
 use metallb_net::MacAddr;
 use metallb_telemetry::metrics::SpeakerMetrics;
 use tokio::sync::{mpsc, watch};
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::fence::Gate;
 use super::groups::Groups;
@@ -127,9 +127,11 @@ impl Driver {
 
     /// Works until the sender of commands is gone and nothing is being handed over.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Batch>) {
+        let mut alarm = Alarm::new();
         self.sync_links();
         loop {
             self.execute_some();
+            self.follow_fence(&mut commands);
             self.work_off();
             if self.is_ending && self.hand_overs.is_idle() {
                 return;
@@ -149,18 +151,20 @@ impl Driver {
                     Err(_) => return,
                 },
                 () = self.gate.changed() => {}
-                Some(failure) = self.groups.failure() => self.hear_failure(failure),
                 Some(ready) = self.inbox.next(), if !self.inbox.is_empty() => self.read(ready),
+                Some(failure) = self.groups.failure() => self.hear_failure(failure),
                 // The runtime learns only when it is yielded to that sockets have frames.
                 () = yield_now(), if !is_done || !self.outbox.is_empty() => {}
-                () = until(deadline) => {}
+                () = until(&mut alarm, deadline) => {}
             }
         }
     }
 
     /// Does what is due.
     fn work_off(&mut self) {
-        self.follow_fence();
+        while let Some(failure) = self.groups.failed() {
+            self.hear_failure(failure);
+        }
         self.end_hand_overs();
         self.reach.tidy(Instant::now());
         self.follow_reach();
@@ -286,9 +290,22 @@ impl Driver {
         }
     }
 
-    /// Neighbours that were not answered for a while are told that they will be again.
-    fn follow_fence(&mut self) {
-        let is_open = self.gate.permits();
+    /// Whether a packet may be sent now. Who opens the fence has said before what is given up: that may not have been
+    /// carried out yet.
+    fn may_speak(&mut self) -> bool {
+        self.gate.permits() && self.was_open
+    }
+
+    /// Neighbours that were not answered for a while are told that they will be again, and only what they still will be.
+    fn follow_fence(&mut self, commands: &mut mpsc::Receiver<Batch>) {
+        let mut is_open = self.gate.permits();
+        if is_open && !self.was_open {
+            while let Ok(batch) = commands.try_recv() {
+                self.waiting = batch;
+                self.execute_some();
+            }
+            is_open = self.gate.permits();
+        }
         if !is_open {
             // Who took over meanwhile was not heard.
             self.hand_overs.give_up();
@@ -306,9 +323,9 @@ impl Driver {
 }
 
 /// Resolves at the moment, or never.
-async fn until(deadline: Option<Instant>) {
+async fn until(alarm: &mut Alarm, deadline: Option<Instant>) {
     match deadline {
-        Some(deadline) => sleep_until(deadline).await,
+        Some(deadline) => alarm.at(since_boot() + deadline.saturating_duration_since(Instant::now())).await,
         None => std::future::pending::<()>().await,
     }
 }

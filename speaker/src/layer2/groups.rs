@@ -1,7 +1,8 @@
 //! Joins and leaves multicast groups, on a thread of its own.
 //!
 //! Before Linux 6.17 the kernel does both behind the lock that whoever makes or removes an interface holds: for long, where
-//! many pods go at once. The thread that neighbours wait for hands an order over and goes on.
+//! many pods go at once. The thread that neighbours wait for hands an order over and goes on, but for an announcement over IPv6, which
+//! waits a moment for its groups: whoever hears it may ask at once.
 
 use std::io;
 use std::sync::mpsc as std_mpsc;
@@ -120,7 +121,12 @@ impl Groups {
         }
     }
 
-    /// The next thing that could not be done. Safe to cancel.
+    /// The next thing that could not be done, if there is one already.
+    pub(super) fn failed(&mut self) -> Option<Failure> {
+        self.failures.try_recv().ok()
+    }
+
+    /// The same, once there is. Safe to cancel.
     pub(super) async fn failure(&mut self) -> Option<Failure> {
         self.failures.recv().await
     }

@@ -13,14 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metallb_announce::Outgoing;
-use metallb_linux::since_boot;
+use metallb_linux::{Alarm, since_boot};
 use metallb_membership::machine::{Action, Identity, Machine};
 use metallb_net::Prefix;
 use metallb_telemetry::logs;
 use metallb_telemetry::metrics::MemberMetrics;
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
-use tokio::time::sleep;
 
 use super::beats::{Beats, News};
 use super::codec::Codec;
@@ -92,6 +91,7 @@ pub(super) struct Driver {
     /// When the goodbye ends.
     leaving: Option<Duration>,
     buffer: Vec<u8>,
+    alarm: Alarm,
 }
 
 /// Why the loop turns.
@@ -179,6 +179,7 @@ impl Driver {
             is_stale: true,
             leaving: None,
             buffer: vec![0; LONGEST],
+            alarm: Alarm::new(),
         }
     }
 
@@ -215,7 +216,7 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
-        let pause = self.pause(ports);
+        let until = since_boot() + self.pause(ports);
         tokio::select! {
             asked = &mut inputs.stop, if self.leaving.is_none() => asked.map_or(Wake::Abandoned, |()| Wake::Stop),
             ready = ports.ready() => Wake::Datagrams(ready),
@@ -227,7 +228,7 @@ impl Driver {
             Ok(()) = inputs.candidates.changed() => Wake::Other,
             Ok(()) = inputs.own.changed() => Wake::Other,
             Ok(()) = inputs.subnets.changed() => Wake::Other,
-            () = sleep(pause) => Wake::Other,
+            () = self.alarm.at(until) => Wake::Other,
         }
     }
 

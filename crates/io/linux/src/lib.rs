@@ -1,10 +1,11 @@
-//! The Linux kernel as announcing needs it: interfaces and their changes, packet sockets, multicast groups, the clock, the
-//! scheduler. And the heap.
+//! The Linux kernel as announcing needs it: interfaces and their changes, packet sockets, multicast groups, the clock and a
+//! timer, the scheduler. And the heap.
 //!
 //! Must not know: what frames mean or whether they are answered (`metallb-l2`), Services, or Kubernetes.
 //! The only crate with `unsafe`.
 
 mod address;
+mod alarm;
 mod clock;
 mod closing;
 pub mod code;
@@ -18,6 +19,7 @@ mod packet;
 mod reactor;
 mod slice;
 
+pub use alarm::Alarm;
 pub use clock::since_boot;
 pub use filter::Targets;
 pub use interface::{Ineligible, Interface, Protocols};

@@ -38,7 +38,7 @@ impl Driver {
 
     pub(super) fn hear(&mut self, index: u32, protocol: Protocol, frame: &[u8]) {
         // Read all the same: what was asked while the fence was closed must not be answered once it is open.
-        if !self.gate.permits() {
+        if !self.may_speak() {
             return;
         }
         let Some(port) = self.ports.get(&index) else { return };
@@ -75,10 +75,10 @@ impl Driver {
     fn send_answer(&mut self, index: u32, protocol: Protocol, answer: &Answer) {
         let ip = answer.address.to_string();
         let is_permitted = self.limiter.permits(self.now(), answer.asker, answer.address);
-        let port = self.ports.get(&index).filter(|_| is_permitted);
         // Looked at again: between the question and here the process may have stood still.
-        let sent =
-            port.filter(|_| self.gate.permits()).map(|port| (port, port.send(protocol, &answer.frame)));
+        let may_send = is_permitted && self.may_speak();
+        let port = self.ports.get(&index).filter(|_| may_send);
+        let sent = port.map(|port| (port, port.send(protocol, &answer.frame)));
         // Afterwards: the first of an address waits while metrics are read out.
         self.metrics.requests_received.with_label_values(&[ip.as_str()]).inc();
         let Some((port, outcome)) = sent else {

@@ -55,7 +55,7 @@ impl Driver {
 
     /// Checked anew: since it was queued the address may have been withdrawn, the link or the fence closed.
     fn send_gratuitous(&mut self, index: u32, address: IpAddr) {
-        if !self.gate.permits() || self.hand_overs.is_under_way(address) {
+        if !self.may_speak() || self.hand_overs.is_under_way(address) {
             return;
         }
         let Some(port) = self.ports.get(&index) else { return };

@@ -273,6 +273,89 @@ fn an_address_is_made_known_however_long_its_group_takes_to_be_joined() {
 }
 
 #[test]
+fn an_ipv6_address_is_made_known_once_its_groups_are_joined() {
+    let sent = with_driver(|driver, metrics| {
+        let mut orders = speak_ndp(driver);
+        let metrics = metrics.clone();
+        let sent = move || counted_of(V6.into(), &metrics, "gratuitous_sent");
+        let before = sent.clone();
+        // Who joins is told to say when that is done.
+        let joining = thread::spawn(move || {
+            let join = orders.blocking_recv().unwrap();
+            assert!(matches!(join, Request::Change(order) if order.change == GroupChange::Join(solicited_node(V6))));
+            let Some(Request::Tell(done)) = orders.blocking_recv() else { return None };
+            let before = before();
+            done.send(()).unwrap();
+            Some(before)
+        });
+        announce(driver, V6.into());
+        // Nobody waits for an order that does not come.
+        driver.groups = Groups::recorded().0;
+        (joining.join().unwrap(), sent())
+    });
+    assert_eq!(sent, (Some(0), 1), "before and after");
+}
+
+/// Behind a fence that its owner has just opened, with what he gave up before.
+#[test]
+fn what_is_given_up_before_the_fence_opens_is_never_answered_for() {
+    let counts = with_driver(|driver, metrics| {
+        let (fence, owner) = Fence::attended(BOUND);
+        driver.gate = Gate::with_clock(fence, clock);
+        driver.was_open = false;
+        let (sender, mut commands) = mpsc::channel(1);
+        let withdraw = [Command::Withdraw { address: ADDRESS.into() }].into();
+        sender.try_send(Batch { commands: withdraw, since: None }).unwrap();
+        owner.open();
+        let counts = || ["responses_sent", "gratuitous_sent"].map(|counter| counted(metrics, counter));
+        let before = counts();
+        // The rest of a turn that had begun before.
+        driver.hear(LOOPBACK, Protocol::Arp, &question());
+        driver.queue(ADDRESS.into());
+        driver.send_due();
+        driver.follow_fence(&mut commands);
+        assert!(driver.was_open);
+        driver.hear(LOOPBACK, Protocol::Arp, &question());
+        driver.send_due();
+        let after = counts();
+        [after[0] - before[0], after[1] - before[1]]
+    });
+    assert_eq!(counts, [0, 0]);
+}
+
+#[test]
+fn what_is_kept_is_answered_for_and_made_known_once_the_fence_is_open() {
+    let counts = with_driver(|driver, metrics| {
+        driver.was_open = false;
+        let (_sender, mut commands) = mpsc::channel(1);
+        driver.follow_fence(&mut commands);
+        let before = counted(metrics, "gratuitous_sent");
+        driver.hear(LOOPBACK, Protocol::Arp, &question());
+        driver.send_due();
+        (counted(metrics, "responses_sent"), counted(metrics, "gratuitous_sent") - before)
+    });
+    assert_eq!(counts, (1, 2));
+}
+
+/// One a turn would hold questions up for as many turns.
+#[test]
+fn all_groups_that_could_not_be_joined_are_looked_after_in_one_turn() {
+    with_driver(|driver, _| {
+        let (groups, mut orders, failures) = Groups::recorded();
+        driver.groups = groups;
+        for number in 1..=3 {
+            let link = crate::layer2::groups::groups_of(LOOPBACK);
+            let change = GroupChange::Join(solicited_node(Ipv6Addr::from(number)));
+            let order = Order { index: LOOPBACK, groups: Arc::downgrade(&link), change, tried_after: None };
+            failures.try_send(Failure { order, error: io::Error::other("full") }).unwrap();
+        }
+        driver.work_off();
+        assert!(driver.groups.failed().is_none());
+        assert!(ordered(&mut orders).is_none());
+    });
+}
+
+#[test]
 fn a_group_that_is_not_joined_is_ordered_again_each_time_after_twice_as_long() {
     let pauses = with_driver(|driver, _| {
         let mut orders = speak_ndp(driver);

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use metallb_membership::Settings;
 use metallb_telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::super::mail;
 use super::super::settings::{HANDOVER, Heartbeats};
