@@ -28,7 +28,8 @@ spec: {{ipAddressPools: [{name}]}}
     )
 }
 
-/// Pods that answer with their own name and the address they were asked from.
+/// Pods that answer with their own name and the address they were asked from. They ask for some processor, as whatever is to
+/// answer in time does: without, they would get what starting containers leaves of it.
 #[must_use]
 pub fn web(replicas: u32) -> String {
     format!(
@@ -49,6 +50,7 @@ spec:
         image: testbed.local/web:1
         imagePullPolicy: IfNotPresent
         ports: [{{containerPort: 8080}}]
+        resources: {{requests: {{cpu: 500m}}}}
         readinessProbe: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1}}
 "
     )

@@ -96,7 +96,12 @@ fn set(timer: &File, at: Duration) -> io::Result<()> {
     // nothing is written to where the old one would go.
     #[expect(unsafe_code, reason = "the standard library has no such timer")]
     let outcome = unsafe {
-        libc::timerfd_settime(timer.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &raw const value, std::ptr::null_mut())
+        libc::timerfd_settime(
+            timer.as_raw_fd(),
+            libc::TFD_TIMER_ABSTIME,
+            &raw const value,
+            std::ptr::null_mut(),
+        )
     };
     if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

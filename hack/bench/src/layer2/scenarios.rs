@@ -25,6 +25,9 @@ const IDLE: Duration = Duration::from_secs(20);
 const FLOODED: Duration = Duration::from_secs(5);
 /// From one question to the next under the flood.
 const PACE: Duration = Duration::from_millis(5);
+/// Before each Service that is created by itself, as in the measurements of the original: what the one before it leads to, events
+/// and statuses, has come to an end by then, and one that is deleted is so just before.
+const APART: Duration = Duration::from_millis(100);
 /// The Service of the only address `router` announces.
 const THE_ONE: u32 = 90_000;
 /// The first of the Services created one at a time.
@@ -139,6 +142,7 @@ impl Run<'_> {
                 lab::delete_service(&client, number - self.plan.samples).await?;
                 self.singles -= 1;
             }
+            tokio::time::sleep(APART).await;
             singles.push(self.one(number, &mut sight).await?);
             self.singles += 1;
             self.created += 1;

@@ -282,7 +282,9 @@ fn an_ipv6_address_is_made_known_once_its_groups_are_joined() {
         // Who joins is told to say when that is done.
         let joining = thread::spawn(move || {
             let join = orders.blocking_recv().unwrap();
-            assert!(matches!(join, Request::Change(order) if order.change == GroupChange::Join(solicited_node(V6))));
+            assert!(
+                matches!(join, Request::Change(order) if order.change == GroupChange::Join(solicited_node(V6)))
+            );
             let Some(Request::Tell(done)) = orders.blocking_recv() else { return None };
             let before = before();
             done.send(()).unwrap();

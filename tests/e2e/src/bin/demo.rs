@@ -12,6 +12,8 @@ use metallb_testbed::wait::{self, Seen};
 use metallb_testbed::{Bed, Options};
 
 const SERVICE: &str = "hello";
+/// How to show the conditions of a resource.
+const CONDITIONS: &str = r#"go-template={{range .items}}{{range .status.conditions}}{{.type}}={{.status}} {{.reason}} {{.message}}{{"\n"}}{{end}}{{end}}"#;
 
 fn main() -> Result<()> {
     step("a three-node Kubernetes cluster in network namespaces");
@@ -21,6 +23,7 @@ fn main() -> Result<()> {
     step("a MetalLB resource, which the operator turns into a controller and three speakers");
     cluster.apply(&manifest::metallb("metallb"))?;
     cluster.wait_available()?;
+    println!("{}", cluster.kubectl(&["get", "metallbs", "-n", NAMESPACE, "-o", CONDITIONS])?);
     println!("{}", cluster.kubectl(&["get", "pods", "-n", NAMESPACE, "-o", "wide"])?);
     step("a pool of addresses and permission to announce them; two web pods and a Service");
     cluster.apply(&manifest::pool("lan", "[172.30.0.100-172.30.0.149, \"fd00:30::100/120\"]"))?;

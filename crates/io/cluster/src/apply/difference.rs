@@ -38,7 +38,7 @@ impl std::fmt::Display for Difference {
         match self {
             Self::NotApplied => f.write_str("never applied before"),
             Self::Value(path) => write!(f, "{path} has another value"),
-            Self::NotOurs(path) => write!(f, "{path} was left to others before"),
+            Self::NotOurs(path) => write!(f, "{path} was written by others"),
             Self::Unwanted(path) => write!(f, "{path} is no longer wanted"),
             Self::Unreadable => f.write_str("unreadable"),
         }

@@ -175,8 +175,7 @@ fn a_removed_element_is_found() {
 #[test]
 fn a_field_somebody_took_over_is_taken_back() {
     let stolen = with(live(), &format!("{OUR_CONTAINER}/f:image"), Value::Null);
-    let expected =
-        "spec.template.spec.containers[k:{\"name\":\"controller\"}].image was left to others before";
+    let expected = "spec.template.spec.containers[k:{\"name\":\"controller\"}].image was written by others";
     assert_eq!(found(stolen, desired()).as_deref(), Some(expected));
 }
 
@@ -214,7 +213,7 @@ fn an_element_we_want_and_do_not_own_is_found() {
         .unwrap()
         .push(json!({"containerPort": 2, "protocol": "TCP"}));
     let path = "spec.template.spec.containers[k:{\"name\":\"controller\"}].ports";
-    assert_eq!(found(live(), wanted), Some(format!("{path} was left to others before")));
+    assert_eq!(found(live(), wanted), Some(format!("{path} was written by others")));
 }
 
 #[test]
