@@ -12,7 +12,7 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingW
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client};
-use metallb_cluster::{Outcome, apply_over};
+use metallb_cluster::{Outcome, apply_over, is_current};
 use metallb_render::{BuildError, Desired, OPERATOR_WEBHOOK_CONFIGURATION, Unanswered, operator_webhooks};
 
 use crate::apply::KEEPER;
@@ -113,9 +113,14 @@ pub async fn register(
     live: Result<Option<DynamicObject>, RegisterError>,
 ) -> Result<Registered, RegisterError> {
     let (uid, live) = (definition?, live?);
-    let pending = pending(client, namespace, live.as_ref()).await?;
-    let unanswered = if pending.is_none() { Unanswered::Refuse } else { Unanswered::Allow };
-    let desired: Desired = operator_webhooks(namespace, &uid, unanswered)?;
+    let (mut desired, mut pending) = prepared(client, (namespace, &uid), live.as_ref()).await?;
+    let is_as_it_should = |live: &DynamicObject| is_current(live, &desired.object, KEEPER.manager);
+    if live.as_ref().is_some_and(is_as_it_should) {
+        return Ok(Registered { change: None, pending });
+    }
+    // Looked at once more before it is written: another operator may have been quicker.
+    let live = registration(client).await?;
+    (desired, pending) = prepared(client, (namespace, &uid), live.as_ref()).await?;
     let kept = apply_over(client, &desired.resource, live, &desired.object, &KEEPER).await;
     let kept = kept.map_err(RegisterError::Configuration)?;
     let change = match kept.outcome {
@@ -125,6 +130,17 @@ pub async fn register(
         Outcome::Changed(difference) => Some(format!("{desired} changed: {difference}")),
     };
     Ok(Registered { change, pending })
+}
+
+/// What is to be there, by what is: and what has to come before more.
+async fn prepared(
+    client: &Client,
+    (namespace, uid): (&str, &str),
+    live: Option<&DynamicObject>,
+) -> Result<(Desired, Option<Pending>), RegisterError> {
+    let pending = pending(client, namespace, live).await?;
+    let unanswered = if pending.is_none() { Unanswered::Refuse } else { Unanswered::Allow };
+    Ok((operator_webhooks(namespace, uid, unanswered)?, pending))
 }
 
 /// Why an answer may not be insisted on. Once it is, that stays so while the certificate is trusted, whatever becomes of

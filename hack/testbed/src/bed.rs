@@ -165,7 +165,11 @@ impl Bed {
     }
 
     pub(crate) fn start_daemon(&self, daemon: Daemon, place: Place) -> Result<()> {
-        daemon.start(&self.machine(place), place, &self.kube, &self.pki)
+        let more = match daemon {
+            Daemon::ApiServer => self.options.api_server_flags.as_slice(),
+            _ => &[],
+        };
+        daemon.start(&self.machine(place), place, (&self.kube, &self.pki), more)
     }
 }
 

@@ -86,8 +86,8 @@ impl Daemon {
         format!("/var/log/testbed/{self}.log")
     }
 
-    /// The command line. `kube` is the multi-call executable.
-    fn command_line(self, place: Place, kube: &Path, pki: &Pki) -> Vec<String> {
+    /// The command line, with `more` flags at its end. `kube` is the multi-call executable.
+    fn command_line(self, place: Place, (kube, pki): (&Path, &Pki), more: &[String]) -> Vec<String> {
         let program = match self {
             Daemon::Containerd => vec!["containerd".to_owned()],
             Daemon::Etcd
@@ -106,11 +106,17 @@ impl Daemon {
             Daemon::Kubelet => kubelet(place, pki),
             Daemon::KubeProxy => vec![flag("config", format!("{FOLDER}/kube-proxy.json")), flag("v", 1)],
         };
-        program.into_iter().chain(flags).collect()
+        program.into_iter().chain(flags).chain(more.iter().cloned()).collect()
     }
 
-    /// Starts it and returns when it has a process. Nothing supervises it: once ended, it stays away.
-    pub(crate) fn start(self, machine: &Machine, place: Place, kube: &Path, pki: &Pki) -> Result<()> {
+    /// Starts it, with `more` flags, and returns when it has a process. Nothing supervises it: once ended, it stays away.
+    pub(crate) fn start(
+        self,
+        machine: &Machine,
+        place: Place,
+        of_bed: (&Path, &Pki),
+        more: &[String],
+    ) -> Result<()> {
         if !Daemon::of(place).contains(&self) {
             bail!("{self} does not run on {place}");
         }
@@ -128,7 +134,7 @@ impl Daemon {
             _ => machine.enter_detached()?,
         };
         command.args(["setsid", "--fork", "sh", "-c", START, "sh", self.name()]);
-        command.args(self.command_line(place, kube, pki));
+        command.args(self.command_line(place, of_bed, more));
         command.stdout(Stdio::null());
         let what = format!("start of {self} on {place}");
         command::finish(&what, command, Input::Nothing, DEADLINE)?.success(&what)?;
@@ -287,7 +293,14 @@ mod tests {
     use super::*;
 
     fn line(daemon: Daemon, place: Place) -> String {
-        daemon.command_line(place, Path::new("/cache/kube"), &Pki::in_folder("/pki".into())).join(" ")
+        let pki = Pki::in_folder("/pki".into());
+        daemon.command_line(place, (Path::new("/cache/kube"), &pki), &["--more".to_owned()]).join(" ")
+    }
+
+    #[test]
+    fn more_flags_come_last() {
+        let line = line(Daemon::ApiServer, Place::ControlPlane);
+        assert!(line.ends_with(" --v=1 --more"), "{line}");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub struct Options {
     pub cache: PathBuf,
     /// No progress lines.
     pub quiet: bool,
+    /// Flags that the API server gets beside its own. Only the process that brings a bed up knows of them: one that finds it later
+    /// and starts the API server again does so without.
+    pub api_server_flags: Vec<String>,
 }
 
 impl Default for Options {
@@ -45,12 +48,19 @@ impl Options {
             state: absolute(states.join(name)),
             cache: absolute(cache::folder()),
             quiet: false,
+            api_server_flags: Vec::new(),
         }
     }
 
     /// The same with another number of nodes.
     pub fn with_nodes(self, nodes: u8) -> Options {
         Options { nodes, ..self }
+    }
+
+    /// The same with these flags of the API server.
+    pub fn with_api_server_flags(self, flags: &[&str]) -> Options {
+        let api_server_flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        Options { api_server_flags, ..self }
     }
 
     pub(crate) fn check(&self) -> Result<()> {

@@ -291,8 +291,7 @@ async fn a_field_somebody_took_over_with_our_value_is_taken_back_once() {
     let labels = |value: &str| json!({"metadata": {"labels": {"component": value}}});
     scenario.server.edit::<DaemonSet>(Some(NAMESPACE), "speaker", &labels("x"));
     scenario.server.edit::<DaemonSet>(Some(NAMESPACE), "speaker", &labels("speaker"));
-    let expected =
-        ["DaemonSet metallb-system/speaker changed: metadata.labels.component was written by others"];
+    let expected = ["DaemonSet metallb-system/speaker changed: metadata.labels.component was not ours"];
     assert_eq!(scenario.pass().await.changes, expected);
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await, Report::default());

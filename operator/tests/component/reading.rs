@@ -11,6 +11,7 @@ use metallb_testkit::{ApiServer, Failure};
 use tokio::time::{Instant, sleep};
 
 use crate::scenario::{NAMESPACE, Scenario, lines};
+use crate::webhook::{LONG_AGO, put_pod, trust};
 
 /// How long the server thinks about every request.
 const THOUGHT: Duration = Duration::from_millis(10);
@@ -57,18 +58,27 @@ fn slow(server: &ApiServer) -> (Client, Arc<Mutex<Traffic>>) {
 
 #[tokio::test(start_paused = true)]
 async fn reads_are_made_side_by_side_and_writes_one_after_the_other() {
-    let mut scenario = Scenario::with_resource();
-    let (client, traffic) = slow(&scenario.server);
-    scenario.operator.client = client;
-    scenario.pass().await;
-    scenario.run_workloads();
-    scenario.pass().await;
-    let started = Instant::now();
-    assert_eq!(scenario.pass().await, Report::default());
-    // The resources beside the definition, 15 lists, eight at once, the API servers beside them, and what was not listed whole.
-    assert_eq!(started.elapsed(), THOUGHT * (1 + 2 + 1));
-    let traffic = traffic.lock().unwrap();
-    assert_eq!((traffic.most, traffic.disturbed), (9, false), "{traffic:?}");
+    for registers in [false, true] {
+        let mut scenario = Scenario::with_resource();
+        scenario.operator.registers = registers;
+        put_pod(&scenario, "True", LONG_AGO);
+        scenario.pass().await;
+        if registers {
+            trust(&scenario, "eA==").await;
+        }
+        let (client, traffic) = slow(&scenario.server);
+        scenario.operator.client = client;
+        scenario.pass().await;
+        scenario.run_workloads();
+        scenario.pass().await;
+        let started = Instant::now();
+        assert_eq!(scenario.pass().await, Report::default());
+        // The resources beside the definition and our own webhook, 15 lists, eight at once, the API servers beside them, and what was
+        // not listed whole.
+        assert_eq!(started.elapsed(), THOUGHT * (1 + 2 + 1), "registers: {registers}");
+        let traffic = traffic.lock().unwrap();
+        assert_eq!((traffic.most, traffic.disturbed), (9, false), "{traffic:?}");
+    }
 }
 
 #[tokio::test]

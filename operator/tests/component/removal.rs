@@ -1,8 +1,11 @@
+use http::{Method, Request};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Client;
+use kube::client::Body;
 use metallb_api::MetalLB;
 use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
@@ -58,6 +61,32 @@ async fn the_lease_goes_with_the_last_controller() {
             "{holder}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_lease_that_somebody_takes_just_then_stays() {
+    let mut scenario = Scenario::settled().await;
+    scenario.put_lease("controller-7c9-x2");
+    scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+    let (behind, server) = (scenario.server.client(NAMESPACE), scenario.server.clone());
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (behind, server) = (behind.clone(), server.clone());
+        async move {
+            let is_read =
+                request.uri().path().ends_with("/metallb-controller") && request.method() == Method::GET;
+            let answer = behind.send(request).await;
+            if is_read {
+                let taken = json!({"spec": {"holderIdentity": "metallb-controller-6b"}});
+                server.edit::<Lease>(Some(NAMESPACE), "metallb-controller", &taken);
+            }
+            answer
+        }
+    });
+    scenario.operator.client = Client::new(service, NAMESPACE);
+    assert_eq!(scenario.pass().await.disposition, Some(Disposition::Conflict));
+    assert!(scenario.server.get::<Lease>(Some(NAMESPACE), "metallb-controller").is_some());
+    assert_eq!(scenario.pass().await.disposition, None, "it is another's now");
+    assert!(scenario.server.get::<Lease>(Some(NAMESPACE), "metallb-controller").is_some());
 }
 
 #[tokio::test]

@@ -1,7 +1,13 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{Method, Request};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Client;
+use kube::client::Body;
 use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
 use metallb_operator::register::Pending;
@@ -178,6 +184,36 @@ async fn an_answer_is_insisted_on_once_one_can_be_had_and_from_then_on() {
     }
     trust(&scenario, "").await;
     assert_eq!(policy(&scenario).await, "Ignore", "whom to trust was removed");
+}
+
+/// What was read at the beginning of a pass may have changed by the time it is written.
+#[tokio::test]
+async fn who_registers_looks_once_more_before_he_writes() {
+    let mut scenario = serving();
+    put_pod(&scenario, "True", LONG_AGO);
+    scenario.pass().await;
+    trust(&scenario, "eA==").await;
+    assert_eq!(policy(&scenario).await, "Fail");
+    // Something is to be written, and whom to trust goes meanwhile.
+    edit(&scenario, "/webhooks/0/failurePolicy", "Ignore").await;
+    let (behind, taken) = (scenario.server.client(NAMESPACE), Arc::new(AtomicBool::new(false)));
+    let server = scenario.server.clone();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (behind, taken, server) = (behind.clone(), taken.clone(), server.clone());
+        async move {
+            let is_read = request.uri().path().ends_with(CONFIGURATION) && request.method() == Method::GET;
+            let answer = behind.send(request).await;
+            if is_read && !taken.swap(true, Ordering::Relaxed) {
+                server.remove::<ValidatingWebhookConfiguration>(None, CONFIGURATION);
+            }
+            answer
+        }
+    });
+    scenario.operator.client = Client::new(service, NAMESPACE);
+    let report = scenario.pass().await;
+    assert_eq!(report.changes, [format!("ValidatingWebhookConfiguration {CONFIGURATION} created")]);
+    let configuration: ValidatingWebhookConfiguration = scenario.server.get(None, CONFIGURATION).unwrap();
+    assert_eq!(configuration.webhooks.unwrap()[0].failure_policy.as_deref(), Some("Ignore"));
 }
 
 #[tokio::test]

@@ -40,6 +40,9 @@ const LAST_RETRY: Duration = Duration::from_secs(10);
 /// one for thousands would hold the first announcement up.
 const COMMANDS_AT_ONCE: usize = 64;
 
+/// Groups that could not be joined, looked after before questions are looked at again.
+const FAILURES_AT_ONCE: usize = 64;
+
 /// Owns everything the thread knows.
 pub(super) struct Driver {
     /// The origin of the machines' time.
@@ -48,8 +51,9 @@ pub(super) struct Driver {
     metrics: SpeakerMetrics,
     /// Passed before each packet that is sent.
     gate: Gate,
-    /// Whether the gate let packets out the last time round.
+    /// Whether the gate let packets out the last time round, and how often it had been closed by then.
     was_open: bool,
+    closings: u64,
     table: AnnouncedTable,
     burst: Burst,
     refresh: Refresh,
@@ -100,6 +104,7 @@ impl Driver {
             interfaces,
             metrics,
             was_open: gate.permits(),
+            closings: gate.closings(),
             gate,
             table: AnnouncedTable::default(),
             burst: Burst::default(),
@@ -162,7 +167,10 @@ impl Driver {
 
     /// Does what is due.
     fn work_off(&mut self) {
-        while let Some(failure) = self.groups.failed() {
+        for _ in 0..FAILURES_AT_ONCE {
+            let Some(failure) = self.groups.failed() else { break };
+            // Thousands of them are no stall.
+            self.gate.permits();
             self.hear_failure(failure);
         }
         self.end_hand_overs();
@@ -291,22 +299,26 @@ impl Driver {
     }
 
     /// Whether a packet may be sent now. Who opens the fence has said before what is given up: that may not have been
-    /// carried out yet.
+    /// carried out yet, also where the fence was closed since for no longer than a moment.
     fn may_speak(&mut self) -> bool {
-        self.gate.permits() && self.was_open
+        self.gate.permits() && self.was_open && self.gate.closings() == self.closings
     }
 
     /// Neighbours that were not answered for a while are told that they will be again, and only what they still will be.
     fn follow_fence(&mut self, commands: &mut mpsc::Receiver<Batch>) {
         let mut is_open = self.gate.permits();
+        let closings = self.gate.closings();
+        let was_closed = std::mem::replace(&mut self.closings, closings) != closings;
+        self.was_open &= !was_closed;
         if is_open && !self.was_open {
+            self.execute_some();
             while let Ok(batch) = commands.try_recv() {
                 self.waiting = batch;
                 self.execute_some();
             }
             is_open = self.gate.permits();
         }
-        if !is_open {
+        if !is_open || was_closed {
             // Who took over meanwhile was not heard.
             self.hand_overs.give_up();
         }
@@ -324,8 +336,16 @@ impl Driver {
 
 /// Resolves at the moment, or never.
 async fn until(alarm: &mut Alarm, deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => alarm.at(since_boot() + deadline.saturating_duration_since(Instant::now())).await,
-        None => std::future::pending::<()>().await,
+    let Some(deadline) = deadline else { return std::future::pending().await };
+    match deadline.saturating_duration_since(Instant::now()) {
+        // However many deadlines have passed: sockets have their turn in between.
+        Duration::ZERO => yield_now().await,
+        left => alarm.at(next_millisecond(since_boot() + left)).await,
     }
+}
+
+/// Whatever is due within a millisecond is one wake.
+fn next_millisecond(at: Duration) -> Duration {
+    let whole = Duration::new(at.as_secs(), at.subsec_millis() * 1_000_000);
+    if whole == at { at } else { whole + Duration::from_millis(1) }
 }

@@ -40,6 +40,8 @@ struct State {
     gap: Duration,
     /// How many of them the owner knew of when it opened the fence.
     forgiven: u64,
+    /// How often it was closed, by a stall or by its owner.
+    closings: u64,
 }
 
 impl State {
@@ -81,6 +83,7 @@ impl Fence {
         self.state.send_modify(|state| {
             state.stalls += 1;
             state.gap = gap;
+            state.closings += 1;
         });
     }
 }
@@ -110,7 +113,10 @@ impl FenceOwner {
 
     /// Holds everything back until [`Self::open`].
     pub fn close(&self) {
-        self.state.send_modify(|state| state.is_closed = true);
+        self.state.send_modify(|state| {
+            state.is_closed = true;
+            state.closings += 1;
+        });
     }
 
     /// Whether packets may be sent.
@@ -168,6 +174,11 @@ impl Gate {
                 "the thread that follows the other speakers hangs, answering nothing until they are heard"
             );
         }
+    }
+
+    /// How often the fence has been closed so far: it may be open again by the time somebody looks.
+    pub(super) fn closings(&self) -> u64 {
+        self.fence.state.borrow().closings
     }
 
     /// How often [`Self::permits`] must be called at least.

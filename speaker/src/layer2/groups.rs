@@ -21,8 +21,7 @@ mod tests;
 /// Orders under way: those of ten thousand addresses that are taken over at once, and more. What finds no room is tried
 /// again like what failed.
 const ORDERS: usize = 16 * 1024;
-/// How long an announcement waits for the groups it needs, at most: the kernel needs some microseconds, and long only where
-/// others hold its lock.
+/// The kernel needs some microseconds, and long only where others hold its lock.
 const SETTLING: Duration = Duration::from_millis(2);
 /// Failures under way. The thread waits until they are taken.
 const FAILURES: usize = 64;
@@ -88,6 +87,8 @@ pub(super) struct Failure {
 pub(super) struct Groups {
     orders: mpsc::Sender<Request>,
     failures: mpsc::Receiver<Failure>,
+    /// How long an announcement waits for the groups it needs, at most.
+    pub(super) settling: Duration,
 }
 
 impl Groups {
@@ -96,7 +97,7 @@ impl Groups {
         let (orders, mut received) = mpsc::channel(ORDERS);
         let (told, failures) = mpsc::channel(FAILURES);
         prompt::spawn("groups", move || carry_out_all(&mut received, &told))?;
-        Ok(Self { orders, failures })
+        Ok(Self { orders, failures, settling: SETTLING })
     }
 
     /// One that does nothing, what it was told, and how it says that something failed.
@@ -104,7 +105,7 @@ impl Groups {
     pub(super) fn recorded() -> (Self, mpsc::Receiver<Request>, mpsc::Sender<Failure>) {
         let (orders, received) = mpsc::channel(ORDERS);
         let (told, failures) = mpsc::channel(FAILURES);
-        (Self { orders, failures }, received, told)
+        (Self { orders, failures, settling: SETTLING }, received, told)
     }
 
     /// Has it done before long, after all that was ordered before. False when there is no room.
@@ -112,12 +113,12 @@ impl Groups {
         self.orders.try_send(Request::Change(order)).is_ok()
     }
 
-    /// Waits until all that was ordered is done, for two milliseconds at most.
+    /// Waits until all that was ordered is done, but not for long.
     pub(super) fn settle(&self) {
         let (tell, told) = std_mpsc::channel();
         if self.orders.try_send(Request::Tell(tell)).is_ok() {
             // If it takes longer, it comes after the announcement.
-            let _ = told.recv_timeout(SETTLING);
+            let _ = told.recv_timeout(self.settling);
         }
     }
 

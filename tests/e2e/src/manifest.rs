@@ -28,8 +28,8 @@ spec: {{ipAddressPools: [{name}]}}
     )
 }
 
-/// Pods that answer with their own name and the address they were asked from. They ask for some processor, as whatever is to
-/// answer in time does: without, they would get what starting containers leaves of it.
+/// Pods that answer with their own name and the address they were asked from. They ask for as much of a processor as a speaker
+/// does: without, they would get what all others leave.
 #[must_use]
 pub fn web(replicas: u32) -> String {
     format!(
@@ -50,7 +50,7 @@ spec:
         image: testbed.local/web:1
         imagePullPolicy: IfNotPresent
         ports: [{{containerPort: 8080}}]
-        resources: {{requests: {{cpu: 500m}}}}
+        resources: {{requests: {{cpu: 50m}}}}
         readinessProbe: {{httpGet: {{path: /, port: 8080}}, periodSeconds: 1}}
 "
     )

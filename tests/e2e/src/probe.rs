@@ -212,8 +212,9 @@ fn lock(log: &Mutex<Log>) -> std::sync::MutexGuard<'_, Log> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Has the calling thread run before whatever else wants the processors: its own pauses would look like late answers.
-fn come_first() {
+/// Has the calling thread, and those it starts, run before whatever else wants the processors: its own pauses would look like
+/// late answers.
+pub fn come_first() {
     let thread = gettid().to_string();
     // Without the program, or the right to it, it pauses more often, and the questions that are missing tell.
     let _ = Command::new("chrt").args(["-r", "-p", "1", &thread]).output();

@@ -109,9 +109,10 @@ fn set(timer: &File, at: Duration) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
 
     use tokio::runtime::Builder;
-    use tokio::time::timeout;
 
     use super::*;
 
@@ -151,10 +152,11 @@ mod tests {
     fn the_last_moment_asked_for_counts_be_it_earlier_or_later() {
         run(async {
             let mut alarm = Alarm::new();
-            for first in [LONG, SOON] {
-                let far = since_boot() + first;
-                assert!(timeout(Duration::from_millis(1), alarm.at(far)).await.is_err());
-                let at = since_boot() + SOON * 2;
+            for first in [LONG, SOON * 10] {
+                let mut context = Context::from_waker(Waker::noop());
+                let is_ready = pin!(alarm.at(since_boot() + first)).poll(&mut context).is_ready();
+                assert!(!is_ready, "{first:?}");
+                let at = since_boot() + SOON * 20;
                 alarm.at(at).await;
                 assert!((at..at + LONG / 2).contains(&since_boot()), "{first:?}");
             }
@@ -172,11 +174,11 @@ mod tests {
             let mut alarm = Alarm::new();
             alarm.at(since_boot() + SOON).await;
             let before = wakes();
-            for _ in 0..5 {
+            for _ in 0..20 {
                 alarm.at(since_boot() + SOON * 3).await;
             }
             let took = wakes() - before;
-            assert!((5..10).contains(&took), "{took} wakes for five moments");
+            assert!(took < 30, "{took} wakes for twenty moments: the wheel of timers needs forty");
         });
     }
 

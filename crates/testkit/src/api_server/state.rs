@@ -165,6 +165,9 @@ impl State {
                 let object = changed(&live, request)?;
                 Ok(self.store(key, Some(live), object))
             }
+            Verb::Delete if live.as_ref().is_some_and(|live| !is_meant(live, request)) => {
+                Err(Refusal::new(409, format!("Precondition failed: {} {:?}", request.resource, key.3)))
+            }
             Verb::Delete => self
                 .delete(&key)
                 .map(|_| {
@@ -431,6 +434,14 @@ fn complete(object: &mut Value, request: &Request) {
 }
 
 /// What counts for the generation: everything but metadata and status.
+/// Whether an object is the one, in the state, that a request to delete is about.
+fn is_meant(live: &Value, request: &Request) -> bool {
+    ["uid", "resourceVersion"].iter().all(|name| {
+        let wanted = &request.content["preconditions"][*name];
+        wanted.is_null() || *wanted == live["metadata"][*name]
+    })
+}
+
 fn content(object: &Value) -> Map<String, Value> {
     let members = object.as_object().into_iter().flatten();
     let counts = members.filter(|(name, _)| *name != "metadata" && *name != "status");

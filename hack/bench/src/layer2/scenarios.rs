@@ -7,11 +7,11 @@ use anyhow::{Context as _, Result, ensure};
 use metallb_testbed::Bed;
 use serde_json::json;
 
-use super::Layer2Plan;
 use super::announced::{Asked, Histogram};
 use super::flood::{Flood, RATE};
 use super::lab::{self, MANY, ONE};
 use super::prober::Prober;
+use super::{API_SERVER_FLAGS, Layer2Plan};
 use crate::cluster::{Cluster, until};
 use crate::figures::{Bound, Figure, Report, max, median, quantile};
 use crate::scenarios::{at_rest, say};
@@ -26,7 +26,7 @@ const FLOODED: Duration = Duration::from_secs(5);
 /// From one question to the next under the flood.
 const PACE: Duration = Duration::from_millis(5);
 /// Before each Service that is created by itself, as in the measurements of the original: what the one before it leads to, events
-/// and statuses, has come to an end by then, and one that is deleted is so just before.
+/// and statuses, has come to an end by then.
 const APART: Duration = Duration::from_millis(100);
 /// The Service of the only address `router` announces.
 const THE_ONE: u32 = 90_000;
@@ -137,12 +137,12 @@ impl Run<'_> {
         let before = self.asked.now()?.announce();
         let mut singles = Vec::new();
         for number in numbers {
+            tokio::time::sleep(APART).await;
             if after_deletion {
                 // One of those created just before.
                 lab::delete_service(&client, number - self.plan.samples).await?;
                 self.singles -= 1;
             }
-            tokio::time::sleep(APART).await;
             singles.push(self.one(number, &mut sight).await?);
             self.singles += 1;
             self.created += 1;
@@ -298,6 +298,6 @@ fn about(plan: &Layer2Plan, probes: u64) -> serde_json::Value {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load: Vec<&str> = load.split(' ').take(3).collect();
     let cpus = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    json!({"addresses": plan.addresses, "samples": plan.samples, "rounds": plan.rounds, "repeat": plan.repeat,
+    json!({"API server": API_SERVER_FLAGS, "addresses": plan.addresses, "samples": plan.samples, "rounds": plan.rounds, "repeat": plan.repeat,
            "probes": probes, "cpus": cpus, "load at the end": load.join(" ")})
 }

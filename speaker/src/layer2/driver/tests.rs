@@ -7,6 +7,7 @@ use std::process::Command as Process;
 use std::sync::Arc;
 use std::thread;
 
+use futures::FutureExt as _;
 use metallb_l2::{GroupChange, solicited_node};
 use metallb_linux::{Interface, Protocol};
 use metallb_telemetry::metrics::Metrics;
@@ -276,6 +277,7 @@ fn an_address_is_made_known_however_long_its_group_takes_to_be_joined() {
 fn an_ipv6_address_is_made_known_once_its_groups_are_joined() {
     let sent = with_driver(|driver, metrics| {
         let mut orders = speak_ndp(driver);
+        driver.groups.settling = Duration::from_secs(20);
         let metrics = metrics.clone();
         let sent = move || counted_of(V6.into(), &metrics, "gratuitous_sent");
         let before = sent.clone();
@@ -325,6 +327,53 @@ fn what_is_given_up_before_the_fence_opens_is_never_answered_for() {
     assert_eq!(counts, [0, 0]);
 }
 
+/// The rest of a turn in which the fence was closed and opened again.
+#[test]
+fn a_fence_that_was_closed_for_a_moment_opens_as_any_other() {
+    let counts = with_driver(|driver, metrics| {
+        let (fence, owner) = Fence::attended(BOUND);
+        driver.gate = Gate::with_clock(fence, clock);
+        let kept = IpAddr::from([192, 0, 2, 201]);
+        announce(driver, kept);
+        let withdraw = [Command::Withdraw { address: ADDRESS.into() }].into();
+        let (sender, mut commands) = mpsc::channel(1);
+        owner.close();
+        sender.try_send(Batch { commands: withdraw, since: None }).unwrap();
+        owner.open();
+        let counts = || ["responses_sent", "gratuitous_sent"].map(|counter| counted(metrics, counter));
+        let told = || counted_of(kept, metrics, "gratuitous_sent");
+        let (before, told_before) = (counts(), told());
+        driver.hear(LOOPBACK, Protocol::Arp, &question());
+        driver.queue(ADDRESS.into());
+        driver.send_due();
+        driver.follow_fence(&mut commands);
+        driver.hear(LOOPBACK, Protocol::Arp, &question());
+        driver.send_due();
+        let after = counts();
+        (after[0] - before[0], after[1] - before[1], told() - told_before)
+    });
+    assert_eq!(counts, (0, 0, 2), "what is kept is made known anew");
+}
+
+#[test]
+fn a_deadline_that_has_passed_lets_sockets_have_their_turn() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut alarm = Alarm::new();
+        let passed = Instant::now();
+        assert!(until(&mut alarm, Some(passed)).now_or_never().is_none());
+        until(&mut alarm, Some(passed)).await;
+        assert!(until(&mut alarm, None).now_or_never().is_none());
+    });
+}
+
+#[test]
+fn moments_are_rounded_up_to_whole_milliseconds() {
+    let rounded = |nanoseconds| next_millisecond(Duration::from_nanos(nanoseconds)).as_nanos();
+    let found = [0, 1, 999_999, 1_000_000, 1_999_999_999].map(rounded);
+    assert_eq!(found, [0, 1_000_000, 1_000_000, 1_000_000, 2_000_000_000]);
+}
+
 #[test]
 fn what_is_kept_is_answered_for_and_made_known_once_the_fence_is_open() {
     let counts = with_driver(|driver, metrics| {
@@ -351,9 +400,11 @@ fn all_groups_that_could_not_be_joined_are_looked_after_in_one_turn() {
             let order = Order { index: LOOPBACK, groups: Arc::downgrade(&link), change, tried_after: None };
             failures.try_send(Failure { order, error: io::Error::other("full") }).unwrap();
         }
+        LOOKS.set(0);
         driver.work_off();
         assert!(driver.groups.failed().is_none());
         assert!(ordered(&mut orders).is_none());
+        assert!(LOOKS.get() >= 3, "thousands are no stall: {} looks at the clock", LOOKS.get());
     });
 }
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use metallb_e2e::lan::CLIENT;
+use metallb_e2e::probe::come_first;
 use metallb_testbed::Bed;
 use metallb_testbed::wait::{self, seen};
 use socket2::SockRef;
@@ -81,6 +82,7 @@ fn lock(log: &Mutex<Vec<Knock>>) -> MutexGuard<'_, Vec<Knock>> {
 
 /// Each knock has a thread of its own: one that gets no answer holds up no other.
 fn run(doors: &[SocketAddr], log: &Mutex<Vec<Knock>>, stop: &AtomicBool) {
+    come_first();
     thread::scope(|scope| {
         let mut next = Instant::now();
         for &door in doors.iter().cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {

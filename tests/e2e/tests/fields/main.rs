@@ -37,6 +37,9 @@ fn main() -> ExitCode {
             ("a wait begins with a knock and ends with the next answer", |_| {
                 knock::tests::waits_are_told_right()
             }),
+            ("waits are judged by what a change may cost", |_| {
+                watch::waits_are_judged_by_what_a_change_may_cost()
+            }),
             ("every field of the definition has its turn here", covered),
             ("fields without effect replace nothing and cost nothing", |it| unmoved::idle().try_out(it)),
             ("fields that are not the pods' replace none and cost nothing", |it| {

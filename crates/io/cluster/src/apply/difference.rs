@@ -38,7 +38,7 @@ impl std::fmt::Display for Difference {
         match self {
             Self::NotApplied => f.write_str("never applied before"),
             Self::Value(path) => write!(f, "{path} has another value"),
-            Self::NotOurs(path) => write!(f, "{path} was written by others"),
+            Self::NotOurs(path) => write!(f, "{path} was not ours"),
             Self::Unwanted(path) => write!(f, "{path} is no longer wanted"),
             Self::Unreadable => f.write_str("unreadable"),
         }
@@ -129,7 +129,7 @@ fn members(path: &Path<'_>, desired: &Object, live: &Object, owned: &Object) -> 
 
 /// The elements of a list, which are owned one by one: by key (`k:`) or, in a set, by value (`v:`).
 fn items(path: &Path<'_>, desired: &[Value], live: &[Value], owned: &Object) -> Result<(), Difference> {
-    let mut found = 0_usize;
+    let mut ours = Vec::new();
     for (key, owned) in owned {
         if key == "." {
             continue;
@@ -145,9 +145,16 @@ fn items(path: &Path<'_>, desired: &[Value], live: &[Value], owned: &Object) -> 
             return Err(Difference::Value(here.text()));
         };
         compare(&here, wanted, live, owned)?;
-        found = found.saturating_add(1);
+        ours.push(selector);
     }
-    if found == desired.len() { Ok(()) } else { Err(Difference::NotOurs(path.text())) }
+    let other = desired.iter().find(|wanted| !ours.iter().any(|selector| selector.may_mean(wanted)));
+    let Some(wanted) = other.filter(|_| ours.len() < desired.len()) else { return Ok(()) };
+    let is_like_it = |item: &Value| match ours.first() {
+        Some(Selector::Key(key)) => key.keys().all(|name| item.get(name) == wanted.get(name)),
+        _ => item == wanted,
+    };
+    let is_there = live.iter().any(is_like_it);
+    Err(if is_there { Difference::NotOurs(path.text()) } else { Difference::Value(path.text()) })
 }
 
 /// What identifies an element of a list.

@@ -175,7 +175,7 @@ fn a_removed_element_is_found() {
 #[test]
 fn a_field_somebody_took_over_is_taken_back() {
     let stolen = with(live(), &format!("{OUR_CONTAINER}/f:image"), Value::Null);
-    let expected = "spec.template.spec.containers[k:{\"name\":\"controller\"}].image was written by others";
+    let expected = "spec.template.spec.containers[k:{\"name\":\"controller\"}].image was not ours";
     assert_eq!(found(stolen, desired()).as_deref(), Some(expected));
 }
 
@@ -207,13 +207,17 @@ fn an_element_we_own_and_no_longer_want_is_found() {
 
 #[test]
 fn an_element_we_want_and_do_not_own_is_found() {
-    let mut wanted = desired();
-    wanted.pointer_mut(WANTED).unwrap()["ports"]
-        .as_array_mut()
-        .unwrap()
-        .push(json!({"containerPort": 2, "protocol": "TCP"}));
+    let port = |number: u16| json!({"containerPort": number, "protocol": "TCP"});
+    let push = |object: &mut Value, pointer: &str, port: Value| {
+        object.pointer_mut(pointer).unwrap().as_array_mut().unwrap().push(port);
+    };
     let path = "spec.template.spec.containers[k:{\"name\":\"controller\"}].ports";
-    assert_eq!(found(live(), wanted), Some(format!("{path} was written by others")));
+    for (there, found_as) in [(2, "was not ours"), (3, "has another value")] {
+        let (mut live, mut wanted) = (live(), desired());
+        push(&mut live, &format!("{CONTAINER}/ports"), port(there));
+        push(&mut wanted, &format!("{WANTED}/ports"), port(2));
+        assert_eq!(found(live, wanted), Some(format!("{path} {found_as}")), "port {there} is there");
+    }
 }
 
 #[test]
