@@ -14,12 +14,18 @@ use crate::cache;
 /// # Errors
 /// When there is no Go, or the module can't be built.
 pub fn go_program(module: &Path) -> Result<PathBuf> {
+    go_program_in(&cache::folder(), module)
+}
+
+/// The same in this cache.
+pub(crate) fn go_program_in(cache: &Path, module: &Path) -> Result<PathBuf> {
     let name =
         module.file_name().and_then(|name| name.to_str()).context("the module's folder has no name")?;
     let manifest = read_manifest(module)?;
-    let entry = cache::entry(&cache::folder(), &format!("go-{name}-{}", source_key(module)?), |out| {
+    let entry = cache::entry(cache, &format!("go-{name}-{}", source_key(module)?), |out| {
         check_go(&manifest)?;
-        build(module, &["."], "-s -w", &out.join(name))
+        // Without the C library, which an image of ours may lack.
+        build(module, &["-tags=netgo,osusergo", "."], "-s -w", &out.join(name))
     })?;
     Ok(entry.join(name))
 }
@@ -31,7 +37,7 @@ pub(crate) fn read_manifest(module: &Path) -> Result<String> {
 }
 
 /// Changes with every file of the module's folder.
-fn source_key(module: &Path) -> Result<String> {
+pub(crate) fn source_key(module: &Path) -> Result<String> {
     let files = fs::read_dir(module)?.map(|entry| entry.map(|entry| entry.path()));
     let mut files = files.collect::<Result<Vec<_>, _>>()?;
     files.retain(|file| file.is_file());
@@ -69,12 +75,12 @@ fn version_numbers(version: &str) -> Vec<u32> {
     numbers.take(2).collect()
 }
 
-/// Settings that change the result of every package (`-trimpath`, `CGO_ENABLED`) stay at their
+/// Builds `what`, packages and flags before them. Settings that change the result of every package (`-trimpath`, `CGO_ENABLED`) stay at their
 /// defaults, so that Go's own build cache serves us.
-pub(crate) fn build(module: &Path, packages: &[&str], link_flags: &str, out: &Path) -> Result<()> {
+pub(crate) fn build(module: &Path, what: &[&str], link_flags: &str, out: &Path) -> Result<()> {
     let mut command = Command::new("go");
     command.current_dir(module).env("GOTOOLCHAIN", "local").env("GOFLAGS", "-mod=readonly");
-    command.args(["build", "-buildvcs=false", "-ldflags", link_flags, "-o"]).arg(out).args(packages);
+    command.args(["build", "-buildvcs=false", "-ldflags", link_flags, "-o"]).arg(out).args(what);
     run(command, "go build")
 }
 

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use metallb_oci::{Content, File, Image, write_archive};
 
 use crate::cache;
+use crate::go::{self, go_program_in};
 use crate::machine::INIT_SOURCE;
 
 /// The image of pod sandboxes.
@@ -21,14 +22,13 @@ pub const WEB: &str = "testbed.local/web:1";
 /// A static one is needed: the image holds nothing else.
 pub(crate) const BUSYBOX: &str = "/bin/busybox";
 
-const WHO: &str = include_str!("images/who.sh");
-
 /// The archives of both images, from the cache; missing ones are made first.
 pub(crate) fn archives(cache: &Path, init: &Path) -> Result<Vec<PathBuf>> {
     let busybox = fs::metadata(BUSYBOX).with_context(|| format!("cannot find {BUSYBOX}"))?;
     let stamp = format!("{} {} {}", env!("CARGO_PKG_VERSION"), busybox.len(), busybox.mtime());
-    let key = cache::key(&[INIT_SOURCE.as_bytes(), WHO.as_bytes(), stamp.as_bytes()]);
-    let images = [("pause.tar", pause(init)), ("web.tar", web())];
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
+    let key = cache::key(&[INIT_SOURCE.as_bytes(), go::source_key(&module)?.as_bytes(), stamp.as_bytes()]);
+    let images = [("pause.tar", pause(init)), ("web.tar", web(go_program_in(cache, &module)?))];
     let folder = cache::entry(cache, &format!("images-{key}"), |out| {
         for (file, image) in &images {
             write_archive(image, &out.join(file))
@@ -43,13 +43,12 @@ fn pause(init: &Path) -> Image {
     image(PAUSE, &["/pause"], &[], vec![executable("/pause", Content::Source(init.to_owned()))])
 }
 
-fn web() -> Image {
+fn web(server: PathBuf) -> Image {
     let files = vec![
         executable("/bin/busybox", Content::Source(PathBuf::from(BUSYBOX))),
-        // What busybox serves where there is no index page.
-        executable("/www/cgi-bin/index.cgi", Content::Bytes(WHO.as_bytes().to_vec())),
+        executable("/bin/web", Content::Source(server)),
     ];
-    image(WEB, &["/bin/busybox", "httpd", "-f", "-h", "/www"], &["-p", "8080"], files)
+    image(WEB, &["/bin/web"], &[], files)
 }
 
 fn image(reference: &str, entrypoint: &[&str], cmd: &[&str], files: Vec<File>) -> Image {

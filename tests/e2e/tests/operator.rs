@@ -287,7 +287,7 @@ fn time_looks(cluster: &Cluster) -> Result<Vec<f64>> {
         let annotation = format!("look={number}");
         cluster.kubectl(&["annotate", "metallb", "metallb", "-n", NAMESPACE, "--overwrite", &annotation])?;
         // Who asks for metrics has the API server and the operator work: not while it looks.
-        thread::sleep(UNDISTURBED);
+        thread::park_timeout(UNDISTURBED);
         let next = wait::until_soon("a look at the resource", REACTION, || {
             let now = looks(cluster)?;
             Ok(if now.count > last.count { Seen::Done(now) } else { Seen::NotYet(now.count.to_string()) })
