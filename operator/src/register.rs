@@ -12,7 +12,7 @@ use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingW
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client};
-use metallb_cluster::{Outcome, apply_over, is_current};
+use metallb_cluster::{Outcome, apply_over, inherited, is_current};
 use metallb_render::{BuildError, Desired, OPERATOR_WEBHOOK_CONFIGURATION, Unanswered, operator_webhooks};
 
 use crate::apply::KEEPER;
@@ -114,7 +114,10 @@ pub async fn register(
 ) -> Result<Registered, RegisterError> {
     let (uid, live) = (definition?, live?);
     let (mut desired, mut pending) = prepared(client, (namespace, &uid), live.as_ref()).await?;
-    let is_as_it_should = |live: &DynamicObject| is_current(live, &desired.object, KEEPER.manager);
+    let is_as_it_should = |live: &DynamicObject| {
+        is_current(live, &desired.object, KEEPER.manager)
+            && inherited(live, KEEPER.manager, KEEPER.predecessors).is_none()
+    };
     if live.as_ref().is_some_and(is_as_it_should) {
         return Ok(Registered { change: None, pending });
     }

@@ -184,6 +184,7 @@ async fn damaged() -> Scenario {
 async fn removed() -> Scenario {
     let scenario = with_a_webhook().await;
     scenario.pass().await;
+    scenario.put_lease("controller-7c9-x2");
     scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
     scenario
 }

@@ -13,7 +13,7 @@ use metallb_operator::operator::Report;
 use metallb_operator::register::Pending;
 use metallb_operator::webhook::Answers;
 use metallb_render::Platform;
-use metallb_testkit::Failure;
+use metallb_testkit::{ApiServer, Failure};
 use metallb_webhook::{AdmissionRequest, Operation, Reviewer, Route};
 use serde_json::{Value, json};
 
@@ -189,31 +189,53 @@ async fn an_answer_is_insisted_on_once_one_can_be_had_and_from_then_on() {
 /// What was read at the beginning of a pass may have changed by the time it is written.
 #[tokio::test]
 async fn who_registers_looks_once_more_before_he_writes() {
+    // Whom to trust goes meanwhile.
+    let (report, configuration) = changed_meanwhile(|server| {
+        server.remove::<ValidatingWebhookConfiguration>(None, CONFIGURATION);
+    })
+    .await;
+    assert_eq!(report.changes, [format!("ValidatingWebhookConfiguration {CONFIGURATION} created")]);
+    assert_eq!(configuration.webhooks.unwrap()[0].failure_policy.as_deref(), Some("Ignore"));
+
+    // Another operator was quicker.
+    let (report, configuration) = changed_meanwhile(|server| {
+        let namespace = json!({"metadata": {"name": "another"}});
+        server.put::<Namespace>(&serde_json::from_value(namespace).unwrap());
+        let mut theirs: ValidatingWebhookConfiguration = server.get(None, CONFIGURATION).unwrap();
+        let service = theirs.webhooks.as_mut().unwrap()[0].client_config.service.as_mut().unwrap();
+        service.namespace = "another".to_owned();
+        server.put_as("metallb-operator", &theirs);
+    })
+    .await;
+    assert_eq!(report.disposition, Some(Disposition::Refused));
+    let service = configuration.webhooks.unwrap().remove(0).client_config.service.unwrap();
+    assert_eq!(service.namespace, "another");
+}
+
+/// A pass in which something is to be written, and `change` is made once the configuration was read; what there is afterwards.
+async fn changed_meanwhile(change: fn(&ApiServer)) -> (Report, ValidatingWebhookConfiguration) {
     let mut scenario = serving();
     put_pod(&scenario, "True", LONG_AGO);
     scenario.pass().await;
     trust(&scenario, "eA==").await;
     assert_eq!(policy(&scenario).await, "Fail");
-    // Something is to be written, and whom to trust goes meanwhile.
     edit(&scenario, "/webhooks/0/failurePolicy", "Ignore").await;
-    let (behind, taken) = (scenario.server.client(NAMESPACE), Arc::new(AtomicBool::new(false)));
+    let (behind, is_made) = (scenario.server.client(NAMESPACE), Arc::new(AtomicBool::new(false)));
     let server = scenario.server.clone();
     let service = tower::service_fn(move |request: Request<Body>| {
-        let (behind, taken, server) = (behind.clone(), taken.clone(), server.clone());
+        let (behind, is_made, server) = (behind.clone(), is_made.clone(), server.clone());
         async move {
             let is_read = request.uri().path().ends_with(CONFIGURATION) && request.method() == Method::GET;
             let answer = behind.send(request).await;
-            if is_read && !taken.swap(true, Ordering::Relaxed) {
-                server.remove::<ValidatingWebhookConfiguration>(None, CONFIGURATION);
+            if is_read && !is_made.swap(true, Ordering::Relaxed) {
+                change(&server);
             }
             answer
         }
     });
     scenario.operator.client = Client::new(service, NAMESPACE);
     let report = scenario.pass().await;
-    assert_eq!(report.changes, [format!("ValidatingWebhookConfiguration {CONFIGURATION} created")]);
-    let configuration: ValidatingWebhookConfiguration = scenario.server.get(None, CONFIGURATION).unwrap();
-    assert_eq!(configuration.webhooks.unwrap()[0].failure_policy.as_deref(), Some("Ignore"));
+    (report, scenario.server.get(None, CONFIGURATION).unwrap())
 }
 
 #[tokio::test]

@@ -310,6 +310,10 @@ impl Driver {
         let closings = self.gate.closings();
         let was_closed = std::mem::replace(&mut self.closings, closings) != closings;
         self.was_open &= !was_closed;
+        if !is_open || was_closed {
+            // Who took over meanwhile was not heard. What is handed over from now on was decided with the others heard again.
+            self.hand_overs.give_up();
+        }
         if is_open && !self.was_open {
             self.execute_some();
             while let Ok(batch) = commands.try_recv() {
@@ -317,10 +321,6 @@ impl Driver {
                 self.execute_some();
             }
             is_open = self.gate.permits();
-        }
-        if !is_open || was_closed {
-            // Who took over meanwhile was not heard.
-            self.hand_overs.give_up();
         }
         if is_open && !self.was_open {
             tracing::info!("answering again");

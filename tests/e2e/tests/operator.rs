@@ -256,14 +256,18 @@ fn idle(cluster: &Cluster) -> Result<()> {
     steady(cluster, 45)?;
     let count = |what: &str| dispatched(cluster, &format!("operator-{what}"));
     let (reads, writes) = (count("reads")?, count("writes")?);
+    // It has begun anew just now: counters that count nothing would prove nothing.
+    ensure!(reads > 0, "nothing is counted");
     steady(cluster, seconds)?;
     let (reads, writes) = (count("reads")? - reads, count("writes")? - writes);
     println!("a steady operator in {seconds} s: {reads} reads, {writes} writes");
     let may_read = READS_A_MINUTE * seconds.div_ceil(60);
     ensure!(writes == 0 && reads <= may_read, "{reads} reads, {writes} writes");
 
-    let writes = count("writes")?;
+    let (reads, writes) = (count("reads")?, count("writes")?);
     let took = time_looks(cluster)?;
+    let read = count("reads")? - reads;
+    ensure!(read >= LOOKS.into(), "{read} reads in {LOOKS} looks");
     let mean = took.iter().sum::<f64>() / f64::from(LOOKS);
     let resident = resident(cluster)?;
     let of = |rank: usize| took.get(rank).copied().unwrap_or(f64::NAN) * 1000.0;

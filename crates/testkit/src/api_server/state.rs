@@ -433,7 +433,6 @@ fn complete(object: &mut Value, request: &Request) {
     }
 }
 
-/// What counts for the generation: everything but metadata and status.
 /// Whether an object is the one, in the state, that a request to delete is about.
 fn is_meant(live: &Value, request: &Request) -> bool {
     ["uid", "resourceVersion"].iter().all(|name| {
@@ -442,6 +441,7 @@ fn is_meant(live: &Value, request: &Request) -> bool {
     })
 }
 
+/// What counts for the generation: everything but metadata and status.
 fn content(object: &Value) -> Map<String, Value> {
     let members = object.as_object().into_iter().flatten();
     let counts = members.filter(|(name, _)| *name != "metadata" && *name != "status");

@@ -355,6 +355,27 @@ fn a_fence_that_was_closed_for_a_moment_opens_as_any_other() {
     assert_eq!(counts, (0, 0, 2), "what is kept is made known anew");
 }
 
+/// Nobody heard whether the heir of the first was there; that of the second was chosen since.
+#[test]
+fn a_closing_for_a_moment_ends_the_hand_overs_before_it_and_none_after_it() {
+    let later = IpAddr::from([192, 0, 2, 201]);
+    let under_way = with_driver(move |driver, _| {
+        let (fence, owner) = Fence::attended(BOUND);
+        driver.gate = Gate::with_clock(fence, clock);
+        announce(driver, later);
+        driver.hand_over(ADDRESS.into());
+        let (sender, mut commands) = mpsc::channel(1);
+        owner.close();
+        let hand_over = [Command::HandOver { address: later }].into();
+        sender.try_send(Batch { commands: hand_over, since: None }).unwrap();
+        owner.open();
+        driver.follow_fence(&mut commands);
+        driver.end_hand_overs();
+        [ADDRESS.into(), later].map(|address| driver.table.interfaces(address).is_some())
+    });
+    assert_eq!(under_way, [false, true]);
+}
+
 #[test]
 fn a_deadline_that_has_passed_lets_sockets_have_their_turn() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -388,9 +409,35 @@ fn what_is_kept_is_answered_for_and_made_known_once_the_fence_is_open() {
     assert_eq!(counts, (1, 2));
 }
 
-/// One a turn would hold questions up for as many turns.
+/// One a turn would hold questions up for as many turns, and all at once for as long.
 #[test]
-fn all_groups_that_could_not_be_joined_are_looked_after_in_one_turn() {
+fn groups_that_could_not_be_joined_are_looked_after_some_in_each_turn() {
+    let taken = with_driver(|driver, _| {
+        let (groups, _orders, failures) = Groups::recorded();
+        driver.groups = groups;
+        let failing = thread::spawn(move || {
+            let link = crate::layer2::groups::groups_of(LOOPBACK);
+            let sent = (0..300_u32).take_while(|number| {
+                let change = GroupChange::Join(solicited_node(Ipv6Addr::from(u128::from(*number))));
+                let order =
+                    Order { index: LOOPBACK, groups: Arc::downgrade(&link), change, tried_after: None };
+                failures.blocking_send(Failure { order, error: io::Error::other("full") }).is_ok()
+            });
+            sent.count()
+        });
+        let mut turns = 0;
+        while !failing.is_finished() || driver.groups.failed().is_some() {
+            driver.work_off();
+            turns += 1;
+        }
+        (failing.join().unwrap(), turns)
+    });
+    assert_eq!(taken.0, 300);
+    assert!(taken.1 >= 4, "{taken:?} turns");
+}
+
+#[test]
+fn failures_that_are_there_are_all_looked_after() {
     with_driver(|driver, _| {
         let (groups, mut orders, failures) = Groups::recorded();
         driver.groups = groups;

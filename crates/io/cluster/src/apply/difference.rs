@@ -147,13 +147,16 @@ fn items(path: &Path<'_>, desired: &[Value], live: &[Value], owned: &Object) -> 
         compare(&here, wanted, live, owned)?;
         ours.push(selector);
     }
+    if ours.len() == desired.len() {
+        return Ok(());
+    }
     let other = desired.iter().find(|wanted| !ours.iter().any(|selector| selector.may_mean(wanted)));
-    let Some(wanted) = other.filter(|_| ours.len() < desired.len()) else { return Ok(()) };
-    let is_like_it = |item: &Value| match ours.first() {
-        Some(Selector::Key(key)) => key.keys().all(|name| item.get(name) == wanted.get(name)),
-        _ => item == wanted,
+    let is_like_it = |item: &Value| match (ours.first(), other) {
+        (Some(Selector::Key(key)), Some(wanted)) => key.keys().all(|name| item.get(name) == wanted.get(name)),
+        (_, other) => Some(item) == other,
     };
-    let is_there = live.iter().any(is_like_it);
+    // Where each may be one of ours, two of them are the same to us.
+    let is_there = other.is_none() || live.iter().any(is_like_it);
     Err(if is_there { Difference::NotOurs(path.text()) } else { Difference::Value(path.text()) })
 }
 

@@ -220,6 +220,19 @@ fn an_element_we_want_and_do_not_own_is_found() {
     }
 }
 
+/// A port without a protocol may be one with: that there are fewer of ours than are wanted is seen all the same.
+#[test]
+fn an_element_that_may_be_another_of_ours_is_missed_when_it_is_not_there() {
+    let ports = json!([{"containerPort": 53, "protocol": "UDP"}, {"containerPort": 53}]);
+    let mut live =
+        with(live(), &format!("{CONTAINER}/ports"), json!([{"containerPort": 53, "protocol": "UDP"}]));
+    let owned = json!({"k:{\"containerPort\":53,\"protocol\":\"UDP\"}":
+        {".": {}, "f:containerPort": {}, "f:protocol": {}}});
+    live = with(live, &format!("{OUR_CONTAINER}/f:ports"), owned);
+    let wanted = with(desired(), &format!("{WANTED}/ports"), ports);
+    assert!(found(live, wanted).is_some_and(|found| found.contains("ports")));
+}
+
 #[test]
 fn sets_are_compared_by_their_values() {
     let set = |values: Value| json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "x", "finalizers": values}});
