@@ -113,17 +113,17 @@ pub async fn register(
     live: Result<Option<DynamicObject>, RegisterError>,
 ) -> Result<Registered, RegisterError> {
     let (uid, live) = (definition?, live?);
-    let (mut desired, mut pending) = prepared(client, (namespace, &uid), live.as_ref()).await?;
-    let is_as_it_should = |live: &DynamicObject| {
+    let (desired, pending) = prepared(client, (namespace, &uid), live.as_ref()).await?;
+    let is_as_it_should_be = |live: &DynamicObject| {
         is_current(live, &desired.object, KEEPER.manager)
             && inherited(live, KEEPER.manager, KEEPER.predecessors).is_none()
     };
-    if live.as_ref().is_some_and(is_as_it_should) {
+    if live.as_ref().is_some_and(is_as_it_should_be) {
         return Ok(Registered { change: None, pending });
     }
     // Looked at once more before it is written: another operator may have been quicker.
     let live = registration(client).await?;
-    (desired, pending) = prepared(client, (namespace, &uid), live.as_ref()).await?;
+    let (desired, pending) = prepared(client, (namespace, &uid), live.as_ref()).await?;
     let kept = apply_over(client, &desired.resource, live, &desired.object, &KEEPER).await;
     let kept = kept.map_err(RegisterError::Configuration)?;
     let change = match kept.outcome {

@@ -104,7 +104,8 @@ impl Groups {
     #[cfg(test)]
     pub(super) fn recorded() -> (Self, mpsc::Receiver<Request>, mpsc::Sender<Failure>) {
         let (orders, received) = mpsc::channel(ORDERS);
-        let (told, failures) = mpsc::channel(FAILURES);
+        // As if the thread made them while they are taken.
+        let (told, failures) = mpsc::channel(FAILURES * 4);
         (Self { orders, failures, settling: SETTLING }, received, told)
     }
 
@@ -127,7 +128,7 @@ impl Groups {
         self.failures.try_recv().ok()
     }
 
-    /// The same, once there is. Safe to cancel.
+    /// The next thing that could not be done, once there is one. Safe to cancel.
     pub(super) async fn failure(&mut self) -> Option<Failure> {
         self.failures.recv().await
     }

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{FromRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
@@ -84,7 +84,6 @@ fn open() -> io::Result<File> {
 
 /// Has it go off once, when the clock shows `at`, or at once if it has.
 fn set(timer: &File, at: Duration) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
     let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     let at = libc::timespec {
         tv_sec: at.as_secs().try_into().unwrap_or(libc::time_t::MAX),

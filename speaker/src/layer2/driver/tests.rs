@@ -412,47 +412,26 @@ fn what_is_kept_is_answered_for_and_made_known_once_the_fence_is_open() {
 /// One a turn would hold questions up for as many turns, and all at once for as long.
 #[test]
 fn groups_that_could_not_be_joined_are_looked_after_some_in_each_turn() {
-    let taken = with_driver(|driver, _| {
-        let (groups, _orders, failures) = Groups::recorded();
-        driver.groups = groups;
-        let failing = thread::spawn(move || {
+    for (failed, left) in [(3, 0), (200, 200 - 64)] {
+        let (left_over, looks, ordered) = with_driver(move |driver, _| {
+            let (groups, mut orders, failures) = Groups::recorded();
+            driver.groups = groups;
             let link = crate::layer2::groups::groups_of(LOOPBACK);
-            let sent = (0..300_u32).take_while(|number| {
-                let change = GroupChange::Join(solicited_node(Ipv6Addr::from(u128::from(*number))));
+            for number in 0..failed {
+                let change = GroupChange::Join(solicited_node(Ipv6Addr::from(number)));
                 let order =
                     Order { index: LOOPBACK, groups: Arc::downgrade(&link), change, tried_after: None };
-                failures.blocking_send(Failure { order, error: io::Error::other("full") }).is_ok()
-            });
-            sent.count()
-        });
-        let mut turns = 0;
-        while !failing.is_finished() || driver.groups.failed().is_some() {
+                failures.try_send(Failure { order, error: io::Error::other("full") }).unwrap();
+            }
+            LOOKS.set(0);
             driver.work_off();
-            turns += 1;
-        }
-        (failing.join().unwrap(), turns)
-    });
-    assert_eq!(taken.0, 300);
-    assert!(taken.1 >= 4, "{taken:?} turns");
-}
-
-#[test]
-fn failures_that_are_there_are_all_looked_after() {
-    with_driver(|driver, _| {
-        let (groups, mut orders, failures) = Groups::recorded();
-        driver.groups = groups;
-        for number in 1..=3 {
-            let link = crate::layer2::groups::groups_of(LOOPBACK);
-            let change = GroupChange::Join(solicited_node(Ipv6Addr::from(number)));
-            let order = Order { index: LOOPBACK, groups: Arc::downgrade(&link), change, tried_after: None };
-            failures.try_send(Failure { order, error: io::Error::other("full") }).unwrap();
-        }
-        LOOKS.set(0);
-        driver.work_off();
-        assert!(driver.groups.failed().is_none());
-        assert!(ordered(&mut orders).is_none());
-        assert!(LOOKS.get() >= 3, "thousands are no stall: {} looks at the clock", LOOKS.get());
-    });
+            let looks = u128::from(LOOKS.get());
+            let left_over = std::iter::from_fn(|| driver.groups.failed()).count();
+            (left_over, looks, ordered(&mut orders).is_some())
+        });
+        assert_eq!((left_over, ordered), (left, false), "of {failed}");
+        assert!(looks >= failed - left as u128, "thousands are no stall: {looks} looks at the clock");
+    }
 }
 
 #[test]
