@@ -22,6 +22,14 @@ fn until_files(process: &Process, what: &str, holds: impl Fn(u64) -> bool) {
     .unwrap();
 }
 
+fn answered(client: &Namespace) {
+    until("answered", DEADLINE, || {
+        let (_, text) = client.try_sh(&question(V4));
+        Ok(seen(text.to_lowercase().contains(NODE_MAC), text))
+    })
+    .unwrap();
+}
+
 #[test]
 fn interfaces_that_go_down_or_away_at_once_hold_up_no_answer_on_another_one() {
     let (node, client) = (Namespace::new(), Namespace::new());
@@ -32,21 +40,19 @@ fn interfaces_that_go_down_or_away_at_once_hold_up_no_answer_on_another_one() {
     storm::for_each(PAIRS, &node, |number| format!("link set b{number} group 7"));
     for command in ["ip link set group 7 down", "ip link del group 7"] {
         let mut process = Process::start(&node, 0);
+        // Then the thread that answers has opened what it needs for itself.
+        answered(&client);
         let before = process.files();
         node.sh("ip link set group 7 up");
         until_files(&process, "all have their sockets", |files| files >= before + SOCKETS);
         // What happened while they came does not count.
         process.signal(Signal::SIGUSR1);
         process.until("opened");
-        until("answered before", DEADLINE, || {
-            let (_, text) = client.try_sh(&question(V4));
-            Ok(seen(text.to_lowercase().contains(NODE_MAC), text))
-        })
-        .unwrap();
+        answered(&client);
         let waits = thread::scope(|scope| {
             let asking = scope.spawn(|| flood::waits(&client));
             node.sh(command);
-            // Those of the link that stays may not have been open at the start.
+            // Those of the link that stays may not all have been open at the start.
             until_files(&process, "all sockets are closed", |files| files <= before + 3);
             asking.join().unwrap()
         });
