@@ -190,6 +190,12 @@ impl ApiServer {
         self.lock().defaults.push(Box::new(fill));
     }
 
+    /// Adds what a real server would not allow: `rule` is asked about every object that a client changes, as it would be
+    /// stored, and names the field that is wrong.
+    pub fn refuse(&self, rule: impl Fn(&Value) -> Option<&'static str> + Send + 'static) {
+        self.lock().rules.push(Box::new(rule));
+    }
+
     /// Lets the `nth` request from now (0 is the next one) fail.
     pub fn fail_nth(&self, nth: usize, failure: Failure) {
         self.lock().failures.add_nth(nth, failure);

@@ -89,10 +89,10 @@ async fn an_edited_field_of_ours_is_put_right_and_named() {
 }
 
 /// A field of the speakers that is not ours beside the one of ours it excludes.
-const EXCLUDED: &str = "spec.template.spec.containers[0].env[0].valueFrom";
+pub(crate) const EXCLUDED: &str = "spec.template.spec.containers[0].env[0].valueFrom";
 
 /// As `kubectl set env` does to a variable that comes from a field of the pod: applied beside it, ours is refused.
-fn set_variable(scenario: &Scenario) {
+pub(crate) fn set_variable(scenario: &Scenario) {
     let mut speaker = scenario.speaker().unwrap();
     let template = &mut speaker.spec.as_mut().unwrap().template;
     let env = template.spec.as_mut().unwrap().containers[0].env.as_mut().unwrap();

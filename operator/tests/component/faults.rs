@@ -19,7 +19,9 @@ use metallb_testkit::{Failure, Request};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::scenario::{NAMESPACE, SERVICE_MONITORS, Scenario};
+use crate::drift::{EXCLUDED, set_variable};
+use crate::rivals::{OPERATOR, man, man_for, put_elsewhere};
+use crate::scenario::{NAMESPACE, SERVICE_MONITORS, Scenario, lines};
 use crate::takeover::made_by;
 use crate::webhook::{LONG_AGO, put_pod, trust};
 
@@ -81,8 +83,8 @@ fn is_noticed(report: &Report, request: &Request, failure: Failure) -> bool {
     report.disposition.is_some() || is_hint || is_overcome
 }
 
-/// In a cluster in which something is to be done, lets every request of the next pass fail in turn.
-async fn overcome(make: impl AsyncFn() -> Scenario) {
+/// In a cluster in which something is to be done, lets every request of the next pass fail in turn; which these are.
+async fn overcome(make: impl AsyncFn() -> Scenario) -> Vec<String> {
     let reference = make().await;
     reference.server.take_requests();
     reference.pass().await;
@@ -106,6 +108,7 @@ async fn overcome(make: impl AsyncFn() -> Scenario) {
             assert_eq!(outcome(&scenario), expected, "{failure:?} at {request}");
         }
     }
+    lines(&requests)
 }
 
 /// An operator that leads until so many writes were made; the sender makes it lead again.
@@ -178,6 +181,28 @@ async fn damaged() -> Scenario {
     scenario.server.remove::<ConfigMap>(Some(NAMESPACE), "metallb-excludel2");
     scenario.server.remove::<ServiceAccount>(Some(NAMESPACE), "controller");
     scenario.server.remove::<ValidatingWebhookConfiguration>(None, "metallb-webhook-configuration");
+    scenario
+}
+
+/// Somebody wrote what excludes our fields, so that ours can't be applied beside it.
+async fn excluded() -> Scenario {
+    let scenario = Scenario::settled().await;
+    set_variable(&scenario);
+    scenario.server.refuse(|object| {
+        let env = object.pointer("/spec/template/spec/containers/0/env").and_then(Value::as_array);
+        let is_both =
+            |variable: &Value| variable.get("value").is_some() && variable.get("valueFrom").is_some();
+        env.is_some_and(|env| env.iter().any(is_both)).then_some(EXCLUDED)
+    });
+    scenario
+}
+
+/// Another MetalLB is there, which serves others, and runs.
+async fn beside_another() -> Scenario {
+    let scenario = Scenario::with_resource();
+    put_elsewhere(&scenario, "metallb", "Available");
+    man_for(&scenario, "another", "controller", 1, "x/y");
+    man(&scenario, "another", OPERATOR, 1);
     scenario
 }
 
@@ -255,6 +280,20 @@ async fn after_an_edit() {
 async fn at_a_repair() {
     overcome(damaged).await;
     left_to_others(damaged).await;
+}
+
+#[tokio::test]
+async fn at_a_repair_of_what_excludes_our_fields() {
+    let requests = overcome(excluded).await;
+    assert!(requests.iter().any(|it| it == "json-patch daemonsets metallb-system/speaker"), "{requests:?}");
+    left_to_others(excluded).await;
+}
+
+#[tokio::test]
+async fn beside_another_metallb() {
+    let requests = overcome(beside_another).await;
+    assert!(requests.iter().any(|it| it == "list deployments another/"), "{requests:?}");
+    left_to_others(beside_another).await;
 }
 
 #[tokio::test]

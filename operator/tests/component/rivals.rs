@@ -13,7 +13,7 @@ use crate::failures::told_in_events;
 use crate::others::put_webhooks;
 use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
 
-const OPERATOR: &str = "metallb-operator-controller-manager";
+pub(crate) const OPERATOR: &str = "metallb-operator-controller-manager";
 
 /// A resource of another namespace that says this of itself.
 pub(crate) fn put_elsewhere(scenario: &Scenario, name: &str, says: &str) {
@@ -30,7 +30,7 @@ pub(crate) fn man(scenario: &Scenario, namespace: &str, name: &str, pods: u8) {
 }
 
 /// One that serves this class of Services.
-fn man_for(scenario: &Scenario, namespace: &str, name: &str, pods: u8, class: &str) {
+pub(crate) fn man_for(scenario: &Scenario, namespace: &str, name: &str, pods: u8, class: &str) {
     let args: &[String] = if class.is_empty() { &[] } else { &[format!("--lb-class={class}")] };
     let object = json!({"metadata": {"name": name, "namespace": namespace, "labels": {"app": "metallb"}}, "spec": {
         "replicas": pods, "selector": {}, "template": {"spec": {"containers": [{"name": name, "args": args}]}}}});

@@ -249,6 +249,25 @@ async fn a_policy_that_somebody_edits_is_put_right() {
     assert_eq!(policy(&scenario).await, "Fail");
 }
 
+/// `kubectl apply` of what is there leaves it as it should be, and a note by which the next one takes fields away.
+#[tokio::test]
+async fn what_somebody_applied_over_it_is_taken_over_once() {
+    let scenario = serving();
+    scenario.settle().await;
+    let mut copy: ValidatingWebhookConfiguration = scenario.server.get(None, CONFIGURATION).unwrap();
+    let note = ("kubectl.kubernetes.io/last-applied-configuration".to_owned(), "{}".to_owned());
+    copy.metadata.annotations.get_or_insert_default().extend([note]);
+    scenario.server.put_as("kubectl-client-side-apply", &copy);
+    let taken = format!("ValidatingWebhookConfiguration {CONFIGURATION} taken over");
+    assert_eq!(scenario.pass().await.changes, [taken]);
+    let live: ValidatingWebhookConfiguration = scenario.server.get(None, CONFIGURATION).unwrap();
+    let managers = live.metadata.managed_fields.unwrap().into_iter().map(|entry| entry.manager);
+    assert_eq!(managers.collect::<Vec<_>>(), [Some("metallb-operator".to_owned())]);
+    assert_eq!(live.metadata.annotations.unwrap_or_default(), [].into());
+    scenario.server.forbid_writes();
+    assert_eq!(scenario.pass().await.changes, [""; 0]);
+}
+
 #[tokio::test]
 async fn it_stays_registered_without_a_resource_and_comes_back_when_deleted() {
     let scenario = serving();

@@ -22,6 +22,9 @@ const NEW_YEAR_2026: i64 = 1_767_225_600;
 /// Fills in what a real server fills in.
 type Default_ = Box<dyn Fn(&mut Value) + Send>;
 
+/// The field of an object that a real server would not allow.
+type Rule = Box<dyn Fn(&Value) -> Option<&'static str> + Send>;
+
 /// Group, plural, namespace (empty for none), name.
 type Key = (String, String, String, String);
 
@@ -34,6 +37,7 @@ pub(super) struct State {
     pub(super) news: watch::Sender<u64>,
     pub(super) requests: Vec<Request>,
     pub(super) defaults: Vec<Default_>,
+    pub(super) rules: Vec<Rule>,
     pub(super) fail_all: Option<Failure>,
     /// How every watch fails that is begun; those that run end.
     pub(super) fail_watches: Option<Failure>,
@@ -72,9 +76,7 @@ impl State {
             Some(Failure::Status(code)) => {
                 Answer::Refusal(Refusal::new(code, "this test lets the request fail"))
             }
-            Some(Failure::Invalid(field)) => Answer::Refusal(
-                Refusal::new(422, format!("{field}: this test does not allow it")).of_field(field),
-            ),
+            Some(Failure::Invalid(field)) => Answer::Refusal(invalid(field)),
             Some(Failure::Unreachable) => Answer::Lost,
             Some(Failure::AnswerLost) => {
                 drop(self.dispatch(request));
@@ -163,6 +165,9 @@ impl State {
             Verb::Apply | Verb::Update | Verb::MergePatch | Verb::StrategicPatch | Verb::JsonPatch => {
                 let live = live.ok_or_else(missing)?;
                 let object = changed(&live, request)?;
+                self.rules
+                    .iter()
+                    .try_for_each(|rule| rule(&object).map_or(Ok(()), |field| Err(invalid(field))))?;
                 Ok(self.store(key, Some(live), object))
             }
             Verb::Delete if live.as_ref().is_some_and(|live| !is_meant(live, request)) => {
@@ -360,6 +365,10 @@ impl State {
 fn created(version: u64) -> Time {
     let seconds = NEW_YEAR_2026.saturating_add_unsigned(version);
     Time(Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+fn invalid(field: &'static str) -> Refusal {
+    Refusal::new(422, format!("{field}: this test does not allow it")).of_field(field)
 }
 
 fn key(request: &Request) -> Key {

@@ -188,6 +188,20 @@ async fn a_request_fails_by_what_it_says() {
 }
 
 #[tokio::test]
+async fn what_a_rule_finds_wrong_is_refused_and_changes_nothing() {
+    let server = ApiServer::default();
+    server.put(&config_map("a", &json!({"x": "1"})));
+    server.refuse(|object| (object["data"]["x"] == "2").then_some("data.x"));
+    let api: Api<ConfigMap> = Api::namespaced(server.client("ns"), "ns");
+    for (value, expected) in [("2", 422), ("3", 200)] {
+        let patch = Patch::Merge(json!({"data": {"x": value}}));
+        let answer = api.patch("a", &PatchParams::default(), &patch).await;
+        assert_eq!(answer.map_or_else(|error| code(Err::<(), _>(error)), |_| 200), expected);
+    }
+    assert_eq!(server.get::<ConfigMap>(Some("ns"), "a").unwrap().data.unwrap()["x"], "3");
+}
+
+#[tokio::test]
 async fn forbidden_writes_are_refused_and_remembered() {
     let server = ApiServer::default();
     server.put(&config_map("a", &json!({})));
