@@ -192,12 +192,16 @@ impl Inventory<'_> {
                 Vec::new()
             });
             for object in found {
-                let is_leftover =
-                    is_leftover(&kind, &object) || self.is_foreign_leftover(&kind, &object).await;
-                if !is_leftover {
-                    continue;
-                }
-                match self.delete(&kind.resource, &object).await {
+                let is_leftover = match is_leftover(&kind, &object) {
+                    true => Ok(true),
+                    false => self.is_foreign_leftover(&kind, &object).await,
+                };
+                let cleared = match is_leftover {
+                    Ok(false) => continue,
+                    Ok(true) => self.delete(&kind.resource, &object).await,
+                    Err(error) => Err(error),
+                };
+                match cleared {
                     Ok(()) => deleted.push(format!("{}{DELETED}", place(&kind.resource, &object))),
                     Err(error) => failures.push(error),
                 }
@@ -246,18 +250,19 @@ impl Inventory<'_> {
 
     /// The original's webhook of frr-k8s, which it leaves behind and which then refuses every write to frr-k8s'
     /// configuration. It is ours to clear away if it asks a Service in our namespace.
-    async fn is_foreign_leftover(&self, kind: &Kind, found: &Found) -> bool {
+    async fn is_foreign_leftover(&self, kind: &Kind, found: &Found) -> Result<bool, PruneError> {
         let is_it =
             is::<ValidatingWebhookConfiguration>(&kind.resource) && found.name_any() == FRR_K8S_WEBHOOKS;
         if !is_it || !is_owned_by_any(&found.metadata) {
-            return false;
+            return Ok(false);
         }
         let webhooks: Api<ValidatingWebhookConfiguration> = Api::all(self.client.clone());
-        // If it can't be read, it is looked at again with the next pass.
-        let Ok(Some(configuration)) = webhooks.get_opt(FRR_K8S_WEBHOOKS).await else { return false };
-        let mut services =
-            configuration.webhooks.into_iter().flatten().filter_map(|webhook| webhook.client_config.service);
-        services.any(|service| service.namespace == self.namespace)
+        let read = webhooks.get_opt(FRR_K8S_WEBHOOKS).await;
+        let what = || format!("could not read {}", place(&kind.resource, found));
+        let read = read.map_err(|cause| PruneError { what: what(), cause })?;
+        let webhooks = read.and_then(|configuration| configuration.webhooks);
+        let mut services = webhooks.into_iter().flatten().filter_map(|webhook| webhook.client_config.service);
+        Ok(services.any(|service| service.namespace == self.namespace))
     }
 
     /// Deletes just this object, not one that has come in its place.

@@ -1,4 +1,4 @@
-//! The documents about names: every metric, and every name the original does not have.
+//! The documents about names: every metric, every name the original does not have, and every field of `MetalLB`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,9 +7,18 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use metallb_allocator::ConditionReason;
 use metallb_announce::AnnouncedReason;
+use metallb_render::Reason;
+use serde_json::Value;
 
 use crate::generated::Mode;
 use crate::shell;
+
+#[cfg(test)]
+mod tests;
+
+const ADDITIONS: &str = "docs/additions.md";
+const OPERATOR_GUIDE: &str = "docs/operator.md";
+const DEFINITION: &str = "bundle/crds/metallb.io_metallbs.yaml";
 
 /// A program of the original's: where our flags of it are, and which of them are its own.
 struct Program {
@@ -43,6 +52,23 @@ const SPEAKER: Program = Program {
         "METALLB_BGP_TYPE",
         "FRRK8S_NAMESPACE",
     ],
+};
+
+/// Contract 03 §4.3. Its variables are no flags' (§3.1), and `docs/operator.md` lists them all.
+const OPERATOR: Program = Program {
+    source: "operator/src/flags.rs",
+    flags: &[
+        "metrics-addr",
+        "enable-leader-election",
+        "disable-cert-rotation",
+        "cert-dir",
+        "cert-service-name",
+        "port",
+        "webhook-http2",
+        "external-metallb-webhook-server",
+        "kubeconfig",
+    ],
+    variables: &[],
 };
 
 const SPEAKER_FLAGS: &[&str] = &[
@@ -123,10 +149,6 @@ pub(crate) fn run(root: &Path, mode: Mode) -> anyhow::Result<Vec<String>> {
     shell::output(&mut test)?;
     let read =
         |file: &str| fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {file}"));
-    let mut settings = Vec::new();
-    for program in [CONTROLLER, SPEAKER] {
-        settings.extend(program.additions(&read(program.source)?)?);
-    }
     let metrics = metrics(&read("docs/metrics.md")?);
     let mut found: Vec<String> = registered(&root.join("crates/io/telemetry/src/metrics"))?
         .into_iter()
@@ -135,15 +157,22 @@ pub(crate) fn run(root: &Path, mode: Mode) -> anyhow::Result<Vec<String>> {
             format!("docs/metrics.md lacks {name}: give it a series in telemetry/src/metrics/document.rs")
         })
         .collect();
-    let reasons = ConditionReason::ALL.iter().map(|reason| reason.as_str());
-    let reasons = reasons.chain(AnnouncedReason::ALL.iter().map(|reason| reason.as_str())).map(str::to_owned);
+    let (additions, guide) = (read(ADDITIONS)?, read(OPERATOR_GUIDE)?);
     let fields = fields(&read("crates/core/api/tests/data/rules.yaml")?)?;
     let new_metrics = metrics.into_iter().filter(|name| !METRICS.contains(&name.as_str()));
-    found.extend(missing(
-        &read("docs/additions.md")?,
-        reasons.chain(fields).chain(settings).chain(new_metrics),
-    ));
+    found.extend(missing(&additions, fields.into_iter().chain(settings(read)?).chain(new_metrics)));
+    found.extend(unlisted_reasons(&additions, &guide));
+    found.extend(unexplained(&guide, &places(&read(DEFINITION)?)?));
     Ok(found)
+}
+
+/// The flags and variables of all programs that the original's do not have.
+fn settings(read: impl Fn(&str) -> anyhow::Result<String>) -> anyhow::Result<Vec<String>> {
+    let mut settings = Vec::new();
+    for program in [CONTROLLER, SPEAKER, OPERATOR] {
+        settings.extend(program.additions(&read(program.source)?)?);
+    }
+    Ok(settings)
 }
 
 impl Program {
@@ -178,7 +207,98 @@ fn missing(document: &str, names: impl Iterator<Item = String>) -> Vec<String> {
     let unlisted = names.filter(|name| {
         !document.lines().any(|line| line.starts_with('|') && line.contains(&format!("`{name}`")))
     });
-    unlisted.map(|name| format!("docs/additions.md has no row for {name}")).collect()
+    unlisted.map(|name| format!("{ADDITIONS} has no row for {name}")).collect()
+}
+
+/// Reasons that have no row below *Conditions*: of all resources in the one document, of `MetalLB` in the other.
+fn unlisted_reasons(additions: &str, guide: &str) -> Vec<String> {
+    let of_metallb = || Reason::ALL.iter().map(|reason| reason.as_str());
+    let of_services = ConditionReason::ALL.iter().map(|reason| reason.as_str());
+    let of_services = of_services.chain(AnnouncedReason::ALL.iter().map(|reason| reason.as_str()));
+    let added = without_row(additions, 2, of_services.chain(of_metallb()));
+    let added = added.map(|name| format!("{ADDITIONS} has no row for {name} below Conditions"));
+    let told = without_row(guide, 1, of_metallb());
+    added.chain(told.map(|name| format!("{OPERATOR_GUIDE} has no row for {name} below Conditions"))).collect()
+}
+
+/// Names that stand in this column of no table below *Conditions*.
+fn without_row<'a>(
+    document: &str,
+    column: usize,
+    names: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = &'a str> {
+    let (_, below) = document.split_once("\n## Conditions\n").unwrap_or_default();
+    let below = below.split("\n## ").next().unwrap_or_default();
+    let listed: BTreeSet<&str> =
+        rows(below).filter_map(|row| row.get(column).copied()).flat_map(code).collect();
+    let unlisted: Vec<&str> = names.filter(|name| !listed.contains(name)).collect();
+    unlisted.into_iter()
+}
+
+/// The cells of each row of a document's tables.
+fn rows(document: &str) -> impl Iterator<Item = Vec<&str>> {
+    let rows = document.lines().filter_map(|line| line.strip_prefix('|')?.trim_end().strip_suffix('|'));
+    rows.map(|row| row.split('|').map(str::trim).collect())
+}
+
+/// What stands in backticks.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// Where the definition of `MetalLB` has fields, and the fields of those that are objects: `a` and `b.c`.
+fn places(definition: &str) -> anyhow::Result<Vec<String>> {
+    let definition: Value = serde_saphyr::from_str(definition).context("the definition cannot be read")?;
+    let schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+    let fields =
+        definition.pointer(schema).and_then(Value::as_object).context("the definition has no spec")?;
+    let mut all = Vec::new();
+    for (name, field) in fields {
+        match field["properties"].as_object() {
+            Some(inner) => all.extend(inner.keys().map(|inner| format!("{name}.{inner}"))),
+            None => all.push(name.clone()),
+        }
+    }
+    Ok(all)
+}
+
+/// Fields whose name is in the first column of no row, or that neither an example in the third one nor a whole spec sets.
+fn unexplained(guide: &str, places: &[String]) -> Vec<String> {
+    let specs: Vec<Value> =
+        blocks(guide).iter().filter_map(|block| yaml(block)?.get("spec").cloned()).collect();
+    let mut found = Vec::new();
+    for place in places {
+        let pointer = format!("/{}", place.replace('.', "/"));
+        let row =
+            rows(guide).find(|row| row.first().is_some_and(|cell| code(cell).any(|name| name == place)));
+        let Some(row) = row else {
+            found.push(format!("{OPERATOR_GUIDE} has no row for the field {place}"));
+            continue;
+        };
+        let mut examples = row.get(2).copied().into_iter().flat_map(code).filter_map(yaml);
+        let is_set = |spec: &Value| spec.pointer(&pointer).is_some();
+        if !examples.any(|example| is_set(&example)) && !specs.iter().any(is_set) {
+            found.push(format!("{OPERATOR_GUIDE} has no example of the field {place}"));
+        }
+    }
+    found
+}
+
+fn yaml(text: &str) -> Option<Value> {
+    serde_saphyr::from_str(text).ok()
+}
+
+/// The blocks a document sets apart by four blanks, without them.
+fn blocks(document: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    for line in document.lines() {
+        match (line.strip_prefix("    "), blocks.last_mut()) {
+            (Some(line), Some(block)) => block.extend([line, "\n"]),
+            (None, Some(block)) if !block.is_empty() => blocks.push(String::new()),
+            _ => {}
+        }
+    }
+    blocks
 }
 
 /// The fields our definitions have beyond the original's, from the list its test allows.
@@ -227,50 +347,4 @@ fn is_field(name: &str) -> bool {
 fn metrics(document: &str) -> BTreeSet<String> {
     let names = document.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     names.filter(|name| name.starts_with("metallb_")).map(str::to_owned).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn flags_are_the_fields_below_their_attribute() {
-        let source = "/// Port: of the probes.\n#[arg(long, default_value_t = 1)]\nport: u16,\n#[arg(long, value_parser = go_bool,\n  \
-                      action = ArgAction::Set)]\npub leader_elect: bool,\n#[arg(skip = x)]\nbgp_type: String,\n";
-        assert_eq!(flags(source).into_iter().collect::<Vec<_>>(), ["leader-elect", "port"]);
-    }
-
-    #[test]
-    fn variables_are_those_of_flags() {
-        let source = "#[arg(long, env = \"A_B\", default_value = \"\")]\na: String,\n#[arg(long)]\nb: u16,\n";
-        assert_eq!(variables(source).into_iter().collect::<Vec<_>>(), ["A_B"]);
-    }
-
-    #[test]
-    fn only_what_the_original_lacks_is_an_addition() {
-        let program = Program { source: "flags.rs", flags: &["a"], variables: &["A"] };
-        let source = "#[arg(long, env = \"A\")]\na: String,\n#[arg(long, env = \"B\")]\nb_c: u16,\n";
-        assert_eq!(program.additions(source).unwrap(), ["--b-c", "B"]);
-        let error = program.additions("").unwrap_err().to_string();
-        assert_eq!(error, "flags.rs can't be read any more: no a");
-    }
-
-    #[test]
-    fn fields_are_named_by_their_last_part() {
-        let list = "rules: []\nfields:\n- { plural: a, at: spec.b.c }\n- { plural: a, at: d }\n";
-        assert_eq!(fields(list).unwrap(), ["c", "d"]);
-    }
-
-    #[test]
-    fn a_name_needs_a_row_of_its_own() {
-        let document = "# New: `--b`\n| `--a` | x |\n";
-        let found = missing(document, ["--a", "--b"].map(str::to_owned).into_iter());
-        assert_eq!(found, ["docs/additions.md has no row for --b"]);
-    }
-
-    #[test]
-    fn metrics_are_the_first_column() {
-        let document = "| name |\n| `metallb_a` | gauge | `pool` |\n| `process_x` | gauge |\n";
-        assert_eq!(metrics(document).into_iter().collect::<Vec<_>>(), ["metallb_a"]);
-    }
 }

@@ -8,6 +8,7 @@ use http::{Method, Request as HttpRequest};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::Client;
 use kube::client::Body;
 use metallb_api::MetalLB;
@@ -20,10 +21,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::drift::{EXCLUDED, set_variable};
+use crate::others::{POD_MONITORS, account, put_binding, put_role, put_webhooks};
+use crate::prune::put_orphaned_frr_k8s_webhooks;
 use crate::rivals::{OPERATOR, man, man_for, put_elsewhere};
 use crate::scenario::{NAMESPACE, SERVICE_MONITORS, Scenario, lines};
-use crate::takeover::made_by;
-use crate::webhook::{LONG_AGO, put_pod, trust};
+use crate::takeover::{made_by, put_original_service};
+use crate::webhook::{LONG_AGO, note_as_applied, point_webhook_at, put_pod, trust};
 
 /// Refused for now in several ways, and the two ways of a broken connection; a write may be outrun as well. For a read it
 /// makes no difference how the connection breaks.
@@ -76,8 +79,9 @@ fn essence(mut object: Value, accounts: &[Option<String>]) -> Value {
 
 /// Whether the pass says that something went wrong, where it has to.
 fn is_noticed(report: &Report, request: &Request, failure: Failure) -> bool {
-    // What keeps pods away is only a hint.
-    let is_hint = ["pods", "events"].contains(&request.resource.as_str());
+    // What keeps pods away is only a hint; whether the operator's own are ready is none.
+    let is_own = request.parameter("labelSelector").is_some_and(|labels| labels.contains("control-plane"));
+    let is_hint = ["pods", "events"].contains(&request.resource.as_str()) && !is_own;
     // Who was outrun looks again at once.
     let is_overcome = failure == Failure::Status(409) && request.resource != "metallbs";
     report.disposition.is_some() || is_hint || is_overcome
@@ -166,6 +170,69 @@ async fn with_leftovers() -> Scenario {
 /// What plain manifests, or the original, made before.
 async fn of_others() -> Scenario {
     made_by("manager")
+}
+
+/// A role, its binding and both webhooks of an installation whose namespace is gone.
+async fn of_one_that_is_gone() -> Scenario {
+    let scenario = with_a_webhook().await;
+    scenario.pass().await;
+    point_webhook_at(&scenario, "gone").await;
+    let name = "metallb-system:controller";
+    scenario.server.remove::<ClusterRole>(None, name);
+    scenario.server.remove::<ClusterRoleBinding>(None, name);
+    scenario.server.remove::<ValidatingWebhookConfiguration>(None, "metallb-webhook-configuration");
+    put_role(&scenario, name, &json!({}));
+    put_binding(&scenario, name, &json!({}), &account("controller", "gone"));
+    put_webhooks(&scenario, &json!({"metallb.io/owned-by": "gone"}), "gone");
+    scenario
+}
+
+/// The original's webhook has its own server until our controller runs.
+async fn with_a_late_service() -> Scenario {
+    let scenario = Scenario::with_resource();
+    put_original_service(&scenario);
+    scenario.pass().await;
+    scenario.run_workloads();
+    scenario
+}
+
+/// What the original's frr-k8s left, with the resource or without it.
+async fn beside_frr_k8s(has_resource: bool) -> Scenario {
+    let scenario = with_a_webhook().await;
+    scenario.pass().await;
+    if !has_resource {
+        scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+    }
+    put_orphaned_frr_k8s_webhooks(&scenario, NAMESPACE);
+    scenario
+}
+
+/// Somebody applied the operator's own webhook.
+async fn applied_over() -> Scenario {
+    let scenario = with_a_trusted_webhook().await;
+    note_as_applied(&scenario);
+    scenario
+}
+
+/// All that is not there by default.
+async fn with_extras() -> Scenario {
+    let mut scenario = Scenario::empty();
+    scenario.put("metallb", &json!({"controllerReplicas": 2}));
+    scenario.restart_with(&[POD_MONITORS]);
+    scenario
+}
+
+async fn without_extras() -> Scenario {
+    let mut scenario = with_extras().await;
+    scenario.settle().await;
+    scenario.put("metallb", &json!({}));
+    scenario.restart_with(&[]);
+    scenario
+}
+
+/// On its way out, and not to go yet.
+fn held() -> Value {
+    json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/y"]}})
 }
 
 async fn edited() -> Scenario {
@@ -290,6 +357,61 @@ async fn at_a_repair_of_what_excludes_our_fields() {
 }
 
 #[tokio::test]
+async fn where_one_that_is_gone_left_what_bears_our_names() {
+    let requests = overcome(of_one_that_is_gone).await;
+    for request in ["get namespaces gone", "get clusterrolebindings metallb-system:controller"] {
+        assert!(requests.iter().any(|it| it == request), "{request}: {requests:?}");
+    }
+    left_to_others(of_one_that_is_gone).await;
+}
+
+#[tokio::test]
+async fn when_our_controller_is_ready_to_answer_instead_of_another_server() {
+    let requests = overcome(with_a_late_service).await;
+    assert!(requests.iter().any(|it| it.starts_with("apply services ")), "{requests:?}");
+    left_to_others(with_a_late_service).await;
+}
+
+#[tokio::test]
+async fn beside_what_frr_k8s_left() {
+    for has_resource in [true, false] {
+        let make = async || beside_frr_k8s(has_resource).await;
+        let requests = overcome(make).await;
+        let webhooks = "delete validatingwebhookconfigurations frr-k8s-validating-webhook-configuration";
+        assert!(requests.iter().any(|it| it == webhooks), "{requests:?}");
+        left_to_others(make).await;
+    }
+}
+
+#[tokio::test]
+async fn with_what_is_not_there_by_default_and_back() {
+    overcome(with_extras).await;
+    left_to_others(with_extras).await;
+    overcome(without_extras).await;
+    left_to_others(without_extras).await;
+}
+
+#[tokio::test]
+async fn where_there_is_only_something_to_tell() {
+    for failure in FAILURES {
+        for (name, expected) in
+            [("other", "IncorrectMetalLBResourceName"), ("metallb", "held by finalizers x/y")]
+        {
+            let scenario = Scenario::settled().await;
+            match name {
+                "other" => scenario.put(name, &json!({})),
+                name => scenario.server.edit::<MetalLB>(Some(NAMESPACE), name, &held()),
+            }
+            scenario.server.fail_next(&format!("merge-patch metallbs/status metallb-system/{name}"), failure);
+            assert!(scenario.pass().await.disposition.is_some(), "{failure:?} went unnoticed");
+            scenario.pass().await;
+            let told = scenario.told(name);
+            assert!(told.iter().any(|it| it.contains(expected)), "{failure:?}: {told:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn beside_another_metallb() {
     let requests = overcome(beside_another).await;
     assert!(requests.iter().any(|it| it == "list deployments another/"), "{requests:?}");
@@ -318,5 +440,7 @@ async fn on_openshift_with_monitors() {
 async fn while_the_webhook_is_registered() {
     overcome(with_a_webhook).await;
     overcome(with_a_trusted_webhook).await;
+    overcome(applied_over).await;
     left_to_others(with_a_trusted_webhook).await;
+    left_to_others(applied_over).await;
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::scenario::{AVAILABLE, NAMESPACE, Scenario};
 
-const POD_MONITORS: (&str, &str) = ("DEPLOY_PODMONITORS", "true");
+pub(crate) const POD_MONITORS: (&str, &str) = ("DEPLOY_PODMONITORS", "true");
 
 /// A cluster with this namespace beside ours.
 pub(crate) fn beside(namespace: &str) -> Scenario {
@@ -21,20 +21,20 @@ pub(crate) fn beside(namespace: &str) -> Scenario {
     scenario
 }
 
-fn put_role(scenario: &Scenario, name: &str, labels: &Value) {
+pub(crate) fn put_role(scenario: &Scenario, name: &str, labels: &Value) {
     let rules = json!([{"nonResourceURLs": ["/metrics", "/theirs"], "verbs": ["get"]}]);
     let role = json!({"metadata": {"name": name, "labels": labels}, "rules": rules});
     scenario.server.put::<ClusterRole>(&serde_json::from_value(role).unwrap());
 }
 
-fn put_binding(scenario: &Scenario, name: &str, labels: &Value, subjects: &Value) {
+pub(crate) fn put_binding(scenario: &Scenario, name: &str, labels: &Value, subjects: &Value) {
     let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
     let binding =
         json!({"metadata": {"name": name, "labels": labels}, "roleRef": role, "subjects": subjects});
     scenario.server.put::<ClusterRoleBinding>(&serde_json::from_value(binding).unwrap());
 }
 
-fn account(name: &str, namespace: &str) -> Value {
+pub(crate) fn account(name: &str, namespace: &str) -> Value {
     json!([{"kind": "ServiceAccount", "name": name, "namespace": namespace}])
 }
 

@@ -44,6 +44,17 @@ fn frr_k8s_webhooks(namespace: &str) -> Value {
     }]})
 }
 
+const FRR_K8S_WEBHOOKS: &str = "frr-k8s-validating-webhook-configuration";
+
+/// The webhook of frr-k8s as the original leaves it, asking a Service in this namespace: its owner is of another day. Without the garbage collector, which can't honour such an owner.
+pub(crate) fn put_orphaned_frr_k8s_webhooks(scenario: &Scenario, namespace: &str) {
+    let mut object = frr_k8s_webhooks(namespace);
+    let owner = json!({"apiVersion": "metallb.io/v1beta1", "kind": "MetalLB", "name": "metallb",
+        "uid": "of-another-day", "controller": true});
+    object["metadata"] = json!({"name": FRR_K8S_WEBHOOKS, "ownerReferences": [owner]});
+    scenario.server.put::<ValidatingWebhookConfiguration>(&serde_json::from_value(object).unwrap());
+}
+
 #[tokio::test]
 async fn section_8_4_a_switch_turned_off_takes_back_what_it_brought() {
     let mut scenario = Scenario::settled().await;
@@ -71,11 +82,7 @@ async fn section_1_8_leftovers_of_the_original_go_once_our_pods_run() {
     leave::<ConfigMap>(&scenario, "frr-startup", json!({}));
     leave::<DaemonSet>(&scenario, "frr-k8s", workload());
     leave::<Deployment>(&scenario, "statuscleaner", workload());
-    leave::<ValidatingWebhookConfiguration>(
-        &scenario,
-        "frr-k8s-validating-webhook-configuration",
-        frr_k8s_webhooks(NAMESPACE),
-    );
+    leave::<ValidatingWebhookConfiguration>(&scenario, FRR_K8S_WEBHOOKS, frr_k8s_webhooks(NAMESPACE));
     scenario.pass().await;
     let left = |scenario: &Scenario| {
         let mut objects = scenario.objects();
@@ -99,12 +106,7 @@ async fn section_1_8_leftovers_of_the_original_go_once_our_pods_run() {
 async fn the_original_webhook_of_frr_k8s_goes_with_a_removed_resource_too_unless_it_asks_elsewhere() {
     for (namespace, left) in [(NAMESPACE, 0), ("another", 1)] {
         let scenario = Scenario::with_resource();
-        let name = "frr-k8s-validating-webhook-configuration";
-        leave::<ValidatingWebhookConfiguration>(&scenario, name, frr_k8s_webhooks(namespace));
-        // Without the garbage collector, which can't honour such an owner.
-        let uid = json!({"metadata": {"ownerReferences": [{"apiVersion": "metallb.io/v1beta1", "kind": "MetalLB",
-            "name": "metallb", "uid": "of-another-day", "controller": true}]}});
-        scenario.server.edit::<ValidatingWebhookConfiguration>(None, name, &uid);
+        put_orphaned_frr_k8s_webhooks(&scenario, namespace);
         scenario.pass().await;
         assert_eq!(scenario.objects().iter().filter(|object| object.contains("frr-k8s")).count(), left);
     }

@@ -154,7 +154,7 @@ async fn what_a_user_added_meanwhile_stays() {
 }
 
 /// The webhook's Service as the original has it: before a server of its own, not the controller.
-fn put_original_service(scenario: &Scenario) {
+pub(crate) fn put_original_service(scenario: &Scenario) {
     let service = json!({"metadata": {"name": "metallb-webhook-service", "namespace": NAMESPACE},
         "spec": {"ports": [{"port": 443, "targetPort": 9443}], "selector": {"component": "webhook-server"}}});
     scenario.server.put_as("kubectl-client-side-apply", &serde_json::from_value::<Service>(service).unwrap());

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Method, Request};
+use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
@@ -137,6 +138,11 @@ pub(crate) async fn trust(scenario: &Scenario, bundle: &str) {
     edit(scenario, "/webhooks/0/clientConfig/caBundle", bundle).await;
 }
 
+/// The configuration asks a Service in another namespace.
+pub(crate) async fn point_webhook_at(scenario: &Scenario, namespace: &str) {
+    edit(scenario, "/webhooks/0/clientConfig/service/namespace", namespace).await;
+}
+
 /// Somebody sets a field of the configuration.
 async fn edit(scenario: &Scenario, path: &str, value: &str) {
     let patch = json!([{"op": "add", "path": path, "value": value}]);
@@ -249,21 +255,33 @@ async fn a_policy_that_somebody_edits_is_put_right() {
     assert_eq!(policy(&scenario).await, "Fail");
 }
 
+/// Somebody applies what is there, with the certificates of somebody else.
+pub(crate) fn note_as_applied(scenario: &Scenario) {
+    let mut copy: ValidatingWebhookConfiguration = scenario.server.get(None, CONFIGURATION).unwrap();
+    let note = ("kubectl.kubernetes.io/last-applied-configuration".to_owned(), "{}".to_owned());
+    copy.metadata.annotations.get_or_insert_default().extend([note]);
+    copy.webhooks.as_mut().unwrap()[0].client_config.ca_bundle = Some(ByteString(b"y".to_vec()));
+    scenario.server.put_as("kubectl-client-side-apply", &copy);
+}
+
 /// `kubectl apply` of what is there leaves it as it should be, and a note by which the next one takes fields away.
 #[tokio::test]
 async fn what_somebody_applied_over_it_is_taken_over_once() {
     let scenario = serving();
     scenario.settle().await;
-    let mut copy: ValidatingWebhookConfiguration = scenario.server.get(None, CONFIGURATION).unwrap();
-    let note = ("kubectl.kubernetes.io/last-applied-configuration".to_owned(), "{}".to_owned());
-    copy.metadata.annotations.get_or_insert_default().extend([note]);
-    scenario.server.put_as("kubectl-client-side-apply", &copy);
+    put_pod(&scenario, "True", LONG_AGO);
+    trust(&scenario, "eA==").await;
+    assert_eq!(policy(&scenario).await, "Fail");
+    note_as_applied(&scenario);
     let taken = format!("ValidatingWebhookConfiguration {CONFIGURATION} taken over");
     assert_eq!(scenario.pass().await.changes, [taken]);
     let live: ValidatingWebhookConfiguration = scenario.server.get(None, CONFIGURATION).unwrap();
     let managers = live.metadata.managed_fields.unwrap().into_iter().map(|entry| entry.manager);
     assert_eq!(managers.collect::<Vec<_>>(), [Some("metallb-operator".to_owned())]);
     assert_eq!(live.metadata.annotations.unwrap_or_default(), [].into());
+    let webhook = live.webhooks.unwrap().remove(0);
+    assert_eq!(webhook.client_config.ca_bundle, Some(ByteString(b"y".to_vec())));
+    assert_eq!(webhook.failure_policy.as_deref(), Some("Fail"));
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await.changes, [""; 0]);
 }
@@ -284,7 +302,7 @@ async fn it_stays_registered_without_a_resource_and_comes_back_when_deleted() {
 async fn the_webhook_of_another_operator_is_left_to_it_while_its_namespace_is_there() {
     let scenario = serving();
     scenario.pass().await;
-    edit(&scenario, "/webhooks/0/clientConfig/service/namespace", "another").await;
+    point_webhook_at(&scenario, "another").await;
     let namespace = json!({"metadata": {"name": "another"}});
     scenario.server.put::<Namespace>(&serde_json::from_value(namespace).unwrap());
     scenario.run_workloads();

@@ -311,7 +311,8 @@ impl Driver {
         let was_closed = std::mem::replace(&mut self.closings, closings) != closings;
         self.was_open &= !was_closed;
         if !is_open || was_closed {
-            // Who took over meanwhile was not heard. What is handed over from now on was decided with the others heard again.
+            // Who took over meanwhile was not heard. What is handed over from now on was decided with the others heard again,
+            // or waits its turn in a batch of many; then it takes a second at most.
             self.hand_overs.give_up();
         }
         if is_open && !self.was_open {

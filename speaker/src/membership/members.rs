@@ -33,6 +33,8 @@ pub struct Members {
     pub is_settled: bool,
     /// Whether this node must not answer: it was cut off or stood still, and has not heard from the others since.
     pub is_fenced: bool,
+    /// How often that has begun: it may be over before anybody looks.
+    pub closings: u64,
     /// How many of the [stalls](super::Membership::stalled) told of this list takes into account.
     pub asked: u64,
 }

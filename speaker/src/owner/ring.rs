@@ -140,7 +140,7 @@ impl Ring {
             self.membership.set_candidates(addresses);
         }
         let members = self.members.borrow_and_update().clone();
-        if members.is_fenced
+        if (members.is_fenced || members.closings != self.current.closings)
             && let Some(fence) = &self.fence
         {
             fence.close();
@@ -170,7 +170,8 @@ impl Ring {
         if std::mem::take(&mut self.has_lost) && has_announced {
             self.metrics.takeover.observe(since_boot().saturating_sub(self.current.since).as_secs_f64());
         }
-        if !self.may_open() {
+        // It may have closed during the pass.
+        if !self.may_open() || self.members.borrow().is_fenced {
             return;
         }
         if let Some(fence) = &self.fence {

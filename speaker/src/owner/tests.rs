@@ -437,6 +437,26 @@ async fn an_address_is_handed_over_unless_nothing_was_answered_until_it_moved() 
     }
 }
 
+/// Others may have taken over while it was closed, however short that was.
+#[tokio::test]
+async fn a_fence_that_the_ring_closed_during_a_pass_or_between_two_is_closed() {
+    let (membership, told) = Membership::scripted();
+    let flags = ["--ml-labels=component=speaker", "--ml-bindaddr=::1"];
+    let (_speaker, mut owner) = Speaker::build(&two_nodes(), &flags, Some(membership));
+    told.send_replace(members(&["n1"]));
+    assert!(owner.refresh_ring(since_boot()) && owner.pass().await);
+    let is_fenced = |owner: &Owner| owner.ring.as_ref().is_some_and(Ring::is_fenced);
+    assert!(!is_fenced(&owner));
+
+    told.send_replace(Members { closings: 1, ..members(&["n1"]) });
+    assert!(owner.refresh_ring(since_boot()) && is_fenced(&owner));
+    told.send_replace(Members { is_fenced: true, closings: 2, ..members(&["n1"]) });
+    owner.ring.as_mut().unwrap().passed(false);
+    assert!(is_fenced(&owner), "closed since the pass began");
+    told.send_replace(Members { closings: 2, ..members(&["n1"]) });
+    assert!(owner.refresh_ring(since_boot()) && owner.pass().await && !is_fenced(&owner));
+}
+
 /// Contract 02 §1.3, memberlist disabled: every node counts; what the cluster says of a node is evidence against it.
 #[tokio::test]
 async fn without_membership_an_address_leaves_a_node_that_is_not_ready_or_out_of_service() {

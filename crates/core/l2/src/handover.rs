@@ -76,6 +76,8 @@ impl HandOvers {
     pub fn forget(&mut self, address: IpAddr) {
         self.heard.remove(&address);
         self.stop_waiting(address);
+        // It may be ours again before anybody asked what is over.
+        self.over.retain(|over| *over != address);
     }
 
     /// Whether the address is being handed over.

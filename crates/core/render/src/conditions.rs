@@ -19,6 +19,10 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason, for the documents.
+    pub const ALL: [Self; 3] =
+        [Self::Progressing, Self::FailedToSyncMetalLBResources, Self::IncorrectMetalLBResourceName];
+
     /// The reason as conditions and events spell it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

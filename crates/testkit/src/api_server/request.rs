@@ -166,7 +166,9 @@ impl Request {
         std::iter::once(self.resource.clone()).chain(subresource).collect()
     }
 
-    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+    /// What it says after the question mark under this name.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<String> {
         parameter(&self.query, name)
     }
 }

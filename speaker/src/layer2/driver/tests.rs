@@ -355,25 +355,28 @@ fn a_fence_that_was_closed_for_a_moment_opens_as_any_other() {
     assert_eq!(counts, (0, 0, 2), "what is kept is made known anew");
 }
 
-/// Nobody heard whether the heir of the first was there; that of the second was chosen since.
+/// Nobody heard whether the heir of the first was there; that of the second was chosen since, and the third came back.
 #[test]
 fn a_closing_for_a_moment_ends_the_hand_overs_before_it_and_none_after_it() {
-    let later = IpAddr::from([192, 0, 2, 201]);
+    let (later, back) = (IpAddr::from([192, 0, 2, 201]), IpAddr::from([192, 0, 2, 202]));
     let under_way = with_driver(move |driver, _| {
         let (fence, owner) = Fence::attended(BOUND);
         driver.gate = Gate::with_clock(fence, clock);
-        announce(driver, later);
-        driver.hand_over(ADDRESS.into());
+        [later, back].into_iter().for_each(|address| announce(driver, address));
+        [ADDRESS.into(), back].into_iter().for_each(|address| driver.hand_over(address));
         let (sender, mut commands) = mpsc::channel(1);
         owner.close();
-        let hand_over = [Command::HandOver { address: later }].into();
-        sender.try_send(Batch { commands: hand_over, since: None }).unwrap();
+        let batch = [
+            Command::HandOver { address: later },
+            Command::Announce { address: back, interfaces: Scope::All },
+        ];
+        sender.try_send(Batch { commands: batch.into(), since: None }).unwrap();
         owner.open();
         driver.follow_fence(&mut commands);
         driver.end_hand_overs();
-        [ADDRESS.into(), later].map(|address| driver.table.interfaces(address).is_some())
+        [ADDRESS.into(), later, back].map(|address| driver.table.interfaces(address).is_some())
     });
-    assert_eq!(under_way, [false, true]);
+    assert_eq!(under_way, [false, true, true]);
 }
 
 #[test]

@@ -105,7 +105,8 @@ impl Driver {
         let is_fenced = self.beats.as_ref().is_some_and(Beats::is_fenced);
         // While the others are not heard there is no news to give.
         let asked = if is_fenced { was_asked } else { asked };
-        let members = Members { is_settled, is_fenced, asked, left: self.left.clone(), ..self.members() };
+        let left = self.left.clone();
+        let members = Members { is_settled, is_fenced, asked, left, ..self.members() };
         self.metrics.members.set(i64::try_from(members.alive.len()).unwrap_or(i64::MAX));
         published.send_if_modified(|last| {
             let is_same = last.alive == members.alive && last.starting == members.starting;
@@ -113,7 +114,8 @@ impl Driver {
             if last.starting != members.starting && !members.has_foreign {
                 tracing::info!(starting = ?members.starting, "speakers that start get no addresses yet");
             }
-            let members = Members { since, ..members };
+            let closings = last.closings + u64::from(is_fenced && !last.is_fenced);
+            let members = Members { since, closings, ..members };
             let is_new = *last != members;
             *last = members;
             is_new

@@ -124,9 +124,10 @@ async fn one_whose_port_is_taken_goes_on_with_heartbeats_and_stays_a_member_unti
     until(&mut deaf.members, |members| !members.is_fenced).await;
     assert!(deaf.received() > before + 50, "{} {before}", deaf.received());
     // It still notices its own pauses, and hears when they are over.
+    let closings = deaf.members.borrow().closings;
     deaf.own.send_modify(|own| (own.stalls, own.gap) = (1, Duration::from_secs(1)));
-    until(&mut deaf.members, |members| members.is_fenced).await;
-    until(&mut deaf.members, |members| !members.is_fenced).await;
+    until(&mut deaf.members, |members| members.is_fenced && members.closings > closings).await;
+    until(&mut deaf.members, |members| !members.is_fenced && members.closings > closings).await;
     drop(taken);
     let back = async {
         while TcpStream::connect(port).await.is_err() {

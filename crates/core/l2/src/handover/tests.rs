@@ -101,6 +101,17 @@ fn a_closed_fence_ends_every_hand_over_at_once() {
 }
 
 #[test]
+fn an_address_that_comes_back_or_is_handed_over_anew_before_anybody_asked_is_not_over() {
+    let mut hand_overs = begun();
+    hand_overs.begin(at(10_000), ip(2), LONGEST);
+    hand_overs.give_up();
+    hand_overs.keep(ip(1));
+    hand_overs.begin(at(10_500), ip(2), LONGEST);
+    assert_eq!(over(&mut hand_overs, at(10_500)), NOBODY);
+    assert_eq!(over(&mut hand_overs, at(11_500)), [ip(2)]);
+}
+
+#[test]
 fn an_address_that_comes_back_meanwhile_stays() {
     let mut hand_overs = begun();
     hand_overs.keep(ip(1));

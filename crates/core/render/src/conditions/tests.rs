@@ -106,9 +106,7 @@ fn conditions_name_the_generation_they_speak_of() {
 
 #[test]
 fn every_reason_is_valid_for_the_api_server() {
-    for reason in
-        [Reason::Progressing, Reason::FailedToSyncMetalLBResources, Reason::IncorrectMetalLBResourceName]
-    {
+    for reason in Reason::ALL {
         assert!(reason.as_str().chars().all(|c| c.is_ascii_alphanumeric()), "{reason:?}");
     }
 }

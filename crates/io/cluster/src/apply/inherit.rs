@@ -30,6 +30,9 @@ impl Predecessor {
     }
 }
 
+/// Of a webhook. It belongs to who makes the certificates, whoever wrote it: were it ours, it would go with what we don't want.
+const WHOM_TO_TRUST: &str = "f:caBundle";
+
 /// What the object's `managedFields` are to be, if somebody of `predecessors` made it: theirs and ours in one, as ours.
 #[must_use]
 pub fn inherited(
@@ -52,6 +55,7 @@ pub fn inherited(
     let mut tree = Map::new();
     let made_one = entries.iter().filter(|entry| is_theirs(entry) || is_ours(entry));
     made_one.filter_map(fields).for_each(|fields| unite(&mut tree, fields));
+    leave_out(&mut tree, WHOM_TO_TRUST);
     let ours = ManagedFieldsEntry {
         manager: Some(manager.to_owned()),
         operation: Some("Apply".to_owned()),
@@ -60,6 +64,12 @@ pub fn inherited(
     };
     let others = entries.iter().filter(|entry| !is_theirs(entry) && !is_ours(entry));
     Some(others.cloned().chain([ours]).collect())
+}
+
+/// Forgets this field, wherever it is.
+fn leave_out(tree: &mut Map<String, Value>, field: &str) {
+    tree.remove(field);
+    tree.values_mut().filter_map(Value::as_object_mut).for_each(|below| leave_out(below, field));
 }
 
 fn fields(entry: &ManagedFieldsEntry) -> Option<&Map<String, Value>> {
@@ -128,6 +138,14 @@ mod tests {
         ] {
             assert_eq!(found(std::slice::from_ref(&other)), None, "{other}");
         }
+    }
+
+    #[test]
+    fn whom_to_trust_is_nobodys() {
+        let webhook = |config: &Value| json!({"f:webhooks": {r#"k:{"name":"w"}"#: {".": {}, "f:clientConfig": config}}});
+        let made = webhook(&json!({"f:caBundle": {}, "f:service": {"f:name": {}}}));
+        let kept = webhook(&json!({"f:service": {"f:name": {}}}));
+        assert_eq!(found(&[entry("helm", "Update", &made)]), Some(json!([entry("us", "Apply", &kept)])));
     }
 
     #[test]
