@@ -377,17 +377,26 @@ async fn beside_what_frr_k8s_left() {
     for has_resource in [true, false] {
         let make = async || beside_frr_k8s(has_resource).await;
         let requests = overcome(make).await;
-        let webhooks = "delete validatingwebhookconfigurations frr-k8s-validating-webhook-configuration";
-        assert!(requests.iter().any(|it| it == webhooks), "{requests:?}");
+        for verb in ["get", "delete"] {
+            let webhooks =
+                format!("{verb} validatingwebhookconfigurations frr-k8s-validating-webhook-configuration");
+            assert!(requests.contains(&webhooks), "{requests:?}");
+        }
         left_to_others(make).await;
     }
 }
 
 #[tokio::test]
 async fn with_what_is_not_there_by_default_and_back() {
-    overcome(with_extras).await;
+    let requests = overcome(with_extras).await;
+    for what in ["podmonitors", "poddisruptionbudgets", "clusterroles metrics-reader"] {
+        assert!(requests.iter().any(|it| it.starts_with(&format!("apply {what}"))), "{what}: {requests:?}");
+    }
     left_to_others(with_extras).await;
-    overcome(without_extras).await;
+    let requests = overcome(without_extras).await;
+    for what in ["podmonitors", "poddisruptionbudgets"] {
+        assert!(requests.iter().any(|it| it.starts_with(&format!("delete {what}"))), "{what}: {requests:?}");
+    }
     left_to_others(without_extras).await;
 }
 
@@ -440,7 +449,9 @@ async fn on_openshift_with_monitors() {
 async fn while_the_webhook_is_registered() {
     overcome(with_a_webhook).await;
     overcome(with_a_trusted_webhook).await;
-    overcome(applied_over).await;
+    let requests = overcome(applied_over).await;
+    let inherits = "json-patch validatingwebhookconfigurations metallb-operator-webhook-configuration";
+    assert!(requests.iter().any(|it| it == inherits), "{requests:?}");
     left_to_others(with_a_trusted_webhook).await;
     left_to_others(applied_over).await;
 }

@@ -46,7 +46,8 @@ fn frr_k8s_webhooks(namespace: &str) -> Value {
 
 const FRR_K8S_WEBHOOKS: &str = "frr-k8s-validating-webhook-configuration";
 
-/// The webhook of frr-k8s as the original leaves it, asking a Service in this namespace: its owner is of another day. Without the garbage collector, which can't honour such an owner.
+/// The webhook of frr-k8s as the original leaves it, asking a Service in this namespace. Its owner is of another day, which no
+/// garbage collector honours.
 pub(crate) fn put_orphaned_frr_k8s_webhooks(scenario: &Scenario, namespace: &str) {
     let mut object = frr_k8s_webhooks(namespace);
     let owner = json!({"apiVersion": "metallb.io/v1beta1", "kind": "MetalLB", "name": "metallb",

@@ -1,12 +1,12 @@
 use http::{Method, Request};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 use kube::client::Body;
-use metallb_api::MetalLB;
+use metallb_api::{IPAddressPool, MetalLB};
 use metallb_operator::disposition::Disposition;
 use metallb_operator::operator::Report;
 use metallb_render::DEFINITION;
@@ -33,6 +33,29 @@ async fn deleting_the_resource_leaves_nothing() {
     assert_eq!(scenario.objects(), [""; 0]);
     scenario.server.forbid_writes();
     assert_eq!(scenario.pass().await, Report::default());
+}
+
+#[tokio::test]
+async fn section_1_8_what_users_made_is_not_touched_and_nothing_holds_the_resource() {
+    let scenario = Scenario::with_resource();
+    let labels = json!({"app": "metallb", "metallb.io/owned-by": NAMESPACE});
+    let pool = json!({"metadata": {"name": "pool", "namespace": NAMESPACE, "labels": labels},
+        "spec": {"addresses": ["192.0.2.0/24"]}});
+    scenario.server.put::<IPAddressPool>(&serde_json::from_value(pool).unwrap());
+    let service = json!({"metadata": {"name": "web", "namespace": NAMESPACE, "labels": labels},
+        "spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}});
+    scenario.server.put::<Service>(&serde_json::from_value(service).unwrap());
+    let theirs = || {
+        let pool: IPAddressPool = scenario.server.get(Some(NAMESPACE), "pool").unwrap();
+        let service: Service = scenario.server.get(Some(NAMESPACE), "web").unwrap();
+        (serde_json::to_value(pool).unwrap(), service)
+    };
+    let before = theirs();
+    scenario.settle().await;
+    assert_eq!(scenario.resource("metallb").metadata.finalizers, None);
+    scenario.server.remove::<MetalLB>(Some(NAMESPACE), "metallb");
+    scenario.pass().await;
+    assert_eq!(theirs(), before);
 }
 
 #[tokio::test]

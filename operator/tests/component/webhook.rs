@@ -264,7 +264,7 @@ pub(crate) fn note_as_applied(scenario: &Scenario) {
     scenario.server.put_as("kubectl-client-side-apply", &copy);
 }
 
-/// `kubectl apply` of what is there leaves it as it should be, and a note by which the next one takes fields away.
+/// `kubectl apply` of what is there leaves a note by which the next one takes fields away, and whom it says to trust.
 #[tokio::test]
 async fn what_somebody_applied_over_it_is_taken_over_once() {
     let scenario = serving();

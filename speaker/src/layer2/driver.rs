@@ -312,7 +312,7 @@ impl Driver {
         self.was_open &= !was_closed;
         if !is_open || was_closed {
             // Who took over meanwhile was not heard. What is handed over from now on was decided with the others heard again,
-            // or waits its turn in a batch of many; then it takes a second at most.
+            // or waits its turn in a batch of many; then it takes no longer than any.
             self.hand_overs.give_up();
         }
         if is_open && !self.was_open {

@@ -170,8 +170,7 @@ impl Ring {
         if std::mem::take(&mut self.has_lost) && has_announced {
             self.metrics.takeover.observe(since_boot().saturating_sub(self.current.since).as_secs_f64());
         }
-        // It may have closed during the pass.
-        if !self.may_open() || self.members.borrow().is_fenced {
+        if !self.may_open() || self.has_closed() {
             return;
         }
         if let Some(fence) = &self.fence {
@@ -180,6 +179,12 @@ impl Ring {
         // Only now may the others leave to this node what it owns.
         self.answers = true;
         self.membership.answers();
+    }
+
+    /// Whether others were not heard for a while since the pass began, or are not yet.
+    fn has_closed(&self) -> bool {
+        let news = self.members.borrow();
+        news.is_fenced || news.closings != self.current.closings
     }
 
     /// Who said goodbye, and how long the list of members has been what it is.

@@ -450,10 +450,11 @@ async fn a_fence_that_the_ring_closed_during_a_pass_or_between_two_is_closed() {
 
     told.send_replace(Members { closings: 1, ..members(&["n1"]) });
     assert!(owner.refresh_ring(since_boot()) && is_fenced(&owner));
-    told.send_replace(Members { is_fenced: true, closings: 2, ..members(&["n1"]) });
-    owner.ring.as_mut().unwrap().passed(false);
-    assert!(is_fenced(&owner), "closed since the pass began");
-    told.send_replace(Members { closings: 2, ..members(&["n1"]) });
+    for (is_over, why) in [(false, "closed since the pass began"), (true, "and open again")] {
+        told.send_replace(Members { is_fenced: !is_over, closings: 2, ..members(&["n1"]) });
+        owner.ring.as_mut().unwrap().passed(false);
+        assert!(is_fenced(&owner), "{why}");
+    }
     assert!(owner.refresh_ring(since_boot()) && owner.pass().await && !is_fenced(&owner));
 }
 

@@ -10,7 +10,7 @@
 //!
 //! Meanwhile nothing is said unasked: neighbours are to learn the heir, not the one that leaves.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub struct HandOvers {
     under_way: HashMap<IpAddr, Moment>,
     /// The same by time.
     queue: BTreeSet<(Moment, IpAddr)>,
-    over: VecDeque<IpAddr>,
+    over: BTreeSet<IpAddr>,
 }
 
 impl HandOvers {
@@ -77,7 +77,7 @@ impl HandOvers {
         self.heard.remove(&address);
         self.stop_waiting(address);
         // It may be ours again before anybody asked what is over.
-        self.over.retain(|over| *over != address);
+        self.over.remove(&address);
     }
 
     /// Whether the address is being handed over.
@@ -97,7 +97,7 @@ impl HandOvers {
         while let Some((_, address)) = self.queue.first().copied().filter(|(at, _)| *at <= now) {
             self.end(address);
         }
-        self.over.pop_front()
+        self.over.pop_first()
     }
 
     /// When [`Self::poll`] has something to tell at the latest.
@@ -115,7 +115,7 @@ impl HandOvers {
 
     fn end(&mut self, address: IpAddr) {
         if self.stop_waiting(address) {
-            self.over.push_back(address);
+            self.over.insert(address);
         }
     }
 

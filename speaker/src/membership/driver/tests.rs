@@ -127,7 +127,7 @@ async fn one_whose_port_is_taken_goes_on_with_heartbeats_and_stays_a_member_unti
     let closings = deaf.members.borrow().closings;
     deaf.own.send_modify(|own| (own.stalls, own.gap) = (1, Duration::from_secs(1)));
     until(&mut deaf.members, |members| members.is_fenced && members.closings > closings).await;
-    until(&mut deaf.members, |members| !members.is_fenced && members.closings > closings).await;
+    until(&mut deaf.members, |members| !members.is_fenced).await;
     drop(taken);
     let back = async {
         while TcpStream::connect(port).await.is_err() {

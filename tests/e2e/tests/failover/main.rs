@@ -35,7 +35,7 @@ fn main() -> ExitCode {
             ("a speaker that is stopped leaves no gap", planned::stopped),
             ("the last endpoint of a node leaves no gap", planned::endpoint_left),
             ("a node that is excluded leaves no gap", planned::excluded),
-            ("a speaker that thaws answers for nothing it lost", quiet::thawed),
+            ("a speaker that thaws after it is replaced answers for nothing it lost", quiet::thawed),
             ("an address stays with who took it over, where that is asked for", sticky::stays),
             ("an address returns after a delay, where that is asked for", terms::delayed),
             ("no node has many more addresses than others, where that is asked for", terms::bounded),
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
             ("a speaker that loses the API server goes on answering", api_lost),
             (
                 "without the API server a killed owner is replaced and answers again from its snapshot",
-                outage::speaker_restarted,
+                outage::speakers_restarted,
             ),
             ("a node cut off while the API server restarts is in step again soon after", cut_off_meanwhile),
         ],

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use metallb_e2e::cluster::REACTION;
 use metallb_e2e::manifest::Service;
-use metallb_e2e::probe::{Answer, Mac, Probe, parse_mac};
+use metallb_e2e::probe::{Answer, Mac, Probe, Wait, parse_mac};
 use metallb_e2e::stream::Stream;
 use metallb_e2e::{Cluster, lan};
 
@@ -83,6 +83,14 @@ impl Watch {
     /// What was said since a moment by stations that `is_wanted`.
     pub(crate) fn said_since(&self, since: Instant, is_wanted: impl Fn(Mac) -> bool) -> Vec<Answer> {
         self.probes.iter().flat_map(|(_, probe)| probe.said_since(since, &is_wanted)).collect()
+    }
+
+    /// The longest time a question between two moments waited for an answer, whoever gave it. Of a wait in which the one that asks
+    /// did not run itself, what was asked counts.
+    pub(crate) fn longest_wait(&self, from: Instant, to: Instant) -> Duration {
+        let time = |wait: Wait| if wait.is_askers() { wait.asked_for() } else { wait.time };
+        let waits = self.probes.iter().flat_map(|(_, probe)| probe.waits(from, to));
+        waits.map(time).max().unwrap_or_default()
     }
 
     /// Waits until somebody else answers for each address.
