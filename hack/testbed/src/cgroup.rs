@@ -21,8 +21,8 @@ mod v2;
 const DAEMONS: &str = "daemons";
 /// The group of what runs in the background of all machines.
 const BACKGROUND: &str = "background";
-/// What kubelet gives a pod that asks for no processor.
-const LEAST_SHARE: &str = "2";
+/// Kernels since 5.15 know groups that run only while those beside them don't.
+const IDLE: &str = "cpu.idle";
 /// What every group has that was given no other share.
 const USUAL_SHARE: u32 = 1024;
 /// How long the kernel may take to end killed processes.
@@ -147,10 +147,21 @@ impl Group {
         let background = bed.join(BACKGROUND);
         tree.create(&background)?;
         let processors = tree.directory("cpu", &background)?;
-        write(&processors.join("cpu.shares"), LEAST_SHARE)?;
+        self.tree.group(background).give_way()?;
         let own = tree.directory("cpu", &self.path.join(DAEMONS))?;
         let files = self.join_files().into_iter().filter(|file| !file.starts_with(&own));
         Ok(files.chain([processors.join("cgroup.procs")]).collect())
+    }
+
+    /// Has it get what those beside it leave of the processors, and give way to them at once. Kernels that don't know this give it
+    /// what kubelet gives a pod that asks for no processor.
+    pub fn give_way(&self) -> Result<()> {
+        let (directory, weight) = match &self.tree {
+            Tree::V1(tree) => (tree.directory("cpu", &self.path)?, ("cpu.shares", "2")),
+            Tree::V2(tree) => (tree.root.join(&self.path), ("cpu.weight", "1")),
+        };
+        let (file, value) = if directory.join(IDLE).exists() { (IDLE, "1") } else { weight };
+        write(&directory.join(file), value)
     }
 
     /// Has it get so many parts of the processors, where what else is beside it gets 1024 each and wants them as well.

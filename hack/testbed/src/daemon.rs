@@ -128,9 +128,9 @@ impl Daemon {
             fs::remove_file(&stat)?;
         }
         let mut command = match self {
-            // As kubeadm and most others install it, it is a pod that asks for no processor. And the packet filters of all
-            // nodes are made anew at once: elsewhere that takes no time of any other node's.
-            Daemon::KubeProxy => machine.enter_background()?,
+            // All nodes make their packet filters anew and start pods at once: elsewhere that takes no time of any other node's,
+            // and seldom all that the own one has.
+            Daemon::Containerd | Daemon::Kubelet | Daemon::KubeProxy => machine.enter_background()?,
             _ => machine.enter_detached()?,
         };
         command.args(["setsid", "--fork", "sh", "-c", START, "sh", self.name()]);

@@ -29,8 +29,6 @@ const MACHINE_INIT_FILE: &str = "machine-init";
 /// The bed's part of the processors, where each process of the host has 1024: what kubelet gives the pods of two nodes with two
 /// processors each, beside all else there.
 const SHARE_OF_BED: u32 = 4096;
-/// The control plane's part of the bed's, where a node's is 1024: elsewhere it has its own, and takes none from nodes.
-const SHARE_OF_CONTROL_PLANE: u32 = 64;
 
 impl Bed {
     /// A usable bed: the one that runs already, if it is whole, or else a new one. What a crash left is
@@ -125,7 +123,8 @@ impl Bed {
             let machine = self.machine(place);
             machine.born(&mould.init)?;
             if place == Place::ControlPlane {
-                machine.group.share(SHARE_OF_CONTROL_PLANE)?;
+                // Elsewhere it has processors of its own, and takes none from nodes.
+                machine.group.give_way()?;
             }
             if !matches!(place, Place::Node(_)) {
                 wire::connect(&switch, &machine, place, self.nodes())?;
