@@ -9,7 +9,7 @@ use kube::Client;
 use metallb_announce::{Holders, Installed};
 use metallb_api::names::SPEAKER_EVENT_SOURCE;
 use metallb_cluster::{Access, Component, ConfigurationReporter, ConnectError, EventSink};
-use metallb_linux::{LinkError, since_boot};
+use metallb_linux::{LinkError, since_boot, time_of_day};
 use metallb_process::{NamespaceError, Shutdown};
 use metallb_serve::{Document, Probe, TlsSettings, Verdict};
 use metallb_telemetry::health::Health;
@@ -153,7 +153,7 @@ pub(crate) fn build_owner(
         heartbeat: health.alive_within("owner", LONGEST_SILENCE),
         view: View::new(view_settings(settings)),
         installed: Installed::default(),
-        holders: Holders::new(&settings.node, since_boot()),
+        holders: Holders::new(&settings.node, time_of_day(), since_boot()),
         is_behind: true,
         is_complete: false,
         resume,

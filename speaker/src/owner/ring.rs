@@ -140,7 +140,7 @@ impl Ring {
             self.membership.set_candidates(addresses);
         }
         let members = self.members.borrow_and_update().clone();
-        if (members.is_fenced || members.closings != self.current.closings)
+        if self.has_closed(&members)
             && let Some(fence) = &self.fence
         {
             fence.close();
@@ -170,7 +170,7 @@ impl Ring {
         if std::mem::take(&mut self.has_lost) && has_announced {
             self.metrics.takeover.observe(since_boot().saturating_sub(self.current.since).as_secs_f64());
         }
-        if !self.may_open() || self.has_closed() {
+        if !self.may_open() || self.has_closed(&self.members.borrow()) {
             return;
         }
         if let Some(fence) = &self.fence {
@@ -181,9 +181,8 @@ impl Ring {
         self.membership.answers();
     }
 
-    /// Whether others were not heard for a while since the pass began, or are not yet.
-    fn has_closed(&self) -> bool {
-        let news = self.members.borrow();
+    /// Whether others were not heard for a while since this was taken in last, or are not yet.
+    fn has_closed(&self, news: &Members) -> bool {
         news.is_fenced || news.closings != self.current.closings
     }
 

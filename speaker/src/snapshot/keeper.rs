@@ -2,9 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use metallb_cluster::Listener;
+use metallb_linux::time_of_day;
 use metallb_telemetry::logs;
 use metallb_telemetry::metrics::SnapshotMetrics;
 use thiserror::Error;
@@ -94,8 +95,7 @@ impl Keeper {
             Ok(()) => {
                 self.is_failing = false;
                 self.is_behind = false;
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                self.metrics.written.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+                self.metrics.written.set(i64::try_from(time_of_day().as_secs()).unwrap_or(i64::MAX));
             }
             Err(error) => {
                 self.metrics.failures.inc();

@@ -34,11 +34,13 @@ pub struct Holders {
 }
 
 impl Holders {
-    /// As the speaker of this node sees them, whose process starts now.
+    /// As the speaker of this node sees them, whose process starts now: `time_of_day` is counted from 1970.
     #[must_use]
-    pub fn new(me: &str, now: Duration) -> Self {
+    pub fn new(me: &str, time_of_day: Duration, now: Duration) -> Self {
         let (company, footing) = (Company::default(), Footing::default());
-        Self { tenure: Tenure::new(me, now), company, footing, is_met: false, has_begun: false }
+        let mut tenure = Tenure::new(me, now);
+        tenure.set_clock(time_of_day, now);
+        Self { tenure, company, footing, is_met: false, has_begun: false }
     }
 
     /// Takes in who the members are.
@@ -118,7 +120,7 @@ mod tests {
         let (alive, boots) = (["n1".to_owned()].into(), [("n1".to_owned(), 1)].into());
         let (plain, starting) = (BTreeSet::new(), BTreeSet::new());
         let roll = Roll { alive: &alive, boots: &boots, plain: &plain, starting: &starting };
-        let mut holders = Holders::new("n1", start);
+        let mut holders = Holders::new("n1", Duration::ZERO, start);
         holders.meet(roll, at(300));
         for (now, is_young) in [(300, true), (389, true), (391, false)] {
             assert!(holders.hear(roll, (true, Position::Open), [], at(now)));

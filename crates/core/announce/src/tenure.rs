@@ -2,10 +2,11 @@
 //! contract would move it.
 //!
 //! Each speaker says of itself alone what it holds, and numbers what it says. Nobody repeats what others say. A claim has
-//! a rank: one more than that of any earlier owner known. Of several claims the lowest rank counts, of equal ones that of
-//! the node the contract ranks first. So two that hold the same address agree as soon as they hear each other: after a
-//! partition the one that held it before keeps it. Who may have lost what it holds unawares, or does not know yet what the
-//! others hold, ranks behind everybody else; who claimed it while nobody remembered anything, behind those who do.
+//! a rank: the second it was made in, and more than that of any earlier owner known. Of several claims the lowest rank
+//! counts, of equal ones that of the node the contract ranks first. So two that hold the same address agree as soon as they
+//! hear each other: after a partition the one that held it before keeps it, though the other one was started meanwhile and
+//! never heard of it. Who may have lost what it holds unawares, or does not know yet what the others hold, ranks behind
+//! everybody else.
 //!
 //! ```text
 //!              set_peers              the whole is told
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use crate::election::ballot;
 use peer::Peer;
-use rank::{COUNT, FRESH, Rank, WEAK};
+use rank::{COUNT, FRESH, Rank, Seconds, WEAK, standing};
 use wholes::Wholes;
 use wire::{Letter, Word};
 
@@ -55,6 +56,7 @@ pub struct Tenure {
     me: String,
     /// What this process is called before others, once known.
     boot: Option<u64>,
+    seconds: Seconds,
     /// Whether it matters what the others hold.
     is_wanted: bool,
     /// Whether this node may have lost what it holds unawares.
@@ -97,6 +99,7 @@ impl Tenure {
         Self {
             me: me.to_owned(),
             boot: None,
+            seconds: Seconds::default(),
             is_wanted: false,
             is_doubtful: false,
             has_weak: false,
@@ -113,6 +116,11 @@ impl Tenure {
             next_review: now + REVIEW,
             last_words: 0,
         }
+    }
+
+    /// It is so late, since 1970. Clocks that differ matter only between claims of whom neither knew of the other.
+    pub fn set_clock(&mut self, time_of_day: Duration, now: Duration) {
+        self.seconds.set(time_of_day, now);
     }
 
     /// Only now this process may claim: it knows its cluster, and so does soon whoever was started with it.
@@ -236,7 +244,7 @@ impl Tenure {
     ) -> Option<&'a str> {
         let claimed = candidates.into_iter().filter_map(|(node, score)| {
             let ranks = kept_under.iter().filter_map(|address| self.rank_of(node, *address));
-            Some((ranks.min()?, ballot(node, score, address), node))
+            Some((ranks.map(standing).min()?, ballot(node, score, address), node))
         });
         claimed.min().map(|(_, _, node)| node)
     }
@@ -262,8 +270,8 @@ impl Tenure {
             Some(rank) => rank & !WEAK,
             None => {
                 let heard = self.peers.values().filter_map(|peer| peer.claims.get(&address));
-                let count = heard.chain(self.past.get(&address)).map(|rank| rank & COUNT).max();
-                let count = count.unwrap_or_default().saturating_add(1).min(COUNT);
+                let before = heard.chain(self.past.get(&address)).map(|rank| rank & COUNT).max();
+                let count = self.seconds.after(before.unwrap_or_default());
                 let is_fresh = self.young_until.is_some() && !self.is_remembered;
                 count | if is_fresh { FRESH } else { 0 } | if is_weak { WEAK } else { 0 }
             }
@@ -315,7 +323,10 @@ impl Tenure {
             Word::Whole { version, part, claims } => peer.take_part(version, part, claims, now),
         };
         let is_old = |peer: &Peer, address| peer.claims.get(address).is_some_and(|rank| rank & FRESH == 0);
-        self.is_remembered |= changed.iter().any(|(address, _)| is_old(peer, address));
+        if changed.iter().any(|(address, _)| is_old(peer, address)) {
+            self.is_remembered = true;
+            self.keep_what_is_held();
+        }
         for (address, before) in changed {
             if let Some(rank) = before {
                 self.bury(address, rank);
@@ -327,6 +338,7 @@ impl Tenure {
 
     /// Does what is due.
     pub fn tick(&mut self, now: Duration) {
+        self.seconds.tick(now);
         let mut asked = Vec::new();
         for (node, peer) in &mut self.peers {
             if self.is_wanted && peer.is_to_be_asked(now) {
@@ -337,7 +349,8 @@ impl Tenure {
         let ask = Arc::new(Word::Ask);
         self.outbox.extend(asked.into_iter().map(|node| (node, ask.clone())));
         if self.young_until.is_some_and(|until| until <= now) {
-            self.grow_up();
+            self.young_until = None;
+            self.keep_what_is_held();
         }
         self.wholes.tick(now);
         if self.reviews() && self.next_review <= now {
@@ -395,9 +408,8 @@ impl Tenure {
         }
     }
 
-    /// Whoever was started with this process is there by now: what it holds it keeps.
-    fn grow_up(&mut self) {
-        self.young_until = None;
+    /// Whoever was started with this process is there by now, or somebody was there before: what it holds it keeps.
+    fn keep_what_is_held(&mut self) {
         for (address, rank) in self.own.iter_mut().filter(|(_, rank)| **rank & FRESH != 0) {
             *rank &= !FRESH;
             self.untold.insert(*address, *rank);

@@ -1,6 +1,6 @@
-//! The clock that goes on while the machine sleeps.
+//! The clock that goes on while the machine sleeps, and the one that is set.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long ago the machine started, time in which it was suspended included. Nobody can set this clock.
 #[must_use]
@@ -12,6 +12,12 @@ pub fn since_boot() -> Duration {
     let _ = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+/// How late it is, since 1970; zero by a clock that is set to an earlier time.
+#[must_use]
+pub fn time_of_day() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]

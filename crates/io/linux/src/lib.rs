@@ -20,7 +20,7 @@ mod reactor;
 mod slice;
 
 pub use alarm::Alarm;
-pub use clock::since_boot;
+pub use clock::{since_boot, time_of_day};
 pub use filter::Targets;
 pub use interface::{Ineligible, Interface, Protocols};
 pub use links::{LinkError, LinkMonitor, News};

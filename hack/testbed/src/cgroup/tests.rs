@@ -56,3 +56,26 @@ fn a_machine_is_joined_in_the_leaf_of_every_tree() {
     assert_eq!(v2.birth_files(), [Path::new("/sys/fs/cgroup/bed/n1/cgroup.procs")]);
     assert_eq!(v2.join_files(), [Path::new("/sys/fs/cgroup/bed/n1/daemons/cgroup.procs")]);
 }
+
+#[test]
+fn what_gives_way_gets_what_is_left_of_the_processors_whatever_the_kernel_knows() {
+    let host = std::env::temp_dir().join(format!("testbed-give-way-test-{}", std::process::id()));
+    let here = |mounts: &str| {
+        let mounts = mounts.replace("/sys/fs/cgroup", host.to_str().unwrap());
+        Tree::parse(&mounts).unwrap().group("bed").child("n1")
+    };
+    for (mounts, controller, least) in
+        [(HYBRID, "cpu,cpuacct", ("cpu.shares", "2")), (UNIFIED, "", ("cpu.weight", "1"))]
+    {
+        let (group, directory) = (here(mounts), host.join(controller).join("bed/n1"));
+        fs::create_dir_all(&directory).unwrap();
+        let read = |file: &str| fs::read_to_string(directory.join(file)).ok();
+        group.give_way().unwrap();
+        assert_eq!((read(least.0).as_deref(), read(IDLE)), (Some(least.1), None), "an older kernel");
+        fs::remove_file(directory.join(least.0)).unwrap();
+        fs::write(directory.join(IDLE), "0").unwrap();
+        group.give_way().unwrap();
+        assert_eq!((read(least.0), read(IDLE).as_deref()), (None, Some("1")), "one that knows it");
+    }
+    fs::remove_dir_all(host).unwrap();
+}

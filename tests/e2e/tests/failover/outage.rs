@@ -26,6 +26,8 @@ const LONG: usize = 300;
 const HELD: Duration = Duration::from_millis(500);
 /// Until the container is started again, and until the API server is in step.
 const BACK: Duration = Duration::from_secs(60);
+/// Whoever answered for it in between does so no longer, once its node has been answering for so long.
+const GIVEN_BACK: Duration = Duration::from_secs(3);
 
 /// An owner that is killed when its turn comes.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ struct Turn {
     killed: Instant,
     /// Others answer for all its addresses.
     moved: Instant,
-    /// It alone answers for them again.
+    /// The new process does, and soon alone.
     back: Instant,
 }
 
@@ -108,12 +110,15 @@ impl Victim {
             taken_over.add(*address, answer.at.saturating_duration_since(killed));
         }
         let started = self.wait_started(&before, killed)?;
+        let mut back = started;
         for (address, probe) in &self.watch.probes {
             let first = wait::until("an answer of the restarted speaker", BACK, || {
-                let said = probe.said_since(started, |from| from == mac);
+                // What the one that was killed said last is no answer of the new one.
+                let said = probe.said_since(started.max(moved), |from| from == mac);
                 let first = said.into_iter().find(|answer| answer.was_asked);
                 Ok(first.map_or_else(|| Seen::NotYet("others".to_owned()), Seen::Done))
             })?;
+            back = back.max(first.at);
             let time = first.at.saturating_duration_since(started);
             let since_killed = first.at.saturating_duration_since(killed).as_millis();
             say(&format!(
@@ -123,7 +128,7 @@ impl Victim {
             answered.add(*address, time);
         }
         self.watch.wait_back(BACK)?;
-        Ok(Turn { killed, moved, back: Instant::now() })
+        Ok(Turn { killed, moved, back })
     }
 
     /// Waits for another process than those before, and returns when it was not there yet.
@@ -146,7 +151,7 @@ impl Victim {
     /// Whether its addresses were answered for all the time, and by it alone but for its turn.
     fn has_held(&self, gone: Instant, Turn { killed, moved, back }: Turn) -> Result<()> {
         let (owner, mut strange) = (&self.owner, self.strange_since(gone));
-        strange.retain(|answer| answer.at < killed || answer.at > back);
+        strange.retain(|answer| answer.at < killed || answer.at > back + GIVEN_BACK);
         ensure!(strange.is_empty(), "addresses of {owner} moved without the API server: {strange:?}");
         let longest =
             self.watch.longest_wait(gone, killed).max(self.watch.longest_wait(moved, Instant::now()));

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use metallb_e2e::cluster::REACTION;
 use metallb_e2e::manifest::Service;
 use metallb_e2e::probe::{Answer, Mac, Probe, Wait, parse_mac};
@@ -51,6 +51,8 @@ impl Watched {
                 found.push(Self { owner, addresses });
             }
         }
+        let nodes = cluster.bed.node_names().len();
+        ensure!(found.len() == nodes, "only {} of {nodes} nodes own anything: {found:?}", found.len());
         Ok(found)
     }
 

@@ -173,6 +173,62 @@ fn after_a_partition_those_who_held_it_before_keep_it() {
 }
 
 #[test]
+fn one_that_starts_in_a_partition_and_never_heard_of_the_holder_does_not_outrank_it() {
+    let mut ring = Ring::of(&["node-a", "node-b", "node-c"]);
+    ring.with("node-c", |tenure| tenure.claim(ip("10.0.0.2")));
+    ring.run(9100);
+    ring.with("node-a", |tenure| tenure.claim(ip(A)));
+    ring.run(200);
+    ring.start("node-b", 2);
+    ring.partition(&["node-a"]);
+    ring.partition(&["node-b", "node-c"]);
+    ring.run(10);
+    ring.with("node-b", |tenure| tenure.claim(ip(A)));
+    assert!(!ring.speakers["node-b"].is_fresh("node-b", &[ip(A)]), "the third one remembers");
+    ring.run(100);
+    ring.introduce();
+    ring.run(1);
+    assert_eq!(ring.agreed(A), Some("node-a"), "though the contract ranks the other one first");
+}
+
+#[test]
+fn whoever_takes_over_from_a_new_process_ranks_behind_it() {
+    let mut ring = Ring::of(&["node-a", "node-b"]);
+    ring.run(9100);
+    ring.start("node-a", 2);
+    ring.run(1);
+    ring.with("node-a", |tenure| tenure.claim(ip(A)));
+    ring.run(1);
+    assert!(ring.speakers["node-b"].is_fresh("node-a", &[ip(A)]));
+    ring.partition(&["node-a"]);
+    ring.partition(&["node-b"]);
+    ring.with("node-b", |tenure| tenure.claim(ip(A)));
+    assert!(!ring.speakers["node-b"].is_fresh("node-b", &[ip(A)]));
+    ring.introduce();
+    ring.run(1);
+    assert_eq!(ring.agreed(A), Some("node-a"));
+}
+
+#[test]
+fn a_new_process_keeps_what_it_holds_as_soon_as_it_hears_that_somebody_remembers() {
+    let mut ring = Ring::of(&["node-a", "node-b"]);
+    ring.with("node-a", |tenure| tenure.claim(ip(A)));
+    ring.run(9100);
+    ring.start("node-b", 2);
+    ring.partition(&["node-b"]);
+    ring.partition(&["node-a"]);
+    ring.with("node-b", |tenure| tenure.claim(ip("10.0.0.2")));
+    assert!(ring.speakers["node-b"].is_fresh("node-b", &[ip("10.0.0.2")]));
+    ring.introduce();
+    ring.run(1);
+    ring.with("node-b", |_| {});
+    ring.run(1);
+    for at in ["node-a", "node-b"] {
+        assert!(!ring.speakers[at].is_fresh("node-b", &[ip("10.0.0.2")]), "{at}");
+    }
+}
+
+#[test]
 fn one_that_stood_still_and_lost_nothing_is_as_good_as_before() {
     let mut ring = Ring::of(&["node-a", "node-b"]);
     ring.with("node-a", |tenure| tenure.claim(ip(A)));
