@@ -28,6 +28,7 @@ use super::fence::Gate;
 use super::groups::Groups;
 use super::port::{Port, Ready};
 use super::reach::Reach;
+use super::spec::PassedOver;
 use super::{Batch, Command, Conflict, Options};
 use crate::interfaces::Interfaces;
 
@@ -78,10 +79,14 @@ pub(super) struct Driver {
     inbox: SelectAll<BoxStream<'static, Ready>>,
     /// Announcements to send: link and address.
     outbox: VecDeque<(u32, IpAddr)>,
+    /// Those that an address begins with, which go before.
+    firsts: VecDeque<(u32, IpAddr)>,
     /// New addresses not made known on any link yet, and when the reason to announce them was seen.
     unheard: HashMap<IpAddr, std::time::Instant>,
     /// Links that could not be opened, so that the same failure is told once.
     failing: BTreeSet<u32>,
+    /// What is told of interfaces that are not spoken on.
+    passed_over: PassedOver,
     /// When to look after broken links again, and how long the pause was.
     retry: Option<(Instant, Duration)>,
     /// Room for one frame.
@@ -123,8 +128,10 @@ impl Driver {
             macs: HashSet::new(),
             inbox: SelectAll::new(),
             outbox: VecDeque::new(),
+            firsts: VecDeque::new(),
             unheard: HashMap::new(),
             failing: BTreeSet::new(),
+            passed_over: PassedOver::default(),
             retry: None,
             buffer: vec![0; LONGEST_FRAME],
         }
@@ -159,7 +166,7 @@ impl Driver {
                 Some(ready) = self.inbox.next(), if !self.inbox.is_empty() => self.read(ready),
                 Some(failure) = self.groups.failure() => self.hear_failure(failure),
                 // The runtime learns only when it is yielded to that sockets have frames.
-                () = yield_now(), if !is_done || !self.outbox.is_empty() => {}
+                () = yield_now(), if !is_done || self.has_unsent() => {}
                 () = until(&mut alarm, deadline) => {}
             }
         }

@@ -42,6 +42,8 @@ pub(super) struct Port {
     joined: BTreeSet<Ipv6Addr>,
     /// The memberships may not fit the table: the link is new, or something was not done.
     is_in_doubt: bool,
+    /// A group could not be joined, and not all could since, so that this is told once.
+    is_failing: bool,
 }
 
 #[derive(Debug)]
@@ -64,7 +66,8 @@ impl Port {
     pub(super) fn open(spec: LinkSpec, reach: &Reach) -> Result<(Self, Streams), SocketError> {
         let groups = groups_of(spec.link.index);
         let (sockets, joined) = (BTreeMap::new(), BTreeSet::new());
-        let mut port = Self { spec: spec.clone(), sockets, groups, joined, is_in_doubt: true };
+        let (is_in_doubt, is_failing) = (true, false);
+        let mut port = Self { spec: spec.clone(), sockets, groups, joined, is_in_doubt, is_failing };
         let streams = port.update(spec, reach)?;
         Ok((port, streams))
     }
@@ -176,6 +179,9 @@ impl Port {
             for change in group_changes(table, &self.spec.link.name, &self.joined) {
                 self.order(change, thread, tried_after);
             }
+        } else {
+            // What was tried last did not fail.
+            self.is_failing = false;
         }
         !self.is_in_doubt
     }
@@ -218,7 +224,10 @@ impl Port {
         let link = &self.spec.link.name;
         match change {
             GroupChange::Join(group) => {
-                tracing::warn!(interface = link, %group, %error, "multicast group not joined");
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    // There may be thousands, each tried again every few seconds.
+                    tracing::warn!(interface = link, %group, %error, "multicast group not joined, trying again");
+                }
                 self.joined.remove(&group);
                 self.is_in_doubt = true;
                 true

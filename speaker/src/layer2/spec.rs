@@ -48,6 +48,24 @@ impl LinkSpec {
     }
 }
 
+/// The interfaces that are there and not spoken on, by index, and why, so that each reason is told once.
+#[derive(Debug, Default)]
+pub(super) struct PassedOver(BTreeMap<u32, (String, Ineligible)>);
+
+impl PassedOver {
+    /// Takes in all interfaces there are; those that have a reason that is news.
+    pub(super) fn follow(&mut self, interfaces: &[Interface]) -> Vec<(String, Ineligible)> {
+        let because = |interface: &Interface| {
+            let reason = interface.protocols().err()?;
+            Some((interface.index, (interface.name.clone(), reason)))
+        };
+        let now = interfaces.iter().filter_map(because).collect();
+        let before = std::mem::replace(&mut self.0, now);
+        let news = self.0.iter().filter(|(index, now)| before.get(*index) != Some(*now));
+        news.map(|(_, now)| now.clone()).collect()
+    }
+}
+
 /// One step.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum LinkStep {
@@ -145,6 +163,34 @@ mod tests {
         assert_eq!(steps(std::slice::from_ref(&down), &[spec(1)]), expected);
         let expected = [LinkStep::Update { spec: down.clone(), announce: false }];
         assert_eq!(steps(&[spec(1)], &[down]), expected);
+    }
+
+    #[test]
+    fn why_an_interface_is_passed_over_is_told_once_until_it_changes_and_forgotten_with_it() {
+        let eth0 = Interface { index: 1, name: "eth0".to_owned(), ..Interface::default() };
+        let enslaved = Interface { is_up: true, master: Some(7), ..eth0.clone() };
+        let mac = Some(MacAddr([2, 0, 0, 0, 0, 1]));
+        let spoken = Interface { is_up: true, can_broadcast: true, mac, ..eth0.clone() };
+        let other = Interface { name: "eth1".to_owned(), ..eth0.clone() };
+        let mut passed_over = PassedOver::default();
+        for (interface, expected) in [
+            (Some(&eth0), Some(("eth0", Ineligible::Down))),
+            (Some(&eth0), None),
+            (Some(&enslaved), Some(("eth0", Ineligible::Enslaved(7)))),
+            (Some(&spoken), None),
+            (Some(&enslaved), Some(("eth0", Ineligible::Enslaved(7)))),
+            (None, None),
+            (Some(&enslaved), Some(("eth0", Ineligible::Enslaved(7)))),
+            (Some(&eth0), Some(("eth0", Ineligible::Down))),
+            // It got the index of one that is gone.
+            (Some(&other), Some(("eth1", Ineligible::Down))),
+            (None, None),
+        ] {
+            let told = passed_over.follow(&interface.cloned().into_iter().collect::<Vec<_>>());
+            let expected = expected.map(|(name, reason)| (name.to_owned(), reason));
+            assert_eq!(told, Vec::from_iter(expected), "{interface:?}");
+        }
+        assert!(passed_over.0.is_empty(), "nothing is kept of those that are gone");
     }
 
     #[test]

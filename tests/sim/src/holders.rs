@@ -40,7 +40,9 @@ const REST: Duration = Duration::from_secs(8);
 pub struct Figures {
     /// The longest that two nodes that hear each other have answered for the same address.
     pub two: Duration,
-    /// The longest that nobody did for one that everybody knew.
+    /// The longest that nobody did for one that everybody knew, while no word was lost.
+    pub nobody_told: Duration,
+    /// The same while some were.
     pub nobody: Duration,
 }
 
@@ -95,4 +97,23 @@ pub fn cold_start(seed: u64, terms: Terms, within: Duration) -> usize {
     check.at_rest(&cluster);
     assert_eq!(cluster.elsewhere(), elsewhere, "seed {seed}: nothing moves when all are there");
     elsewhere
+}
+
+/// Replaces one process after the other, ten seconds apart, as a roll-out does. How many addresses the node that was last has
+/// in the end.
+#[must_use]
+pub fn roll_out(seed: u64, terms: Terms) -> usize {
+    let (mut cluster, mut check) = (Cluster::new(seed, terms), Check::new(seed, terms));
+    NODES.iter().for_each(|node| cluster.start(node));
+    (0..ADDRESSES).for_each(|number| cluster.add(number));
+    cluster.run(Duration::from_secs(110), &mut check);
+    check.at_rest(&cluster);
+    for node in NODES {
+        cluster.stop(node);
+        cluster.run(Duration::from_secs(2), &mut check);
+        cluster.start(node);
+        cluster.run(REST, &mut check);
+        check.at_rest(&cluster);
+    }
+    NODES.last().map_or(0, |last| cluster.owned_by(last))
 }

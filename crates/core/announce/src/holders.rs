@@ -73,6 +73,7 @@ impl Holders {
         if !std::mem::replace(has_begun, true) {
             tenure.begin(now);
         }
+        tenure.look_at_clock(now);
         tenure.set_wanted(is_wanted);
         if !tenure.is_used() {
             tenure.rest();
@@ -111,7 +112,30 @@ impl Holders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tenure::wire::{Word, decode};
     use crate::testing::ip;
+
+    #[test]
+    fn what_is_claimed_when_it_begins_to_matter_is_claimed_at_that_moment() {
+        let at = Duration::from_secs;
+        let (alive, boots) = (["n1".to_owned()].into(), [("n1".to_owned(), 1), ("n2".to_owned(), 2)].into());
+        let (plain, starting) = (BTreeSet::new(), BTreeSet::new());
+        let roll = Roll { alive: &alive, boots: &boots, plain: &plain, starting: &starting };
+        let (address, mut holders) = (ip("192.0.2.1"), Holders::new("n1", Duration::ZERO, at(1)));
+        assert!(holders.hear(roll, (false, Position::Open), [], at(1)));
+        assert!(holders.hear(roll, (false, Position::Open), [], at(1000)));
+        holders.tenure.claim(address);
+        assert!(!holders.tenure.is_fresh("n1", &[address]));
+        holders.meet(roll, at(1000));
+        holders.hear(roll, (true, Position::Open), [], at(1000));
+        holders.tenure.tell(at(1000));
+        let words = std::iter::from_fn(|| holders.tenure.poll()).filter_map(|letter| decode(&letter.bytes));
+        let claims = words.filter_map(|letter| match letter.word {
+            Word::Changed { claims, .. } => Some(claims),
+            _ => None,
+        });
+        assert_eq!(claims.collect::<Vec<_>>(), [vec![(address, 1000)]]);
+    }
 
     #[test]
     fn a_process_is_young_from_when_it_may_claim_however_long_it_waited_for_the_api_server() {

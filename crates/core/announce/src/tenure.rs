@@ -192,6 +192,9 @@ impl Tenure {
             *rank |= WEAK;
             self.untold.insert(*address, *rank);
         }
+        // What was to be said before is not to be believed: who misses it asks.
+        self.wholes = Wholes::default();
+        self.outbox.retain(|(_, word)| !matches!(**word, Word::Changed { .. }));
         self.peers.values_mut().for_each(|peer| peer.doubt(now));
     }
 
@@ -256,7 +259,8 @@ impl Tenure {
     }
 
     /// Whether a node has claimed all it does of these addresses while nobody remembered anything, a moment ago.
-    pub(crate) fn is_fresh(&self, node: &str, addresses: &[IpAddr]) -> bool {
+    #[must_use]
+    pub fn is_fresh(&self, node: &str, addresses: &[IpAddr]) -> bool {
         let mut ranks = addresses.iter().filter_map(|address| self.rank_of(node, *address));
         ranks.all(|rank| rank & FRESH != 0)
     }
@@ -336,9 +340,18 @@ impl Tenure {
         self.be_sure();
     }
 
+    /// Takes in how late it is: whatever is claimed from now on is claimed at this moment.
+    pub fn look_at_clock(&mut self, now: Duration) {
+        self.seconds.tick(now);
+        if self.young_until.is_some_and(|until| until <= now) {
+            self.young_until = None;
+            self.keep_what_is_held();
+        }
+    }
+
     /// Does what is due.
     pub fn tick(&mut self, now: Duration) {
-        self.seconds.tick(now);
+        self.look_at_clock(now);
         let mut asked = Vec::new();
         for (node, peer) in &mut self.peers {
             if self.is_wanted && peer.is_to_be_asked(now) {
@@ -348,10 +361,6 @@ impl Tenure {
         }
         let ask = Arc::new(Word::Ask);
         self.outbox.extend(asked.into_iter().map(|node| (node, ask.clone())));
-        if self.young_until.is_some_and(|until| until <= now) {
-            self.young_until = None;
-            self.keep_what_is_held();
-        }
         self.wholes.tick(now);
         if self.reviews() && self.next_review <= now {
             let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);

@@ -109,22 +109,27 @@ impl Conflicts {
         }
     }
 
-    /// The next conflict found up to now.
+    /// The next conflict found up to now. There may be thousands: each is decided when it is asked for.
     pub fn poll(&mut self, now: Moment) -> Option<Conflict> {
+        self.found.pop_front().or_else(|| self.decide(now))
+    }
+
+    fn decide(&mut self, now: Moment) -> Option<Conflict> {
         while let Some((at, address)) = self.queue.first().copied().filter(|(at, _)| *at <= now) {
             self.queue.remove(&(at, address));
             let Some(state) = self.claimed.get_mut(&address) else { continue };
             if let State::Suspected { claim, .. } = *state {
                 *state = State::Told { at: now };
-                self.found.push_back(Conflict { claim, is_news: true });
+                return Some(Conflict { claim, is_news: true });
             }
         }
-        self.found.pop_front()
+        None
     }
 
-    /// When [`Self::poll`] may find something without a further claim.
+    /// When [`Self::poll`] may find something without a further claim; in the past where it does already.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
-        self.queue.first().map(|(at, _)| *at)
+        let found = (!self.found.is_empty()).then(Moment::default);
+        found.or_else(|| self.queue.first().map(|(at, _)| *at))
     }
 }

@@ -121,6 +121,7 @@ fn split_message(bytes: &[u8]) -> Option<(MessageHeader, &[u8], &[u8])> {
     Some((header, body, bytes.get(align(length)..).unwrap_or_default()))
 }
 
+/// The link as the message has it; none where that is no news of the link.
 fn parse_link(body: &[u8]) -> Option<Interface> {
     let kind = read_u16(body, 2)?;
     let index = u32::try_from(read_i32(body, 4)?).ok()?;
@@ -140,6 +141,8 @@ fn parse_link(body: &[u8]) -> Option<Interface> {
                 interface.mac = <[u8; 6]>::try_from(value).ok().map(MacAddr);
             }
             libc::IFLA_MASTER => interface.master = read_u32(value, 0),
+            // What a wireless interface went through (a scan, say): beside it there is a name, and nothing else of the link.
+            libc::IFLA_WIRELESS => return None,
             _ => {}
         }
     }

@@ -12,6 +12,8 @@ use crate::layer2::port::{Port, Ready};
 
 /// Frames read from one socket before the others and all else get their turn.
 const FRAMES_AT_ONCE: usize = 64;
+/// Conflicts told before questions are looked at again: somebody may claim thousands of addresses at once.
+const CONFLICTS_AT_ONCE: usize = 64;
 /// A storm of questions is told of this often.
 const STORM_REPEAT: Duration = Duration::from_mins(1);
 
@@ -106,22 +108,28 @@ impl Driver {
         }
     }
 
-    /// Counts claims that are conflicts, and tells of those that are news.
+    /// Counts claims that are conflicts, up to a limit, and tells of those that are news.
     pub(super) fn tell_conflicts(&mut self) {
         let now = self.now();
-        while let Some(conflict) = self.conflicts.poll(now) {
-            let claim = conflict.claim;
-            let (ip, mac) = (claim.address.to_string(), claim.mac);
+        for _ in 0..CONFLICTS_AT_ONCE {
+            let Some(conflict) = self.conflicts.poll(now) else { return };
+            // Thousands of them are no stall.
+            self.gate.permits();
+            let ip = conflict.claim.address.to_string();
             self.metrics.conflicts.with_label_values(&[ip.as_str()]).inc();
-            if !conflict.is_news {
-                continue;
+            if conflict.is_news {
+                self.tell_conflict(conflict.claim);
             }
-            let interface = self.ports.get(&claim.link).map_or("", Port::name).to_owned();
-            tracing::warn!(interface, ip, %mac, "another station answers for an address announced by this node");
-            if let Some(told) = &self.told {
-                // When nobody takes them any more, or too many wait, the log and the metric have it.
-                let _ = told.try_send(Conflict { address: claim.address, mac, interface });
-            }
+        }
+    }
+
+    fn tell_conflict(&self, claim: Claim) {
+        let Claim { address, mac, link } = claim;
+        let interface = self.ports.get(&link).map_or("", Port::name).to_owned();
+        tracing::warn!(interface, ip = %address, %mac, "another station answers for an address announced by this node");
+        if let Some(told) = &self.told {
+            // When nobody takes them any more, or too many wait, the log and the metric have it.
+            let _ = told.try_send(Conflict { address, mac, interface });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use metallb_l2::{Input, Subject};
+use metallb_l2::{Input, Round, Subject};
 
 use super::Driver;
 
@@ -13,24 +13,13 @@ const ROUNDS_AT_ONCE: usize = 32;
 impl Driver {
     /// Sends what is due, up to a limit; what is left waits in the outbox.
     pub(super) fn send_due(&mut self) {
-        let now = self.now();
-        if self.burst.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.burst.handle(now, Input::Tick);
-        }
-        while let Some(round) = self.burst.poll_output() {
-            match round.subject {
-                Subject::Address(address) => self.queue(address),
-                Subject::Link(index) => self.queue_link(index, round.is_first),
-            }
-        }
-        if let Some(address) = self.refresh.poll(now) {
-            self.queue(address);
-        }
+        self.queue_due();
         for _ in 0..ROUNDS_AT_ONCE {
-            let Some((index, address)) = self.outbox.pop_front() else {
+            let Some((index, address)) = self.firsts.pop_front().or_else(|| self.outbox.pop_front()) else {
                 // What is still unheard has nowhere to be made known, or must not be.
                 self.unheard.clear();
                 self.unheard.shrink_to(ROUNDS_AT_ONCE);
+                self.firsts.shrink_to(ROUNDS_AT_ONCE);
                 self.outbox.shrink_to(ROUNDS_AT_ONCE);
                 return;
             };
@@ -38,11 +27,37 @@ impl Driver {
         }
     }
 
-    /// Only for where it is announced: thousands of addresses on a link each are not that many on each of thousands.
-    pub(super) fn queue(&mut self, address: IpAddr) {
+    /// Whether something waits to be sent.
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.firsts.is_empty() || !self.outbox.is_empty()
+    }
+
+    fn queue_due(&mut self) {
+        let now = self.now();
+        // Thousands of addresses on as many links take longer than from one round to the next: what is said again waits
+        // until all is said, lest ever more waits.
+        let may_repeat = !self.has_unsent();
+        if may_repeat && self.burst.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.burst.handle(now, Input::Tick);
+        }
+        while let Some(Round { subject, is_first }) = self.burst.poll_output() {
+            match subject {
+                Subject::Address(address) => self.queue(address, is_first),
+                Subject::Link(index) => self.queue_link(index, is_first),
+            }
+        }
+        if may_repeat && let Some(address) = self.refresh.poll(now) {
+            self.queue(address, false);
+        }
+    }
+
+    /// Only for where it is announced: thousands of addresses on a link each are not that many on each of thousands. The
+    /// first time it goes before all that is said again: neighbours may still ask a node that is dead.
+    pub(super) fn queue(&mut self, address: IpAddr, is_first: bool) {
         let Some(scope) = self.table.interfaces(address) else { return };
         let there = self.ports.iter().filter(|(_, port)| scope.contains(port.name()));
-        self.outbox.extend(there.map(|(index, _)| (*index, address)));
+        let queue = if is_first { &mut self.firsts } else { &mut self.outbox };
+        queue.extend(there.map(|(index, _)| (*index, address)));
     }
 
     fn queue_link(&mut self, index: u32, is_first: bool) {

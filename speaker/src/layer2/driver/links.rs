@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use metallb_l2::{Input, Subject};
-use metallb_linux::{Protocol, SocketError};
+use metallb_linux::{Interface, Protocol, SocketError};
 use metallb_telemetry::logs;
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ impl Driver {
     pub(super) fn sync_links(&mut self) {
         let interfaces = self.interfaces.borrow_and_update().clone();
         self.macs = interfaces.iter().filter_map(|interface| interface.mac).collect();
+        self.tell_passed_over(&interfaces);
         let wanted = interfaces.iter().filter_map(|interface| LinkSpec::of(interface).ok());
         let wanted: BTreeMap<u32, LinkSpec> = wanted.map(|spec| (spec.link.index, spec)).collect();
         let open = self.ports.iter().map(|(index, port)| (*index, port.spec().clone())).collect();
@@ -49,9 +50,17 @@ impl Driver {
         }
     }
 
+    /// Else an address would be announced there in words only, and nothing would say why.
+    fn tell_passed_over(&mut self, interfaces: &[Interface]) {
+        for (interface, reason) in self.passed_over.follow(interfaces) {
+            self.gate.permits();
+            tracing::info!(interface, %reason, "interface passed over, not announcing on it");
+        }
+    }
+
     /// Looks after links again before long, though nothing may have changed.
     pub(super) fn retry_soon(&mut self) {
-        self.retry.get_or_insert((Instant::now() + FIRST_RETRY, FIRST_RETRY));
+        bring_forward(&mut self.retry, FIRST_RETRY);
     }
 
     /// A group could not be joined or left.
@@ -60,8 +69,7 @@ impl Driver {
         // The link may have been closed meanwhile, and opened anew.
         let port = self.ports.get_mut(&order.index).filter(|_| order.is_wanted());
         if port.is_some_and(|port| port.hear_failure(order.change, &error)) {
-            let pause = next_pause(order.tried_after);
-            self.retry.get_or_insert((Instant::now() + pause, pause));
+            bring_forward(&mut self.retry, next_pause(order.tried_after));
         }
     }
 
@@ -128,7 +136,7 @@ impl Driver {
                 Err(error) => {
                     let (interface, error) = (port.name(), logs::chain(&error));
                     tracing::error!(interface, error, "the kernel does not follow the announced addresses");
-                    self.retry.get_or_insert((Instant::now() + FIRST_RETRY, FIRST_RETRY));
+                    bring_forward(&mut self.retry, FIRST_RETRY);
                 }
             }
         }
@@ -147,6 +155,12 @@ impl Driver {
         }
         false
     }
+}
+
+/// Tries again after the pause at the latest: what else is broken may wait for longer.
+fn bring_forward(retry: &mut Option<(Instant, Duration)>, pause: Duration) {
+    let new = (Instant::now() + pause, pause);
+    *retry = Some(retry.map_or(new, |planned| planned.min(new)));
 }
 
 /// How long to wait before what failed is tried again, which was after this pause the last time.

@@ -5,14 +5,17 @@ use std::io;
 use std::net::Ipv6Addr;
 use std::process::Command as Process;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use futures::FutureExt as _;
-use metallb_l2::{GroupChange, solicited_node};
+use metallb_l2::{Claim, GroupChange, solicited_node};
 use metallb_linux::{Interface, Protocol};
 use metallb_telemetry::metrics::Metrics;
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, unshare};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::*;
 use crate::layer2::Fence;
@@ -106,6 +109,32 @@ fn speaking_arp(name: String) -> Interface {
     }
 }
 
+/// Counts them.
+#[derive(Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
 /// Who has [`ADDRESS`]?
 fn question() -> Vec<u8> {
     let asker = [2, 0, 0, 0, 0, 0x50];
@@ -188,12 +217,42 @@ fn what_is_to_be_made_known_waits_only_for_links_the_address_is_announced_on() {
                 driver.table.set(address, scope);
             }
             driver.outbox.clear();
-            driver.queue(address);
+            driver.queue(address, false);
             let links = driver.outbox.iter().map(|(index, _)| driver.ports[index].name().to_owned());
             links.collect::<Vec<String>>()
         });
         assert_eq!(waiting, expected, "{told}");
     }
+}
+
+/// As when the fence opens: all addresses on all links, which takes longer than from one round to the next.
+#[test]
+fn rounds_wait_for_the_one_before_and_let_an_address_that_is_new_go_first() {
+    const LINKS: usize = 51;
+    const ADDRESSES: usize = 200;
+    let (most, before, waiting) = with_links(50, |driver, _| {
+        let addresses = (1..).take(ADDRESSES - 1).map(|last: u8| IpAddr::from([198, 51, 100, last]));
+        addresses.for_each(|address| driver.table.set(address, Scope::All));
+        driver
+            .ports
+            .keys()
+            .copied()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|index| driver.announce_link(index));
+        let mut most = 0;
+        for _ in 0..6 {
+            driver.send_due();
+            most = most.max(driver.firsts.len() + driver.outbox.len());
+            driver.started -= Duration::from_millis(1100);
+        }
+        let (before, new) = (driver.outbox.len(), IpAddr::from([192, 0, 2, 201]));
+        announce(driver, new);
+        assert!(driver.firsts.iter().all(|(_, address)| *address == new));
+        (most, before - driver.outbox.len(), driver.firsts.len())
+    });
+    assert!(most <= LINKS * ADDRESSES, "{most} wait at once");
+    assert_eq!((before, waiting), (0, LINKS - 32), "the new one has all the next turn");
 }
 
 /// Else thousands of links would pass for a stall.
@@ -315,7 +374,7 @@ fn what_is_given_up_before_the_fence_opens_is_never_answered_for() {
         let before = counts();
         // The rest of a turn that had begun before.
         driver.hear(LOOPBACK, Protocol::Arp, &question());
-        driver.queue(ADDRESS.into());
+        driver.queue(ADDRESS.into(), false);
         driver.send_due();
         driver.follow_fence(&mut commands);
         assert!(driver.was_open);
@@ -344,7 +403,7 @@ fn a_fence_that_was_closed_for_a_moment_opens_as_any_other() {
         let told = || counted_of(kept, metrics, "gratuitous_sent");
         let (before, told_before) = (counts(), told());
         driver.hear(LOOPBACK, Protocol::Arp, &question());
-        driver.queue(ADDRESS.into());
+        driver.queue(ADDRESS.into(), false);
         driver.send_due();
         driver.follow_fence(&mut commands);
         driver.hear(LOOPBACK, Protocol::Arp, &question());
@@ -435,6 +494,72 @@ fn groups_that_could_not_be_joined_are_looked_after_some_in_each_turn() {
         assert_eq!((left_over, ordered), (left, false), "of {failed}");
         assert!(looks >= failed - left as u128, "thousands are no stall: {looks} looks at the clock");
     }
+}
+
+/// Ten thousand of them would be as many lines each ten seconds.
+#[test]
+fn groups_that_can_not_be_joined_are_warned_of_once_a_link_until_all_can() {
+    let warnings = Warnings::default();
+    let count = warnings.0.clone();
+    let counts = with_driver(move |driver, _| {
+        let mut orders = speak_ndp(driver);
+        let _counting = tracing::subscriber::set_default(warnings);
+        let addresses = [V6, Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 2, 0x201)];
+        addresses.into_iter().for_each(|address| announce(driver, address.into()));
+        let mut fail_all = |driver: &mut Driver| {
+            while let Some(order) = ordered(&mut orders) {
+                driver.hear_failure(Failure { order, error: io::Error::other("full") });
+            }
+            driver.sync_links();
+            count.load(Ordering::Relaxed)
+        };
+        let failing = [fail_all(driver), fail_all(driver)];
+        // As if those tried last had been joined by now.
+        driver.sync_links();
+        [failing[0], failing[1], fail_all(driver)]
+    });
+    assert_eq!(counts, [1, 1, 2]);
+}
+
+#[test]
+fn what_broke_just_now_does_not_wait_for_what_is_broken_for_long() {
+    let pauses = with_driver(|driver, _| {
+        let later = |pause| Some((Instant::now() + pause, pause));
+        [None, later(Duration::from_millis(100)), later(LAST_RETRY)].map(|planned| {
+            driver.retry = planned;
+            driver.retry_soon();
+            driver.retry.map(|(at, pause)| (at <= Instant::now() + FIRST_RETRY, pause.as_millis()))
+        })
+    });
+    assert_eq!(pauses, [Some((true, 200)), Some((true, 100)), Some((true, 200))]);
+}
+
+/// Who claims a whole pool would hold questions up for as long as it takes to tell of it.
+#[test]
+fn conflicts_are_told_some_in_each_turn() {
+    const COUNT: u32 = 1000;
+    let (told, looks) = with_driver(|driver, metrics| {
+        let address = |number: u32| IpAddr::from((0xc633_0000 + number).to_be_bytes());
+        let (now, mac) = (driver.now(), MacAddr([2, 0, 0, 0, 0, 0x50]));
+        (0..COUNT).for_each(|number| driver.conflicts.hold(now, address(number)));
+        driver.started -= Duration::from_secs(11);
+        for number in 0..COUNT {
+            driver.conflicts.hear(driver.now(), Claim { address: address(number), mac, link: LOOPBACK });
+        }
+        driver.started -= Duration::from_secs(11);
+        LOOKS.set(0);
+        let mut told = Vec::new();
+        while driver.conflicts.next_deadline().is_some_and(|at| at <= driver.now()) {
+            driver.work_off();
+            let text = metrics.encode();
+            told.push(
+                text.lines().filter(|line| line.starts_with("metallb_layer2_conflicts_total{")).count(),
+            );
+        }
+        (told, LOOKS.get())
+    });
+    assert_eq!((told.first(), told.last(), told.len()), (Some(&64), Some(&1000), 16), "{told:?}");
+    assert!(looks >= COUNT, "thousands are no stall: {looks} looks at the clock");
 }
 
 #[test]

@@ -36,6 +36,15 @@ impl Fault {
         };
         Figures::new(what, Duration::from_millis(bound))
     }
+
+    /// To cut a cable or a power line takes a command: the last answer tells when it was carried out. A signal is there at
+    /// once, and answers that were on their way count against who takes over.
+    fn takes_a_command(self) -> bool {
+        match self {
+            Self::Killed | Self::Frozen => false,
+            Self::Unplugged | Self::PoweredOff => true,
+        }
+    }
 }
 
 pub(crate) fn killed(cluster: &Cluster) -> Result<()> {
@@ -82,9 +91,9 @@ fn round(cluster: &Cluster, fault: Fault, watched: &Watched, figures: &mut Figur
     for (address, probe) in &watch.probes {
         let answer = probe.wait_other(start, watch.mac, GIVEN_UP)?;
         moved = moved.max(answer.at);
-        // To cut a cable or a power line takes a command: the last answer tells when it was carried out.
-        let last = probe.said_since(start, |mac| mac == watch.mac).last().map_or(start, |said| said.at);
-        let time = answer.at.saturating_duration_since(last);
+        let last = probe.said_since(start, |mac| mac == watch.mac).last().map(|said| said.at);
+        let fell = last.filter(|_| fault.takes_a_command()).unwrap_or(start);
+        let time = answer.at.saturating_duration_since(fell);
         say(&format!("{fault:?} on {owner}: {address} after {} ms", time.as_millis()));
         figures.add(*address, time);
     }

@@ -77,6 +77,8 @@ fn link(body: &[u8]) -> Option<Interface> {
                 link.name = String::from_utf8_lossy(value.get(..end).unwrap_or_default()).into();
             }
             10 => link.master = whole(value, 0),
+            // A wireless event.
+            11 => return None,
             _ => {}
         }
     }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::cluster::{Cluster, Node};
+use super::speaker::Speaker;
 use super::{ADDRESSES, Figures, NODES, Terms};
 
-/// Of a ring whose processes are all younger nobody remembers anything: as after a power failure, all is where it is elected to in
-/// the end.
+/// In a ring whose processes are all younger, what was claimed while nobody remembered anything goes where it is elected to, as after
+/// a power failure.
 const YOUTH: Duration = Duration::from_secs(90);
 
 /// What has been seen so far.
@@ -17,12 +18,16 @@ pub(super) struct Check {
     terms: Terms,
     /// Who owned what at the last rest.
     owners: BTreeMap<usize, String>,
+    /// What of that was claimed while nobody remembered anything.
+    fresh: BTreeSet<usize>,
     /// What was disturbed since: nodes that stood still or were replaced, addresses that were taken away.
     lives: BTreeMap<&'static str, Option<u64>>,
     disturbed: BTreeSet<&'static str>,
     gone: BTreeSet<usize>,
     two: BTreeMap<usize, Duration>,
     nobody: BTreeMap<usize, Duration>,
+    /// What nobody has answered for since a time when words were lost.
+    untold: BTreeSet<usize>,
     pub(super) figures: Figures,
 }
 
@@ -32,11 +37,13 @@ impl Check {
             seed,
             terms,
             owners: BTreeMap::new(),
+            fresh: BTreeSet::new(),
             lives: BTreeMap::new(),
             disturbed: BTreeSet::new(),
             gone: BTreeSet::new(),
             two: BTreeMap::new(),
             nobody: BTreeMap::new(),
+            untold: BTreeSet::new(),
             figures: Figures::default(),
         }
     }
@@ -58,28 +65,32 @@ impl Check {
                 one != other && cluster.is_heard(one, other) && cluster.is_heard(other, one)
             };
             let are_two = answering.iter().any(|one| answering.iter().any(|other| is_pair(one, other)));
-            // One that is cut off from the API server may be elected for what it has not read of.
-            let has_read =
-                |node: &Node| node.speaker.as_ref().is_none_or(|speaker| speaker.services.contains(&number));
             let is_there = cluster.services.contains(&number) && cluster.has_advertisement;
-            let is_known = is_there && cluster.nodes.values().all(has_read);
+            let is_known = is_there && !is_expected_of_one_that_has_not_read(cluster, number);
             // A node that is away ails nothing: the others are there for its addresses.
             let ails = |node: &Node| node.speaker.as_ref().is_some_and(|speaker| !speaker.answers_anything());
             let is_nobodys = is_known && answering.is_empty() && !cluster.nodes.values().any(ails);
             self.figures.two = self.figures.two.max(lasts(&mut self.two, number, are_two, time));
-            self.figures.nobody = self.figures.nobody.max(lasts(&mut self.nobody, number, is_nobodys, time));
+            if !is_nobodys {
+                self.untold.remove(&number);
+            } else if cluster.loss > 0 {
+                self.untold.insert(number);
+            }
+            let lasted = lasts(&mut self.nobody, number, is_nobodys, time);
+            let Figures { nobody, nobody_told, .. } = &mut self.figures;
+            let longest = if self.untold.contains(&number) { nobody } else { nobody_told };
+            *longest = lasted.max(*longest);
         }
     }
 
     /// Nothing has happened for a while: there is one owner for each address, and everybody says who; and nobody who was
-    /// there all the time has lost one, where nobody preempts and somebody remembers.
+    /// there all the time has lost one, where nobody preempts, clocks are right and somebody remembers.
     pub(super) fn at_rest(&mut self, cluster: &Cluster) {
         let mut owners = BTreeMap::new();
         for number in &cluster.services {
             let answering = answering(cluster, *number);
-            let seen = cluster.nodes.values().filter_map(|node| node.speaker.as_ref());
             let seen: BTreeSet<Option<String>> =
-                seen.map(|speaker| speaker.owner(*number).cloned()).collect();
+                speakers(cluster).map(|speaker| speaker.owner(*number).cloned()).collect();
             let expected = answering.first().map(|node| (*node).to_owned());
             assert!(
                 answering.len() == 1 && seen == BTreeSet::from([expected.clone()]),
@@ -90,23 +101,43 @@ impl Check {
             );
             owners.extend(expected.map(|owner| (*number, owner)));
         }
-        let speakers = cluster.nodes.values().filter_map(|node| node.speaker.as_ref());
-        let mut ages = speakers.map(|speaker| cluster.now.saturating_sub(speaker.started));
-        if matches!(self.terms, Terms::Never | Terms::Both) && ages.any(|age| age > YOUTH) {
-            for (number, owner) in &self.owners {
-                let is_lost = owners.get(number) != Some(owner);
-                assert!(
-                    !is_lost || self.disturbed.contains(owner.as_str()) || self.gone.contains(number),
-                    "seed {}, {:?}, at {:?}: {owner} has lost s{number} to {:?}",
-                    self.seed,
-                    self.terms,
-                    cluster.now,
-                    owners.get(number)
-                );
-            }
+        if matches!(self.terms, Terms::Never | Terms::Both) && !cluster.is_astray {
+            self.check_kept(cluster, &owners);
         }
+        let is_fresh = |(number, owner): (&usize, &String)| {
+            let owner = cluster.nodes.get(owner.as_str()).and_then(|node| node.speaker.as_ref());
+            owner.is_some_and(|owner| owner.has_claimed_anew(*number)).then_some(*number)
+        };
+        self.fresh = owners.iter().filter_map(is_fresh).collect();
         (self.owners, self.disturbed, self.gone) = (owners, BTreeSet::new(), BTreeSet::new());
     }
+
+    /// Nobody has lost anything who was there all the time.
+    fn check_kept(&self, cluster: &Cluster, owners: &BTreeMap<usize, String>) {
+        let is_young = speakers(cluster).all(|speaker| cluster.now.saturating_sub(speaker.started) <= YOUTH);
+        for (number, owner) in &self.owners {
+            let is_kept = owners.get(number) == Some(owner) || is_young && self.fresh.contains(number);
+            assert!(
+                is_kept || self.disturbed.contains(owner.as_str()) || self.gone.contains(number),
+                "seed {}, {:?}, at {:?}: {owner} has lost s{number} to {:?}",
+                self.seed,
+                self.terms,
+                cluster.now,
+                owners.get(number)
+            );
+        }
+    }
+}
+
+fn speakers(cluster: &Cluster) -> impl Iterator<Item = &Speaker> {
+    cluster.nodes.values().filter_map(|node| node.speaker.as_ref())
+}
+
+/// One that is cut off from the API server may be elected for what it has not read of: nobody answers then, as with the original.
+fn is_expected_of_one_that_has_not_read(cluster: &Cluster, number: usize) -> bool {
+    let expected = speakers(cluster).filter_map(|speaker| speaker.owner(number));
+    let mut expected = expected.filter_map(|owner| cluster.nodes.get(owner.as_str())?.speaker.as_ref());
+    expected.any(|speaker| !speaker.knows(number))
 }
 
 fn answering(cluster: &Cluster, number: usize) -> Vec<&'static str> {
@@ -120,4 +151,57 @@ fn lasts(since: &mut BTreeMap<usize, Duration>, number: usize, is_so: bool, time
     let lasted = since.entry(number).or_default();
     *lasted = if is_so { *lasted + time } else { Duration::ZERO };
     *lasted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All are there since long.
+    fn at_rest(terms: Terms, judged_by: Terms) -> (Cluster, Check) {
+        let (mut cluster, mut check) = (Cluster::new(0, terms), Check::new(0, judged_by));
+        NODES.iter().for_each(|node| cluster.start(node));
+        (0..6).for_each(|number| cluster.add(number));
+        cluster.run(Duration::from_secs(110), &mut check);
+        check.at_rest(&cluster);
+        (cluster, check)
+    }
+
+    fn rests(cluster: &mut Cluster, check: &mut Check) {
+        cluster.run(Duration::from_secs(15), check);
+        check.at_rest(cluster);
+    }
+
+    #[test]
+    #[should_panic(expected = "are thought to do")]
+    fn two_that_answer_are_found() {
+        let (mut cluster, mut check) = at_rest(Terms::Never, Terms::Never);
+        let others = NODES.iter().filter(|node| **node != "n0");
+        cluster.cut = others.map(|node| ("n0".to_owned(), (*node).to_owned())).collect();
+        cluster.noticed("n0", 350);
+        NODES.iter().for_each(|node| cluster.noticed(node, 350));
+        rests(&mut cluster, &mut check);
+    }
+
+    #[test]
+    fn an_address_nobody_answers_for_is_found() {
+        let (mut cluster, mut check) = at_rest(Terms::Never, Terms::Never);
+        let owner = check.owners.get(&0).cloned().unwrap();
+        // Nobody is told.
+        cluster.with(&owner, |node| *node = Node::default());
+        cluster.run(Duration::from_secs(4), &mut check);
+        assert!(check.figures.nobody_told >= Duration::from_secs(3), "{:?}", check.figures);
+    }
+
+    #[test]
+    #[should_panic(expected = "has lost s")]
+    fn one_that_stays_and_loses_an_address_is_found() {
+        let (mut cluster, mut check) = at_rest(Terms::Delayed, Terms::Never);
+        for node in NODES {
+            cluster.stop(node);
+            rests(&mut cluster, &mut check);
+            cluster.start(node);
+            rests(&mut cluster, &mut check);
+        }
+    }
 }

@@ -14,6 +14,12 @@ use super::speaker::{Seen, Speaker};
 use super::{ADDRESSES, NODES, Terms};
 use crate::Chance;
 
+/// When all begins, in 2026: counted from 1970.
+const BEGIN: Duration = Duration::from_secs(1_767_225_600);
+const DAY: Duration = Duration::from_hours(24);
+/// As clocks say whose battery is dead.
+const YEAR_2099: Duration = Duration::from_secs(4_070_908_800);
+
 /// How a node really is.
 #[derive(Debug, Default)]
 pub(super) struct Node {
@@ -62,6 +68,8 @@ pub struct Cluster {
     pub(super) cut: BTreeSet<(String, String)>,
     /// One letter in so many is lost; none is if 0.
     pub(super) loss: usize,
+    /// Whether clocks are wrong by more than two seconds.
+    pub(super) is_astray: bool,
     terms: Terms,
     chance: Chance,
     events: BTreeMap<(Duration, u64), Event>,
@@ -77,6 +85,7 @@ impl Cluster {
             has_advertisement: true,
             cut: BTreeSet::new(),
             loss: 0,
+            is_astray: seed % 4 == 3,
             terms,
             chance: Chance::new(seed ^ 0x5eed),
             events: BTreeMap::new(),
@@ -98,10 +107,23 @@ impl Cluster {
         }
     }
 
+    /// What the clock of a node says, set anew with each process.
+    fn time_of_day(&mut self) -> Duration {
+        let right = BEGIN + self.now;
+        let about = right - Duration::from_secs(2) + Duration::from_millis(self.chance.below(4000) as u64);
+        match self.chance.below(8) {
+            0 if self.is_astray => Duration::ZERO,
+            1 if self.is_astray => right - DAY,
+            2 if self.is_astray => right + DAY,
+            3 if self.is_astray => YEAR_2099,
+            _ => about,
+        }
+    }
+
     pub(super) fn start(&mut self, node: &'static str) {
         self.sequence += 1;
         let boot = self.sequence;
-        let mut speaker = Speaker::new(node, self.now);
+        let mut speaker = Speaker::new(node, self.time_of_day(), self.now);
         for other in NODES {
             speaker.seen.insert(other.to_owned(), Seen::default());
         }
@@ -293,6 +315,12 @@ impl Cluster {
                 self.after(1, 15, event);
             }
         }
+    }
+
+    /// How many addresses a node answers for.
+    pub(super) fn owned_by(&self, node: &str) -> usize {
+        let speaker = self.nodes.get(node).and_then(|node| node.speaker.as_ref());
+        speaker.map_or(0, |speaker| (0..ADDRESSES).filter(|number| speaker.answers(*number)).count())
     }
 
     /// How many addresses are not where an election without memory has them.

@@ -10,17 +10,7 @@ use metallb_announce::{
 };
 use metallb_config::{Config, ServiceKey};
 
-use super::NODES;
 use super::cluster::{self, key};
-
-/// When all begins, in 2026: counted from 1970.
-const YEAR_2026: Duration = Duration::from_secs(1_767_225_600);
-
-/// Clocks differ by up to two seconds.
-fn ahead(me: &str) -> Duration {
-    let number = NODES.iter().position(|node| *node == me).unwrap_or_default();
-    Duration::from_millis(700) * u32::try_from(number).unwrap_or_default()
-}
 
 /// How another speaker seems to be.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -52,11 +42,11 @@ pub(super) struct Speaker {
 }
 
 impl Speaker {
-    pub(super) fn new(me: &str, now: Duration) -> Self {
+    pub(super) fn new(me: &str, time_of_day: Duration, now: Duration) -> Self {
         Self {
             me: me.to_owned(),
             started: now,
-            holders: Holders::new(me, YEAR_2026 + now + ahead(me), now),
+            holders: Holders::new(me, time_of_day, now),
             snapshot: None,
             seen: BTreeMap::new(),
             config: None,
@@ -178,6 +168,16 @@ impl Speaker {
     pub(super) fn answers(&self, number: usize) -> bool {
         let may_answer = matches!(self.position, Position::Open | Position::Held);
         may_answer && self.owner(number) == Some(&self.me)
+    }
+
+    /// Whether it has read of a Service.
+    pub(super) fn knows(&self, number: usize) -> bool {
+        self.services.contains(&number)
+    }
+
+    /// Whether it holds an address since a moment in which nobody remembered anything.
+    pub(super) fn has_claimed_anew(&self, number: usize) -> bool {
+        self.holders.tenure.is_fresh(&self.me, &[cluster::address(number)])
     }
 
     /// Whether its fence is open.

@@ -12,7 +12,8 @@ pub(super) const FRESH: Rank = 1 << 30;
 /// The number alone.
 pub(super) const COUNT: Rank = FRESH - 1;
 
-/// When the count of seconds begins: in 2020. It lasts until 2054; after that each owner is only one behind the one before.
+/// When the count of seconds begins: in 2020. It lasts until 2054. A clock that is further on says nothing: each owner is only
+/// one behind the one before.
 const BEGIN: Duration = Duration::from_secs(1_577_836_800);
 
 /// How a claim stands beside another one of the same address.
@@ -36,7 +37,8 @@ impl Seconds {
     }
 
     pub(super) fn tick(&mut self, now: Duration) {
-        self.current = Rank::try_from((self.ahead + now).as_secs()).unwrap_or(COUNT);
+        let seconds = Rank::try_from((self.ahead + now).as_secs()).ok();
+        self.current = seconds.filter(|seconds| *seconds < COUNT).unwrap_or_default();
     }
 
     /// The number of a claim made now, after an owner with that one; 0 if there was none.
@@ -59,7 +61,7 @@ mod tests {
             (BEGIN + at(50), at(7), at(17), 60, 61, "in the same second"),
             (BEGIN + at(50), at(7), at(17), 99, 100, "another one's clock is ahead"),
             (BEGIN + at(50), at(7), at(17), COUNT, COUNT, "there is no later one"),
-            (Duration::MAX, at(7), at(7), 0, COUNT, "after the end of the count"),
+            (Duration::MAX, at(7), at(7), 41, 42, "after the end of the count"),
             (at(0), at(0), at(0), 0, 1, "a clock that was never set, just started"),
             (at(0), at(7), at(9), 11, 12, "a clock that was never set"),
         ] {

@@ -60,6 +60,24 @@ fn further_claims_are_counted_and_told_again_only_after_a_while() {
     assert_eq!(conflicts.poll(at(410)), Some(Conflict { claim: claim(2), is_news: true }));
 }
 
+/// Also where not all of them are asked for at once.
+#[test]
+fn what_is_found_and_not_asked_for_yet_is_due() {
+    let other = IpAddr::from([192, 0, 2, 201]);
+    let mut conflicts = holding();
+    conflicts.hold(at(0), other);
+    [claim(1), Claim { address: other, ..claim(1) }].into_iter().for_each(|it| conflicts.hear(at(100), it));
+    assert!(conflicts.poll(at(110)).is_some());
+    assert_eq!(conflicts.next_deadline(), Some(at(110)), "the other one");
+    assert!(conflicts.poll(at(110)).is_some());
+    assert_eq!(conflicts.next_deadline(), None);
+    (0..2).for_each(|_| conflicts.hear(at(111), claim(1)));
+    assert!(conflicts.poll(at(111)).is_some());
+    assert!(conflicts.next_deadline().is_some_and(|deadline| deadline <= at(111)), "the second claim");
+    assert!(conflicts.poll(at(111)).is_some());
+    assert_eq!((conflicts.poll(at(111)), conflicts.next_deadline()), (None, None));
+}
+
 #[test]
 fn announcing_again_forgives_nothing_and_a_closed_fence_does() {
     let mut conflicts = holding();

@@ -148,3 +148,14 @@ fn news_change_what_a_dump_said() {
     port[MESSAGE_HEADER] = u8::try_from(libc::AF_BRIDGE).unwrap();
     assert_eq!(later(&[port]).len(), 1, "it left a bridge");
 }
+
+#[test]
+fn what_a_wireless_interface_went_through_is_no_news_of_the_link() {
+    let flags = libc::IFF_UP | libc::IFF_BROADCAST | libc::IFF_RUNNING;
+    let master = 7u32.to_ne_bytes();
+    let whole = link(2, flags, &[ETH0, &[(libc::IFLA_MASTER, &master)]].concat());
+    let event: [(u16, &[u8]); 2] = [(libc::IFLA_IFNAME, b"eth0\0"), (libc::IFLA_WIRELESS, &[0; 16])];
+    let told = take(&[whole.clone(), link(2, flags, &event)]);
+    assert_eq!(told, take(&[whole]), "hardware address and master stay");
+    assert!(take(&[link(3, flags, &event)]).is_empty(), "nor of one that is not known yet");
+}

@@ -111,7 +111,7 @@ pub(crate) const RUNS: &[Run] = &[
         name: "holders-simulated",
         environment: &[("METALLB_SIM_SEEDS", "2000")],
         cargo: &["test", "--release", "--package", "metallb-sim", "--test", "holders"],
-        tests: 2,
+        tests: 3,
         covers: &[
             "crates/core/announce",
             "crates/core/config",

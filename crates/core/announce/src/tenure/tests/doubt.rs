@@ -24,3 +24,32 @@ fn a_claim_in_doubt_is_looked_at_again_once_all_is_known_though_it_was_claimed_a
     tenure.claim(ip(A));
     assert!(tenure.claims("n1", &[ip(A)]));
 }
+
+#[test]
+fn what_one_was_about_to_say_when_it_stood_still_is_not_said_any_more() {
+    let mut ring = Ring::of(&["node-a", "node-b"]);
+    ring.with("node-a", |tenure| tenure.claim(ip(A)));
+    ring.run(1);
+    let now = ring.now;
+    ring.with("node-b", |tenure| {
+        tenure.set_down(|node| node == "node-a", now);
+        tenure.set_down(|_| false, now);
+        tenure.tick(now);
+    });
+    // It is asked, and stands still before it answers.
+    ring.deliver();
+    ring.with("node-b", |tenure| {
+        tenure.set_down(|node| node == "node-a", now);
+        tenure.claim(ip(A));
+        tenure.set_down(|_| false, now);
+    });
+    ring.with("node-a", |tenure| tenure.doubt(now));
+    for _ in 0..3 {
+        ring.deliver();
+        assert_eq!(ring.holder("node-b", A), Some("node-b"));
+    }
+    ring.run(20);
+    ring.with("node-a", Tenure::trust);
+    ring.run(1);
+    assert_eq!(ring.agreed(A), Some("node-b"));
+}
