@@ -323,6 +323,9 @@ impl Driver {
             self.hand_overs.give_up();
         }
         if is_open && !self.was_open {
+            // All of it is said again on all links.
+            self.firsts.clear();
+            self.outbox.clear();
             self.execute_some();
             while let Ok(batch) = commands.try_recv() {
                 self.waiting = batch;

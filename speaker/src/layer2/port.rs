@@ -42,7 +42,7 @@ pub(super) struct Port {
     joined: BTreeSet<Ipv6Addr>,
     /// The memberships may not fit the table: the link is new, or something was not done.
     is_in_doubt: bool,
-    /// A group could not be joined, and not all could since, so that this is told once.
+    /// A group could not be joined, nor when it was tried again, so that this is told once.
     is_failing: bool,
 }
 
@@ -186,6 +186,12 @@ impl Port {
         !self.is_in_doubt
     }
 
+    /// Whether it was told that groups can't be joined.
+    #[cfg(test)]
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing
+    }
+
     /// The same after a change of this one address. A group that is joined is reported at once.
     pub(super) fn sync_groups_of(
         &mut self,
@@ -198,6 +204,8 @@ impl Port {
         }
         let change = group_changes_of(address, table, &self.spec.link.name, &self.joined);
         let Some(change) = change else { return true };
+        // Where nothing is in doubt what was tried last did not fail.
+        self.is_failing &= self.is_in_doubt;
         let is_ordered = self.order(change, thread, None);
         if let (true, GroupChange::Join(group)) = (is_ordered, change) {
             self.report(group);

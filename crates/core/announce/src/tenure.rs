@@ -192,7 +192,7 @@ impl Tenure {
             *rank |= WEAK;
             self.untold.insert(*address, *rank);
         }
-        // What was to be said before is not to be believed: who misses it asks.
+        // What is still here was to be said before, and is not to be believed: who misses it asks.
         self.wholes = Wholes::default();
         self.outbox.retain(|(_, word)| !matches!(**word, Word::Changed { .. }));
         self.peers.values_mut().for_each(|peer| peer.doubt(now));

@@ -35,7 +35,7 @@ pub enum Subject {
 /// What happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Input {
-    /// The subject starts, or has to be made known again.
+    /// The subject has to be made known again.
     Announce(Subject),
     /// The subject starts, or somebody can be told of it only now: what was said of it before was not for them.
     Begin(Subject),
@@ -50,7 +50,7 @@ pub enum Input {
 pub struct Round {
     /// What to announce.
     pub subject: Subject,
-    /// Whether it is the one that a burst begins with.
+    /// Whether it is the one that a burst begins with that was [begun](Input::Begin).
     pub is_first: bool,
 }
 
@@ -77,10 +77,10 @@ impl Burst {
     /// Takes in what happened at `now`; rounds that follow from it wait in [`Self::poll_output`].
     pub fn handle(&mut self, now: Moment, input: Input) {
         match input {
-            Input::Announce(subject) => self.announce(now, subject),
+            Input::Announce(subject) => self.announce(now, subject, false),
             Input::Begin(subject) => {
                 self.forget(subject);
-                self.announce(now, subject);
+                self.announce(now, subject, true);
             }
             Input::Withdraw(subject) => self.forget(subject),
             Input::Tick => self.tick(now),
@@ -110,13 +110,13 @@ impl Burst {
         self.queue.first().map(|(at, _)| *at)
     }
 
-    fn announce(&mut self, now: Moment, subject: Subject) {
+    fn announce(&mut self, now: Moment, subject: Subject, is_first: bool) {
         let until = now + LENGTH;
         if let Some(schedule) = self.schedules.get_mut(&subject) {
             schedule.until = until;
             return;
         }
-        self.schedule_round(now, subject, (until, true));
+        self.schedule_round(now, subject, (until, is_first));
     }
 
     fn tick(&mut self, now: Moment) {

@@ -74,6 +74,7 @@ impl Conflicts {
     /// The address is not ours any more.
     pub fn release(&mut self, address: IpAddr) {
         self.held.remove(&address);
+        self.found.retain(|conflict| conflict.claim.address != address);
         if let Some(State::Suspected { until, .. }) = self.claimed.remove(&address) {
             self.queue.remove(&(until, address));
         }
@@ -82,6 +83,7 @@ impl Conflicts {
     /// Others had reason to take our addresses: all count as ours from now on.
     pub fn begin_anew(&mut self, now: Moment) {
         self.queue.clear();
+        self.found.clear();
         self.claimed.clear();
         self.held.values_mut().for_each(|since| *since = now);
     }
@@ -109,9 +111,10 @@ impl Conflicts {
         }
     }
 
-    /// The next conflict found up to now. There may be thousands: each is decided when it is asked for.
+    /// The next conflict found up to now, those that are news before further claims. There may be thousands: each is decided when
+    /// it is asked for.
     pub fn poll(&mut self, now: Moment) -> Option<Conflict> {
-        self.found.pop_front().or_else(|| self.decide(now))
+        self.decide(now).or_else(|| self.found.pop_front())
     }
 
     fn decide(&mut self, now: Moment) -> Option<Conflict> {

@@ -45,8 +45,7 @@ impl Driver {
             is_broken |= !port.sync_groups(&self.table, &self.groups, was_broken);
         }
         if is_broken {
-            let pause = next_pause(was_broken);
-            self.retry = Some((Instant::now() + pause, pause));
+            bring_forward(&mut self.retry, next_pause(was_broken));
         }
     }
 

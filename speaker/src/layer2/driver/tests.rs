@@ -5,7 +5,6 @@ use std::io;
 use std::net::Ipv6Addr;
 use std::process::Command as Process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use futures::FutureExt as _;
@@ -14,8 +13,6 @@ use metallb_linux::{Interface, Protocol};
 use metallb_telemetry::metrics::Metrics;
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, unshare};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::*;
 use crate::layer2::Fence;
@@ -107,32 +104,6 @@ fn speaking_arp(name: String) -> Interface {
         can_broadcast: true,
         ..Interface::default()
     }
-}
-
-/// Counts them.
-#[derive(Default)]
-struct Warnings(Arc<AtomicUsize>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN
-    }
-
-    fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
 }
 
 /// Who has [`ADDRESS`]?
@@ -253,6 +224,58 @@ fn rounds_wait_for_the_one_before_and_let_an_address_that_is_new_go_first() {
     });
     assert!(most <= LINKS * ADDRESSES, "{most} wait at once");
     assert_eq!((before, waiting), (0, LINKS - 32), "the new one has all the next turn");
+}
+
+/// When a node is gone those that are left are asked to make known anew all that they announced already.
+#[test]
+fn what_is_only_made_known_again_does_not_go_before_what_is_new() {
+    let new = IpAddr::from([192, 0, 2, 201]);
+    let (firsts, reminded) = with_links(50, move |driver, _| {
+        driver.firsts.clear();
+        let known = (1..=199).map(|last: u8| IpAddr::from([198, 51, 100, last]));
+        for address in known.clone() {
+            driver.table.set(address, Scope::All);
+            driver.execute(Command::Remind { address });
+        }
+        announce(driver, new);
+        let is_known = |(_, address): &(u32, IpAddr)| known.clone().any(|it| it == *address);
+        (driver.firsts.clone(), driver.outbox.iter().filter(|entry| is_known(entry)).count())
+    });
+    assert!(firsts.len() == 51 - 32 && firsts.iter().all(|(_, address)| *address == new), "{firsts:?}");
+    assert_eq!(reminded, 51 * 199);
+}
+
+#[test]
+fn a_fence_that_opens_again_and_again_queues_nothing_twice() {
+    const LINKS: usize = 51;
+    const ADDRESSES: usize = 200;
+    let waiting = with_links(50, |driver, _| {
+        let addresses = (1..).take(ADDRESSES - 1).map(|last: u8| IpAddr::from([198, 51, 100, last]));
+        addresses.for_each(|address| driver.table.set(address, Scope::All));
+        let (_sender, mut commands) = mpsc::channel(1);
+        for _ in 0..3 {
+            driver.was_open = false;
+            driver.follow_fence(&mut commands);
+            driver.send_due();
+        }
+        driver.firsts.len() + driver.outbox.len()
+    });
+    assert!((1..=LINKS * ADDRESSES).contains(&waiting), "{waiting} wait");
+}
+
+#[test]
+fn what_is_refreshed_waits_until_all_is_said() {
+    let queued = with_driver(|driver, _| {
+        driver.burst = Burst::default();
+        driver.started -= Duration::from_mins(10);
+        driver.outbox = (0..40).map(|_| (LOOPBACK, ADDRESS.into())).collect();
+        let lengths = [0, 1, 2].map(|_| {
+            driver.send_due();
+            driver.outbox.len()
+        });
+        (lengths, driver.refresh.poll(driver.now()))
+    });
+    assert_eq!(queued, ([8, 0, 0], None), "what was due has been said with the third");
 }
 
 /// Else thousands of links would pass for a stall.
@@ -498,27 +521,24 @@ fn groups_that_could_not_be_joined_are_looked_after_some_in_each_turn() {
 
 /// Ten thousand of them would be as many lines each ten seconds.
 #[test]
-fn groups_that_can_not_be_joined_are_warned_of_once_a_link_until_all_can() {
-    let warnings = Warnings::default();
-    let count = warnings.0.clone();
-    let counts = with_driver(move |driver, _| {
+fn that_groups_can_not_be_joined_is_told_once_a_link_until_all_can() {
+    let told = with_driver(|driver, _| {
         let mut orders = speak_ndp(driver);
-        let _counting = tracing::subscriber::set_default(warnings);
-        let addresses = [V6, Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 2, 0x201)];
-        addresses.into_iter().for_each(|address| announce(driver, address.into()));
-        let mut fail_all = |driver: &mut Driver| {
-            while let Some(order) = ordered(&mut orders) {
+        [1, 2, 3].map(|last| {
+            announce(driver, Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 2, last).into());
+            let is_told = driver.ports.values().any(Port::is_failing);
+            while let Some(order) = ordered(&mut orders).filter(|_| last < 3) {
                 driver.hear_failure(Failure { order, error: io::Error::other("full") });
             }
-            driver.sync_links();
-            count.load(Ordering::Relaxed)
-        };
-        let failing = [fail_all(driver), fail_all(driver)];
-        // As if those tried last had been joined by now.
-        driver.sync_links();
-        [failing[0], failing[1], fail_all(driver)]
+            if last == 2 {
+                // Both are tried again, and joined.
+                driver.sync_links();
+                assert_eq!(std::iter::from_fn(|| ordered(&mut orders)).count(), 2);
+            }
+            is_told
+        })
     });
-    assert_eq!(counts, [1, 1, 2]);
+    assert_eq!(told, [false, true, false], "before each");
 }
 
 #[test]

@@ -177,7 +177,9 @@ impl Speaker {
 
     /// Whether it holds an address since a moment in which nobody remembered anything.
     pub(super) fn has_claimed_anew(&self, number: usize) -> bool {
-        self.holders.tenure.is_fresh(&self.me, &[cluster::address(number)])
+        let (tenure, address) = (&self.holders.tenure, cluster::address(number));
+        let claims = tenure.holder(address, &[address], [(self.me.as_str(), 0)]).is_some();
+        claims && tenure.is_fresh(&self.me, &[address])
     }
 
     /// Whether its fence is open.

@@ -12,9 +12,11 @@ pub(super) const FRESH: Rank = 1 << 30;
 /// The number alone.
 pub(super) const COUNT: Rank = FRESH - 1;
 
-/// When the count of seconds begins: in 2020. It lasts until 2054. A clock that is further on says nothing: each owner is only
-/// one behind the one before.
+/// When the count of seconds begins: in 2020. It lasts until 2054.
 const BEGIN: Duration = Duration::from_secs(1_577_836_800);
+
+/// What clocks say that are further on: behind all that are right, and with room for later owners.
+const LATEST: Rank = COUNT - (1 << 16);
 
 /// How a claim stands beside another one of the same address.
 pub(super) fn standing(rank: Rank) -> Rank {
@@ -37,8 +39,7 @@ impl Seconds {
     }
 
     pub(super) fn tick(&mut self, now: Duration) {
-        let seconds = Rank::try_from((self.ahead + now).as_secs()).ok();
-        self.current = seconds.filter(|seconds| *seconds < COUNT).unwrap_or_default();
+        self.current = Rank::try_from((self.ahead + now).as_secs()).unwrap_or(LATEST).min(LATEST);
     }
 
     /// The number of a claim made now, after an owner with that one; 0 if there was none.
@@ -61,7 +62,8 @@ mod tests {
             (BEGIN + at(50), at(7), at(17), 60, 61, "in the same second"),
             (BEGIN + at(50), at(7), at(17), 99, 100, "another one's clock is ahead"),
             (BEGIN + at(50), at(7), at(17), COUNT, COUNT, "there is no later one"),
-            (Duration::MAX, at(7), at(7), 41, 42, "after the end of the count"),
+            (Duration::MAX, at(7), at(7), 41, LATEST, "after the end of the count"),
+            (Duration::MAX, at(7), at(7), LATEST, LATEST + 1, "an owner after it"),
             (at(0), at(0), at(0), 0, 1, "a clock that was never set, just started"),
             (at(0), at(7), at(9), 11, 12, "a clock that was never set"),
         ] {

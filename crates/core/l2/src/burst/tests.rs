@@ -80,6 +80,9 @@ fn the_round_a_burst_begins_with_is_told_from_those_that_repeat_it() {
     burst.handle(at(1500), Input::Begin(link));
     burst.handle(at(2600), Input::Tick);
     assert_eq!(is_first(&mut burst), Some(true), "nobody asked for the first one in time");
+    burst.handle(at(2600), Input::Announce(address(1)));
+    assert_eq!(is_first(&mut burst), Some(false), "it was known before");
+    burst.handle(at(2600), Input::Withdraw(address(1)));
     burst.handle(at(2700), Input::Withdraw(link));
     assert!(!burst.is_under_way(link));
 }
@@ -98,7 +101,7 @@ fn rounds_end_when_the_address_is_withdrawn() {
 #[test]
 fn an_address_withdrawn_and_announced_again_at_once_gets_one_round_at_once() {
     let mut burst = Burst::default();
-    for input in [Input::Announce(address(1)), Input::Withdraw(address(1)), Input::Announce(address(1))] {
+    for input in [Input::Begin(address(1)), Input::Withdraw(address(1)), Input::Begin(address(1))] {
         burst.handle(at(0), input);
     }
     assert_eq!(burst.poll_output(), Some(Round { subject: address(1), is_first: true }));

@@ -79,6 +79,29 @@ fn what_is_found_and_not_asked_for_yet_is_due() {
 }
 
 #[test]
+fn news_go_before_further_claims_and_nothing_is_told_of_what_is_not_ours_any_more() {
+    let other = IpAddr::from([192, 0, 2, 201]);
+    let told = || {
+        let mut conflicts = holding();
+        conflicts.hold(at(0), other);
+        conflicts.hear(at(100), claim(1));
+        assert!(conflicts.poll(at(110)).is_some());
+        conflicts.hear(at(111), Claim { address: other, ..claim(1) });
+        (0..3).for_each(|_| conflicts.hear(at(121), claim(1)));
+        conflicts
+    };
+    assert_eq!(told().poll(at(121)).map(|it| it.claim.address), Some(other));
+    for forget in
+        [|it: &mut Conflicts| it.release(claim(1).address), |it: &mut Conflicts| it.begin_anew(at(121))]
+    {
+        let mut conflicts = told();
+        conflicts.poll(at(121));
+        forget(&mut conflicts);
+        assert_eq!((conflicts.poll(at(121)), conflicts.next_deadline()), (None, None));
+    }
+}
+
+#[test]
 fn announcing_again_forgives_nothing_and_a_closed_fence_does() {
     let mut conflicts = holding();
     conflicts.hold(at(99), address());

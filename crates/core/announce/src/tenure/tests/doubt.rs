@@ -26,6 +26,23 @@ fn a_claim_in_doubt_is_looked_at_again_once_all_is_known_though_it_was_claimed_a
 }
 
 #[test]
+fn a_change_that_was_not_sent_when_it_stood_still_is_heard_of_later_and_not_as_it_was() {
+    let (mut ring, other) = (Ring::of(&["node-a", "node-b"]), "10.0.0.2");
+    ring.with("node-a", |tenure| [A, other].iter().for_each(|address| tenure.claim(ip(address))));
+    ring.run(1);
+    let now = ring.now;
+    ring.with("node-a", |tenure| tenure.release(ip(other)));
+    ring.with("node-a", |tenure| {
+        tenure.doubt(now);
+        assert!(tenure.outbox.iter().all(|(_, word)| !matches!(**word, Word::Changed { .. })));
+    });
+    ring.run(30);
+    ring.with("node-a", Tenure::trust);
+    ring.run(30);
+    assert_eq!((ring.agreed(A), ring.agreed(other)), (Some("node-a"), None));
+}
+
+#[test]
 fn what_one_was_about_to_say_when_it_stood_still_is_not_said_any_more() {
     let mut ring = Ring::of(&["node-a", "node-b"]);
     ring.with("node-a", |tenure| tenure.claim(ip(A)));
