@@ -196,21 +196,22 @@ fn what_is_to_be_made_known_waits_only_for_links_the_address_is_announced_on() {
     }
 }
 
+/// What [`with_links`] of fifty speaks on.
+const LINKS: usize = 51;
+/// What is announced there: [`known`], and [`ADDRESS`].
+const ADDRESSES: usize = 200;
+
+fn known() -> impl Iterator<Item = IpAddr> {
+    (1..=199).map(|last: u8| IpAddr::from([198, 51, 100, last]))
+}
+
 /// As when the fence opens: all addresses on all links, which takes longer than from one round to the next.
 #[test]
 fn rounds_wait_for_the_one_before_and_let_an_address_that_is_new_go_first() {
-    const LINKS: usize = 51;
-    const ADDRESSES: usize = 200;
     let (most, before, waiting) = with_links(50, |driver, _| {
-        let addresses = (1..).take(ADDRESSES - 1).map(|last: u8| IpAddr::from([198, 51, 100, last]));
-        addresses.for_each(|address| driver.table.set(address, Scope::All));
-        driver
-            .ports
-            .keys()
-            .copied()
-            .collect::<Vec<_>>()
-            .into_iter()
-            .for_each(|index| driver.announce_link(index));
+        known().for_each(|address| driver.table.set(address, Scope::All));
+        let links: Vec<u32> = driver.ports.keys().copied().collect();
+        links.into_iter().for_each(|index| driver.announce_link(index));
         let mut most = 0;
         for _ in 0..6 {
             driver.send_due();
@@ -232,26 +233,22 @@ fn what_is_only_made_known_again_does_not_go_before_what_is_new() {
     let new = IpAddr::from([192, 0, 2, 201]);
     let (firsts, reminded) = with_links(50, move |driver, _| {
         driver.firsts.clear();
-        let known = (1..=199).map(|last: u8| IpAddr::from([198, 51, 100, last]));
-        for address in known.clone() {
+        for address in known() {
             driver.table.set(address, Scope::All);
             driver.execute(Command::Remind { address });
         }
         announce(driver, new);
-        let is_known = |(_, address): &(u32, IpAddr)| known.clone().any(|it| it == *address);
+        let is_known = |(_, address): &(u32, IpAddr)| known().any(|it| it == *address);
         (driver.firsts.clone(), driver.outbox.iter().filter(|entry| is_known(entry)).count())
     });
-    assert!(firsts.len() == 51 - 32 && firsts.iter().all(|(_, address)| *address == new), "{firsts:?}");
-    assert_eq!(reminded, 51 * 199);
+    assert!(firsts.len() == LINKS - 32 && firsts.iter().all(|(_, address)| *address == new), "{firsts:?}");
+    assert_eq!(reminded, LINKS * (ADDRESSES - 1));
 }
 
 #[test]
 fn a_fence_that_opens_again_and_again_queues_nothing_twice() {
-    const LINKS: usize = 51;
-    const ADDRESSES: usize = 200;
     let waiting = with_links(50, |driver, _| {
-        let addresses = (1..).take(ADDRESSES - 1).map(|last: u8| IpAddr::from([198, 51, 100, last]));
-        addresses.for_each(|address| driver.table.set(address, Scope::All));
+        known().for_each(|address| driver.table.set(address, Scope::All));
         let (_sender, mut commands) = mpsc::channel(1);
         for _ in 0..3 {
             driver.was_open = false;
