@@ -5,6 +5,7 @@
 
 mod check;
 mod cluster;
+mod delay;
 mod faults;
 mod speaker;
 

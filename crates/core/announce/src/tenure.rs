@@ -265,7 +265,18 @@ impl Tenure {
         ranks.all(|rank| rank & FRESH != 0)
     }
 
-    /// This node holds the address from now on, or would if others let go of it.
+    /// This node would hold the address if the one that does let go of it.
+    ///
+    /// What it held in doubt was taken over meanwhile: when that is over it does not stand before the holder as it did.
+    pub fn claim_behind(&mut self, address: IpAddr) {
+        let is_sure = !self.is_doubtful && self.knows_all();
+        if is_sure && self.own.get(&address).is_some_and(|rank| rank & WEAK != 0) {
+            self.release(address);
+        }
+        self.claim(address);
+    }
+
+    /// This node holds the address from now on.
     pub fn claim(&mut self, address: IpAddr) {
         let is_weak = self.is_doubtful || !self.knows_all();
         self.has_weak |= is_weak;

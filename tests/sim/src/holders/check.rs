@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::cluster::{Cluster, Node};
+use super::delay::Delays;
 use super::speaker::Speaker;
 use super::{ADDRESSES, Figures, NODES, Terms};
 
@@ -30,6 +31,7 @@ pub(super) struct Check {
     nobody: BTreeMap<usize, Duration>,
     /// What nobody has answered for since a time when words were lost.
     untold: BTreeSet<usize>,
+    delays: Delays,
     pub(super) figures: Figures,
 }
 
@@ -47,6 +49,7 @@ impl Check {
             two: BTreeMap::new(),
             nobody: BTreeMap::new(),
             untold: BTreeSet::new(),
+            delays: Delays::default(),
             figures: Figures::default(),
         }
     }
@@ -60,6 +63,10 @@ impl Check {
             self.lives.insert(name, node.boot);
         }
         self.was_cut |= !cluster.cut.is_empty() || cluster.loss > 0;
+        if self.terms == Terms::Delayed {
+            let early = self.delays.passes(cluster);
+            assert!(early.is_none(), "seed {}, at {:?}: {early:?}", self.seed, cluster.now);
+        }
         for number in 0..ADDRESSES {
             if !cluster.services.contains(&number) {
                 self.gone.insert(number);
@@ -117,6 +124,7 @@ impl Check {
         self.fresh = owners.iter().filter_map(is_fresh).collect();
         (self.owners, self.disturbed, self.gone) = (owners, BTreeSet::new(), BTreeSet::new());
         self.was_cut = false;
+        self.delays.rest();
     }
 
     /// Nobody has lost anything who was there all the time.
@@ -148,7 +156,7 @@ fn is_expected_of_one_that_has_not_read(cluster: &Cluster, number: usize) -> boo
     expected.any(|speaker| !speaker.knows(number))
 }
 
-fn answering(cluster: &Cluster, number: usize) -> Vec<&'static str> {
+pub(super) fn answering(cluster: &Cluster, number: usize) -> Vec<&'static str> {
     let answers =
         |node: &Node| !node.is_frozen && node.speaker.as_ref().is_some_and(|speaker| speaker.answers(number));
     NODES.into_iter().filter(|name| cluster.nodes.get(name).is_some_and(answers)).collect()
@@ -233,6 +241,17 @@ mod tests {
     #[should_panic(expected = "has lost s")]
     fn one_that_stays_and_loses_an_address_is_found() {
         let (mut cluster, mut check) = at_rest(Terms::Delayed, Terms::Never);
+        for node in NODES {
+            cluster.stop(node);
+            rests(&mut cluster, &mut check);
+            cluster.start(node);
+            rests(&mut cluster, &mut check);
+        }
+    }
+    #[test]
+    #[should_panic(expected = "Early")]
+    fn one_that_gets_an_address_back_at_once_is_found() {
+        let (mut cluster, mut check) = at_rest(Terms::Bounded, Terms::Delayed);
         for node in NODES {
             cluster.stop(node);
             rests(&mut cluster, &mut check);

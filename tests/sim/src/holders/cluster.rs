@@ -10,6 +10,7 @@ use metallb_config::{Config, RawConfig, ServiceKey};
 use serde_json::{Value, json};
 
 use super::check::Check;
+use super::delay::DELAY;
 use super::speaker::{Seen, Speaker};
 use super::{ADDRESSES, NODES, Terms};
 use crate::Chance;
@@ -390,7 +391,7 @@ fn config(terms: Terms, has_advertisement: bool) -> Config {
     });
     let spec = match terms {
         Terms::Never => json!({ "preempt": "Never" }),
-        Terms::Delayed => json!({ "preempt": "Delayed", "preemptDelay": "5s" }),
+        Terms::Delayed => json!({ "preempt": "Delayed", "preemptDelay": format!("{}s", DELAY.as_secs()) }),
         Terms::Bounded => json!({ "spread": "Bounded" }),
         Terms::Both => json!({ "preempt": "Never", "spread": "Bounded" }),
     };

@@ -124,8 +124,10 @@ impl Stand {
             }
             holder => (holder, None),
         };
-        if owner == Some(me) || is_mine && delay.is_some() {
+        if owner == Some(me) {
             kept_under.iter().for_each(|address| tenure.claim(*address));
+        } else if is_mine && delay.is_some() {
+            kept_under.iter().for_each(|address| tenure.claim_behind(*address));
         } else {
             kept_under.iter().for_each(|address| tenure.release(*address));
         }

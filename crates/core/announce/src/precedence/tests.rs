@@ -9,6 +9,7 @@ use crate::testing::{advertisement, configured, inputs, ip, named_service, pool}
 use crate::world::{Inputs, Speakers};
 
 mod alike;
+mod away;
 mod gone;
 
 const SECOND: Duration = Duration::from_secs(1);

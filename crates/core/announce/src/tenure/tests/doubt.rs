@@ -25,6 +25,24 @@ fn a_claim_in_doubt_is_looked_at_again_once_all_is_known_though_it_was_claimed_a
     assert!(tenure.claims("n1", &[ip(A)]));
 }
 
+/// Whatever clocks say: that of the holder is ahead.
+#[test]
+fn a_claim_in_doubt_of_one_that_is_preferred_stands_behind_the_holder_that_was_not_heard() {
+    for (is_behind, holder) in [(true, "n2"), (false, "n1")] {
+        let mut tenure = Tenure::new("n1", Duration::ZERO);
+        tenure.set_wanted(true);
+        tenure.set_peers([("n1", 1), ("n2", 2)], Duration::ZERO);
+        let claim = if is_behind { Tenure::claim_behind } else { Tenure::claim };
+        claim(&mut tenure, ip(A));
+        claim(&mut tenure, ip(A));
+        assert!(!tenure.claims("n1", &[ip(A)]), "in doubt");
+        told(&mut tenure, &Word::Whole { version: 3, part: (0, 1), claims: vec![(ip(A), 500)] });
+        claim(&mut tenure, ip(A));
+        assert!(tenure.claims("n1", &[ip(A)]));
+        assert_eq!(tenure.holder(ip(A), &[ip(A)], [("n1", 0), ("n2", 0)]), Some(holder));
+    }
+}
+
 #[test]
 fn a_change_that_was_not_sent_when_it_stood_still_is_heard_of_later_and_not_as_it_was() {
     let (mut ring, other) = (Ring::of(&["node-a", "node-b"]), "10.0.0.2");
