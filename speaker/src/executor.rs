@@ -28,19 +28,20 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    /// Carries out effects in their order; `since` is when what they follow from was seen. Only the layer 2 thread is
+    /// Has packets follow effects, in their order; `since` is when what they follow from was seen. The layer 2 thread is
     /// waited for; false when that has ended.
-    pub(crate) async fn execute(&self, effects: Vec<Effect>, since: Option<Instant>) -> bool {
-        let (packets, words): (Vec<Effect>, Vec<Effect>) =
-            effects.into_iter().partition(|effect| !matches!(effect, Effect::Tell { .. }));
-        let commands = packets.into_iter().filter_map(command).collect();
-        let is_running = self.layer2.send_seen(commands, since).await;
-        for effect in words {
+    pub(crate) async fn execute(&self, effects: &[Effect], since: Option<Instant>) -> bool {
+        let commands = effects.iter().filter_map(command).collect();
+        self.layer2.send_seen(commands, since).await
+    }
+
+    /// Tells what there is to tell of effects. Waits for nobody.
+    pub(crate) fn tell_of(&self, effects: impl IntoIterator<Item = Effect>) {
+        for effect in effects {
             if let Effect::Tell { service, notice } = effect {
                 self.tell(&service, notice);
             }
         }
-        is_running
     }
 
     /// Answers until the others are heard to have taken over, from now on. Soon the process ends.
@@ -145,9 +146,9 @@ impl Executor {
 }
 
 /// The packet side of an effect.
-fn command(effect: Effect) -> Option<Command> {
-    match effect {
-        Effect::Announce { address, interfaces } => {
+fn command(effect: &Effect) -> Option<Command> {
+    match *effect {
+        Effect::Announce { address, ref interfaces } => {
             Some(Command::Announce { address, interfaces: scope(interfaces) })
         }
         Effect::Remind { address } => Some(Command::Remind { address }),
@@ -158,10 +159,10 @@ fn command(effect: Effect) -> Option<Command> {
     }
 }
 
-fn scope(interfaces: Interfaces) -> Scope {
+fn scope(interfaces: &Interfaces) -> Scope {
     match interfaces {
         Interfaces::All => Scope::All,
-        Interfaces::Only(names) => Scope::Named(names),
+        Interfaces::Only(names) => Scope::Named(names.clone()),
     }
 }
 

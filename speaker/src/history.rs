@@ -72,7 +72,7 @@ impl History {
 
     /// Keeps what has moved. `took` says how long, by cause.
     pub(crate) fn record(&self, shifts: Vec<Shift>, took: impl Fn(Cause) -> Duration) {
-        let at = now();
+        let at = before_now(Duration::ZERO);
         let build = |shift: Shift| Move {
             at: at.clone(),
             service: Some(shift.service.to_string()),
@@ -85,17 +85,37 @@ impl History {
         self.keep(shifts.into_iter().map(build).collect());
     }
 
-    /// Keeps that this node has fallen silent, or answers again. `now` counts from the machine's start.
-    pub(crate) fn set_silence(&mut self, silence: Option<Silence>, now: Duration) {
-        let (from, to, (cause, since)) = match (self.silence, silence) {
-            (None, Some(why)) => (Some(self.node.clone()), None, (why, now)),
-            (Some(before), None) => (None, Some(self.node.clone()), before),
-            (None, None) | (Some(_), Some(_)) => return,
-        };
-        self.silence = silence.map(|why| (why, now));
-        let (service, addresses, cause) = (None, Vec::new(), cause.as_str());
-        let seconds = now.saturating_sub(since).as_secs_f64();
-        self.keep(vec![Move { at: self::now(), service, addresses, from, to, cause, seconds }]);
+    /// Keeps that this node has fallen silent, or answers again. With why it is silent comes how long it had been when that
+    /// was noticed. `now` counts from the machine's start.
+    pub(crate) fn set_silence(&mut self, silence: Option<(Silence, Duration)>, now: Duration) {
+        let begun = silence.map(|(why, gap)| (why, now.saturating_sub(gap)));
+        match (self.silence, begun) {
+            (None, Some((why, since))) => {
+                let node = Some(self.node.clone());
+                self.keep_silence((node, None), why, (now.saturating_sub(since), Duration::ZERO));
+                self.silence = begun;
+            }
+            (Some((why, since)), None) => {
+                let node = Some(self.node.clone());
+                self.keep_silence((None, node), why, (Duration::ZERO, now.saturating_sub(since)));
+                self.silence = None;
+            }
+            // Of a clock that stood still one part of the process may tell before the other.
+            (Some((why, before)), Some((_, since))) => self.silence = Some((why, before.min(since))),
+            (None, None) => {}
+        }
+    }
+
+    /// Of all addresses this node owns. It began, or ended, so long `ago`.
+    fn keep_silence(
+        &self,
+        (from, to): (Option<String>, Option<String>),
+        why: Silence,
+        (ago, took): (Duration, Duration),
+    ) {
+        let at = before_now(ago);
+        let (service, addresses, cause) = (None, Vec::new(), why.as_str());
+        self.keep(vec![Move { at, service, addresses, from, to, cause, seconds: took.as_secs_f64() }]);
     }
 
     fn keep(&self, new: Vec<Move>) {
@@ -119,7 +139,8 @@ impl Silence {
     }
 }
 
-fn now() -> String {
+fn before_now(time: Duration) -> String {
     let now = Timestamp::now();
-    now.round(Unit::Millisecond).unwrap_or(now).to_string()
+    let at = now.checked_sub(time).unwrap_or(now);
+    at.round(Unit::Millisecond).unwrap_or(at).to_string()
 }

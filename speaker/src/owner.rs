@@ -10,7 +10,9 @@ mod view;
 
 use std::time::Duration;
 
-use metallb_announce::{Change, Effect, Holders, Installed, Shift, Snapshot, Speakers, Verdict, shifts};
+use metallb_announce::{
+    Change, Effect, Holders, Installed, Notice, Shift, Snapshot, Speakers, Verdict, shifts,
+};
 use metallb_cluster::ConfigurationReporter;
 use metallb_config::ServiceKey;
 use metallb_linux::since_boot;
@@ -179,18 +181,28 @@ impl Owner {
             effects.iter_mut().for_each(Effect::end_at_once);
         }
         let has_announced = effects.iter().any(|effect| matches!(effect, Effect::Announce { .. }));
-        let is_running = self.executor.execute(effects, since).await;
+        let is_running = self.executor.execute(&effects, since).await;
         self.tell_holders();
         self.look_back(shifts, started);
-        if let Some(ring) = self.ring.as_mut() {
-            ring.passed(has_announced);
-        }
-        if !self.stores.watches.all_synced() {
-            // A snapshot does not tell what is said of Services, or what status objects are left over.
+        let begins = self.ring.as_mut().is_some_and(|ring| ring.passed(has_announced));
+        let is_fenced = self.ring.as_ref().is_some_and(Ring::is_fenced);
+        self.tell(effects, begins, is_fenced);
+        // A snapshot does not tell what is said of Services, or what status objects are left over; and who answers nothing
+        // would contradict those who do.
+        let is_synced = self.stores.watches.all_synced();
+        if is_synced && !is_fenced {
+            self.review(verdicts, seen);
+        } else {
             self.conditions.miss();
-            return is_running;
         }
-        // Sees to it that what Services say of their announcement is so, once that is made true.
+        if is_synced {
+            self.report_readiness();
+        }
+        is_running
+    }
+
+    /// Sees to it that what the cluster says of announcements is so, once they are made.
+    fn review(&mut self, verdicts: Vec<(ServiceKey, Verdict)>, seen: Seen) {
         if let Some(snapshot) = self.view.snapshot() {
             let looked_at = verdicts.into_iter().map(|(key, _)| key).chain(seen.heard);
             self.conditions.look(snapshot, &self.installed, looked_at.collect());
@@ -201,13 +213,29 @@ impl Owner {
             self.tidy.note(tidy::MUCH);
             self.executor.statuses.complete();
         }
+    }
+
+    fn report_readiness(&mut self) {
         // An update of all speakers waits for this before it goes on to the next node.
         if self.ring.as_ref().is_none_or(Ring::answers) {
             self.ready.open();
         } else {
             self.ready.close("the other speakers have not confirmed this one yet");
         }
-        is_running
+    }
+
+    /// Tells people what effects did. What is announced is told of only when this node answers for it: all of it when it
+    /// `begins` to, for meanwhile others may have said that they do.
+    fn tell(&self, effects: Vec<Effect>, begins: bool, is_fenced: bool) {
+        if !begins && !is_fenced {
+            return self.executor.tell_of(effects);
+        }
+        let is_announced =
+            |effect: &Effect| matches!(effect, Effect::Tell { notice: Notice::Announced { .. }, .. });
+        self.executor.tell_of(effects.into_iter().filter(|effect| !is_announced(effect)));
+        if begins {
+            self.executor.tell_of(self.installed.tell_again());
+        }
     }
 
     /// The steps that make the verdicts true.

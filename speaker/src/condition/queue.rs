@@ -13,13 +13,13 @@ use tokio::time::Instant;
 use crate::digest::Digest;
 use crate::known::Revision;
 
-/// Two speakers that see different things would contradict each other without end: after each write of a Service the next
-/// waits twice as long, from this
+/// Two speakers that see different things would contradict each other without end: a write of a Service that had to wait for
+/// the one before has the next one wait twice as long, from this
 const SHORTEST_REST: Duration = Duration::from_secs(1);
-/// to this,
+/// to this; one that had not to wait, half as long.
 const LONGEST_REST: Duration = Duration::from_secs(60);
-/// until nothing was written for as long as this.
-const CALM: Duration = Duration::from_secs(120);
+/// Who had nothing to write for so long after the last rest writes as if for the first time.
+const CALM: Duration = Duration::from_secs(30);
 /// Room that is not given back.
 const KEPT: usize = 64;
 
@@ -63,6 +63,8 @@ pub(super) struct Queue {
 struct Rest {
     since: Instant,
     pause: Duration,
+    /// Whether what is written next had to wait for its end.
+    is_awaited: bool,
 }
 
 impl Queue {
@@ -73,7 +75,7 @@ impl Queue {
             _ => at,
         };
         self.settle(&service);
-        let at = self.rests.get(&Digest::of(&service)).map_or(at, |rest| at.max(rest.end()));
+        let at = self.rests.get_mut(&Digest::of(&service)).map_or(at, |rest| rest.hold_back(at));
         if !self.busy.contains_key(&service) {
             self.order.insert((at, service.clone()));
         }
@@ -93,7 +95,7 @@ impl Queue {
             self.due.shrink_to(KEPT);
         }
         if self.tidied_at.is_some_and(|at| at <= now) {
-            self.rests.retain(|_, rest| now.saturating_duration_since(rest.since) < CALM.max(rest.pause));
+            self.rests.retain(|_, rest| now < rest.forgotten());
             self.tidied_at = (!self.rests.is_empty()).then(|| later(now, CALM));
         }
     }
@@ -114,7 +116,7 @@ impl Queue {
         match outcome {
             Outcome::Written => self.rest(&service, now),
             Outcome::Refused(pause) => {
-                self.rests.insert(Digest::of(&service), Rest { since: now, pause });
+                self.rests.insert(Digest::of(&service), Rest { since: now, pause, is_awaited: false });
                 self.tidied_at.get_or_insert(later(now, pause));
             }
             Outcome::Moot | Outcome::Failed(_) => {}
@@ -133,11 +135,10 @@ impl Queue {
     }
 
     fn rest(&mut self, service: &ServiceKey, now: Instant) {
-        let rested = |rest: &&Rest| now.saturating_duration_since(rest.since) < CALM.max(rest.pause);
         let service = Digest::of(service);
-        let last = self.rests.get(&service).filter(rested);
-        let pause = last.map_or(SHORTEST_REST, |rest| rest.pause.saturating_mul(2));
-        self.rests.insert(service, Rest { since: now, pause: pause.min(LONGEST_REST) });
+        let last = self.rests.get(&service).filter(|rest| now < rest.forgotten());
+        let pause = last.map_or(SHORTEST_REST, Rest::next_pause);
+        self.rests.insert(service, Rest { since: now, pause, is_awaited: false });
         self.tidied_at.get_or_insert(later(now, CALM));
     }
 }
@@ -151,6 +152,22 @@ impl Write {
 impl Rest {
     fn end(&self) -> Instant {
         later(self.since, self.pause)
+    }
+
+    /// When it matters no more.
+    fn forgotten(&self) -> Instant {
+        later(self.end(), CALM)
+    }
+
+    /// When something may be written that is to be at this time.
+    fn hold_back(&mut self, at: Instant) -> Instant {
+        self.is_awaited = at < self.end();
+        at.max(self.end())
+    }
+
+    fn next_pause(&self) -> Duration {
+        let pause = if self.is_awaited { self.pause.saturating_mul(2) } else { self.pause / 2 };
+        pause.clamp(SHORTEST_REST, LONGEST_REST)
     }
 }
 
@@ -258,12 +275,49 @@ mod tests {
         queue.want(key("other"), write("a", "1"), now);
         assert_eq!(queue.deadline(), Some(now), "others do not wait");
         queue.settle(&key("other"));
-        now += seconds(200);
+        now += seconds(91);
         queue.want(key("web"), write("a", "9"), now);
         assert_eq!(queue.deadline(), Some(now));
         assert!(queue.begin(now).is_some());
         queue.end(key("web"), Outcome::Written, now);
         queue.want(key("web"), write("a", "10"), now);
         assert_eq!(queue.deadline(), Some(now + seconds(1)));
+    }
+
+    /// As whoever tries one thing after the other, and looks each time.
+    #[test]
+    fn changes_that_are_no_contradictions_are_told_within_two_seconds_each() {
+        let (mut queue, mut now) = (Queue::default(), Instant::now());
+        let mut longest = Duration::ZERO;
+        for round in 0..40 {
+            // What is tried, and what comes of it.
+            for step in 0..2 {
+                queue.want(key("web"), write("a", &format!("{round} {step}")), now);
+                let begun = queue.deadline().unwrap();
+                longest = longest.max(begun - now);
+                assert!(queue.begin(begun).is_some());
+                queue.end(key("web"), Outcome::Written, begun);
+                now = begun;
+            }
+            now += seconds(10);
+        }
+        assert!(longest <= seconds(2), "{longest:?}");
+    }
+
+    /// What waited and is no longer so counts for nothing.
+    #[test]
+    fn who_need_not_have_waited_rests_no_longer_than_before() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        queue.want(key("web"), write("a", "1"), now);
+        assert!(queue.begin(now).is_some());
+        queue.end(key("web"), Outcome::Written, now);
+        queue.want(key("web"), write("b", "2"), now);
+        queue.settle(&key("web"));
+        let later = now + seconds(5);
+        queue.want(key("web"), write("c", "3"), later);
+        assert!(queue.begin(later).is_some());
+        queue.end(key("web"), Outcome::Written, later);
+        queue.want(key("web"), write("d", "4"), later);
+        assert_eq!(queue.deadline(), Some(later + seconds(1)));
     }
 }

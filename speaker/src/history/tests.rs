@@ -61,13 +61,13 @@ fn a_silence_is_kept_when_it_begins_and_with_its_length_when_it_ends() {
     let second = Duration::from_secs(1);
     for (silence, now) in [
         (None, 1),
-        (Some(Silence::Stall), 2),
-        (Some(Silence::Carrier), 3),
+        (Some((Silence::Stall, 0)), 2),
+        (Some((Silence::Carrier, 0)), 3),
         (None, 5),
         (None, 6),
-        (Some(Silence::Carrier), 7),
+        (Some((Silence::Carrier, 0)), 7),
     ] {
-        history.set_silence(silence, second * now);
+        history.set_silence(silence.map(|(why, gap)| (why, second * gap)), second * now);
     }
     let entry = |from: Value, to: Value, cause: &str, seconds: f64| json!({ "service": null, "addresses": [], "from": from, "to": to, "cause": cause, "seconds": seconds });
     let moves = [
@@ -76,4 +76,23 @@ fn a_silence_is_kept_when_it_begins_and_with_its_length_when_it_ends() {
         entry(json!("n1"), json!(null), "Carrier", 0.0),
     ];
     assert_eq!(read(&history).0["moves"], json!(moves));
+}
+
+/// A process that stood still notices when it goes on, and one part of it before the other.
+#[test]
+fn a_silence_that_is_noticed_late_began_before() {
+    let second = Duration::from_secs(1);
+    for gaps in [[5, 5], [0, 5], [5, 0]] {
+        let mut history = History::new("n1".to_owned());
+        let before = Timestamp::now();
+        for gap in gaps {
+            history.set_silence(Some((Silence::Stall, second * gap)), second * 100);
+        }
+        history.set_silence(None, second * 101);
+        let document: Value = serde_json::from_str(&history.reader()()).unwrap();
+        let began: Timestamp = document["moves"][0]["at"].as_str().unwrap().parse().unwrap();
+        let noticed_late = before.duration_since(began).as_secs_f64();
+        assert!((noticed_late - f64::from(gaps[0])).abs() < 1.0, "{gaps:?}: {noticed_late}");
+        assert_eq!(document["moves"][1]["seconds"], json!(6.0), "{gaps:?}");
+    }
 }

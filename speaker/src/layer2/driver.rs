@@ -323,8 +323,7 @@ impl Driver {
             self.hand_overs.give_up();
         }
         if is_open && !self.was_open {
-            // All of it is said again on all links.
-            self.firsts.clear();
+            // All of it is said again on all links; what is new goes on being said first.
             self.outbox.clear();
             self.execute_some();
             while let Ok(batch) = commands.try_recv() {

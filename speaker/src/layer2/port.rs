@@ -94,6 +94,7 @@ impl Port {
             self.groups = groups_of(index);
             self.joined.clear();
             self.is_in_doubt = true;
+            self.is_failing = false;
         }
         self.sockets.extend(opened);
         self.spec = spec;

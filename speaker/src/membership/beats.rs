@@ -203,10 +203,17 @@ impl Beats {
         self.liveness.next_deadline().min(next_bind).max(self.begins)
     }
 
-    /// Takes what arrived, does what is due, and sends.
+    /// Takes what changed on this node and what arrived, does what is due, and sends.
     pub(super) fn turn(&mut self, own: &Own, now: Duration) -> News {
-        let mut news = News { meta: self.bind_if_due(now), verdicts: false };
-        news.meta |= self.take_own(own, now);
+        let is_bound = self.bind_if_due(now);
+        let is_news = self.take_own(own, now);
+        let News { verdicts, meta } = self.hear(now);
+        News { verdicts, meta: meta || is_bound || is_news }
+    }
+
+    /// Takes what arrived, does what is due, and sends.
+    pub(super) fn hear(&mut self, now: Duration) -> News {
+        let mut news = News::default();
         if let Err(error) = self.drain(now) {
             tracing::error!(error = logs::chain(&error), "heartbeats: the socket fails, opening another one");
             self.socket = None;

@@ -186,24 +186,28 @@ impl Driver {
     /// Works until it is asked to stop, then says goodbye. Whoever drops the other end of `inputs.stop` ends it
     /// without one.
     async fn run(mut self, mut ports: Ports, mut inputs: Inputs) {
+        let mut is_quiet = false;
         while !self.has_left() {
             if let Some(bound) = self.longest_stall() {
                 inputs.pulse.follow(bound).await;
             }
             // Heartbeats go on without them.
             ports.open_if_due(since_boot());
-            self.turn(&ports, &mut inputs);
+            if !is_quiet || self.hear(&ports, since_boot()) {
+                self.turn(&ports, &mut inputs);
+            }
             let wake = self.wait(&ports, &mut inputs).await;
             if matches!(wake, Wake::Abandoned) {
                 return;
             }
-            if let Err(error) = self.take(wake, &ports, &mut inputs.post) {
+            is_quiet = self.take(wake, &ports, &mut inputs.post).unwrap_or_else(|error| {
                 tracing::error!(
                     error = logs::chain(&error),
                     "memberlist's socket fails, opening another one"
                 );
                 ports.close();
-            }
+                false
+            });
         }
     }
 
@@ -253,6 +257,16 @@ impl Driver {
 
     fn has_left(&self) -> bool {
         self.leaving.is_some_and(|until| since_boot() >= until || self.machine.has_left())
+    }
+
+    /// Takes heartbeats that have arrived. Whether there is anything to do besides: mostly they say that all is as it was,
+    /// many times a second.
+    fn hear(&mut self, ports: &Ports, now: Duration) -> bool {
+        let Some(beats) = self.beats.as_mut() else { return true };
+        let news = beats.hear(now);
+        let is_quiet = news == News::default() && beats.doubted().next().is_none();
+        self.take_news(news, now);
+        !is_quiet || now >= self.next_deadline(ports)
     }
 
     /// Does everything that is due and tells what came of it.

@@ -35,6 +35,8 @@ pub(crate) struct Ring {
     letters: Vec<Letter>,
     /// The question whose answer opens the fence after a stall.
     question: u64,
+    /// How long this node had stood still when it fell silent; zero otherwise.
+    gap: Duration,
     /// Whether somebody is gone since the pass before.
     has_lost: bool,
     /// Whether the interface of this node's address is without carrier.
@@ -55,6 +57,7 @@ impl Ring {
             current,
             letters: Vec::new(),
             question: 0,
+            gap: Duration::ZERO,
             has_lost: false,
             is_cut_off: false,
             answers: false,
@@ -80,6 +83,7 @@ impl Ring {
             }
             gap = stalled => {
                 self.question = self.membership.stalled(gap);
+                self.gap = self.gap.max(gap);
                 Ok(Woken::ByChange)
             }
         }
@@ -165,20 +169,24 @@ impl Ring {
         self.answers
     }
 
-    /// A pass is done: what is announced is what these members make of it.
-    pub(super) fn passed(&mut self, has_announced: bool) {
+    /// A pass is done: what is announced is what these members make of it. True if this node begins to answer, or
+    /// answers again after a time in which others had reason to.
+    pub(super) fn passed(&mut self, has_announced: bool) -> bool {
         if std::mem::take(&mut self.has_lost) && has_announced {
             self.metrics.takeover.observe(since_boot().saturating_sub(self.current.since).as_secs_f64());
         }
         if !self.may_open() || self.has_closed(&self.members.borrow()) {
-            return;
+            return false;
         }
+        let was_silent = self.is_fenced();
         if let Some(fence) = &self.fence {
             fence.open();
         }
         // Only now may the others leave to this node what it owns.
         self.answers = true;
+        self.gap = Duration::ZERO;
         self.membership.answers();
+        was_silent
     }
 
     /// Whether others were not heard for a while since this was taken in last, or are not yet.
@@ -191,10 +199,11 @@ impl Ring {
         (self.current.left.clone(), since_boot().saturating_sub(self.current.since))
     }
 
-    /// Why this node answers for nothing though it did before, if that is so.
-    pub(super) fn silence(&self) -> Option<Silence> {
+    /// Why this node answers for nothing though it did before, if that is so, and for how long it had not answered when that
+    /// was noticed.
+    pub(super) fn silence(&self) -> Option<(Silence, Duration)> {
         let why = if self.is_cut_off { Silence::Carrier } else { Silence::Stall };
-        (self.current.is_fenced && self.answers).then_some(why)
+        (self.current.is_fenced && self.answers).then_some((why, self.gap))
     }
 
     /// Whether anybody is there to take over.

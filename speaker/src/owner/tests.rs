@@ -398,11 +398,12 @@ async fn a_new_speaker_says_that_it_answers_and_is_ready_once_its_fence_is_open_
     speaker.task = Some(tokio::spawn(owner.run(speaker.shutdown.clone())));
     let fenced = Members { starting: ["n1".to_owned()].into(), is_fenced: true, ..members(&["n1"]) };
     told.send_replace(fenced);
-    speaker.until_announced("web", OF_N2).await;
     let ready = || speaker.health.readyz();
     until("the reason", ready, |seen| seen.text.contains("not confirmed")).await;
     assert!(!ready().ok && !says_it_answers());
+    assert!(!speaker.announces("web", OF_N2), "it answers nothing yet");
     told.send_replace(members(&["n1"]));
+    speaker.until_announced("web", OF_N2).await;
     until("its word", &says_it_answers, |says| *says).await;
     until("readiness", || ready().ok, |ok| *ok).await;
     // A fence that closes later is another matter: what it owns moves only if others find it dead.

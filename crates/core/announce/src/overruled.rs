@@ -40,7 +40,7 @@ impl fmt::Display for Overruled {
         }
         f.write_str(" not count ")?;
         f.write_str(if self.is_unknown {
-            "where speakers do not follow each other: set METALLB_ML_BIND_ADDR and METALLB_ML_LABELS"
+            "where speakers do not follow each other: set METALLB_ML_BIND_ADDR and METALLB_ML_LABELS, or memberlistEnabled of the MetalLB resource"
         } else {
             "beside a speaker that sends no heartbeats or is of an earlier version: replace it by one of this version, or see to its heartbeat port"
         })

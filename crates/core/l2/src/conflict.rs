@@ -105,8 +105,10 @@ impl Conflicts {
                 let is_news = now >= *at + REPEAT;
                 if is_news {
                     *at = now;
+                    self.found.push_front(Conflict { claim, is_news });
+                } else {
+                    self.found.push_back(Conflict { claim, is_news });
                 }
-                self.found.push_back(Conflict { claim, is_news });
             }
         }
     }

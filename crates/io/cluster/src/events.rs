@@ -25,8 +25,8 @@ const LANES: usize = 16;
 const WAITING: usize = 1024;
 /// Events a lane remembers for counting repeats; beyond it counting starts over.
 const REMEMBERED: usize = 256;
-/// How often an event is sent anew that an API server could not take: for some ten seconds.
-const TRIES: usize = 8;
+/// How often an event is sent anew that an API server could not take: for some two minutes, as the original does.
+const TRIES: usize = 28;
 /// Longest message, in bytes: what a user writes into an annotation may be a hundred times longer, and ends up here.
 const LONGEST_MESSAGE: usize = 1024;
 
@@ -105,8 +105,8 @@ impl EventSink {
         shorten(&mut event.message);
         let Some(lane) = self.lanes.get(lane_of(&event.about, self.lanes.len())) else { return };
         let Ok(turn) = lane.turns.try_reserve() else {
-            let Event { reason, message, .. } = event;
-            tracing::warn!(reason, message, "event dropped, too many are waiting");
+            let Event { reason, message: text, .. } = event;
+            tracing::warn!(reason, text, "event dropped, too many are waiting");
             return;
         };
         lock(&lane.waiting).push(event);
@@ -153,7 +153,8 @@ impl Sender {
         while turns.recv().await.is_some() {
             let Some(event) = lock(&waiting).pop() else { continue };
             if let Err(error) = self.insist(&event).await {
-                tracing::warn!(%error, reason = event.reason, message = event.message, "event not sent");
+                // A field of the name `message` would stand in place of these words.
+                tracing::warn!(%error, reason = event.reason, text = event.message, "event not sent");
             }
         }
     }

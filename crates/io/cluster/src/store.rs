@@ -313,6 +313,11 @@ impl<T: Held> Store<T> {
         knows
     }
 
+    /// Whether nothing was heard since the last error.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.lock().progress.last_error.is_some()
+    }
+
     /// Whether this is the first complete list.
     pub(crate) fn end_list(&self, round: u64) -> bool {
         let mut cache = self.lock();

@@ -322,7 +322,8 @@ impl<T: Held> Follower<T> {
             // Whoever lists again and again mostly hears what is known.
             watcher::Event::InitDone if self.is_polling && self.store.knows_list(round) => return,
             watcher::Event::InitDone => {
-                if self.store.end_list(round) {
+                let has_failed = self.store.has_failed();
+                if self.store.end_list(round) || has_failed {
                     tracing::info!(what = self.what, "in step with the API server");
                 }
             }

@@ -38,7 +38,7 @@ impl Driver {
             };
         }
         for protocol in PROTOCOLS {
-            self.follow_on_ports(protocol);
+            is_broken |= !self.follow_on_ports(protocol);
         }
         for port in self.ports.values_mut() {
             self.gate.permits();
@@ -119,26 +119,30 @@ impl Driver {
     pub(super) fn follow_reach(&mut self) {
         while self.reach.refresh(&self.table, Instant::now()) {
             for protocol in PROTOCOLS {
-                self.follow_on_ports(protocol);
+                if !self.follow_on_ports(protocol) {
+                    self.retry_soon();
+                }
             }
         }
     }
 
-    /// Costs nothing where the filters are in force already.
-    fn follow_on_ports(&mut self, protocol: Protocol) {
+    /// False: some do not. Costs nothing where the filters are in force already.
+    fn follow_on_ports(&mut self, protocol: Protocol) -> bool {
+        let mut is_done = true;
         for port in self.ports.values_mut() {
             self.gate.permits();
             match port.follow(protocol, self.reach.filters(protocol)) {
                 Ok(streams) => self.inbox.extend(streams),
                 // All of them follow again.
-                Err(error) if error.is_for_room() && self.reach.shorten() => return,
+                Err(error) if error.is_for_room() && self.reach.shorten() => return true,
                 Err(error) => {
                     let (interface, error) = (port.name(), logs::chain(&error));
                     tracing::error!(interface, error, "the kernel does not follow the announced addresses");
-                    bring_forward(&mut self.retry, FIRST_RETRY);
+                    is_done = false;
                 }
             }
         }
+        is_done
     }
 
     /// Whether the kernel had no room for the filters, and shorter ones are to be tried.

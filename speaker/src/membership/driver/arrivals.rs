@@ -22,8 +22,8 @@ const AT_ONCE: usize = 64;
 const MOST_AHEAD: usize = 16_384;
 
 impl Driver {
-    /// Takes in why the loop turns. Fails when the socket does.
-    pub(super) fn take(&mut self, wake: Wake, ports: &Ports, post: &mut Post) -> io::Result<()> {
+    /// Takes in why the loop turns. True if nothing has come but heartbeats. Fails when the socket does.
+    pub(super) fn take(&mut self, wake: Wake, ports: &Ports, post: &mut Post) -> io::Result<bool> {
         let now = since_boot();
         match wake {
             Wake::Stop => {
@@ -35,7 +35,7 @@ impl Driver {
                 self.take_datagrams(ports, post, now)?;
             }
             // What says who sends heartbeats may have come before them.
-            Wake::Heartbeats => self.take_datagrams(ports, post, now)?,
+            Wake::Heartbeats => return Ok(self.take_datagrams(ports, post, now)? == 0),
             Wake::Connection(stream, from) => {
                 if !self.exchanges.serve(stream, from, self.codec.clone())
                     && let Some(withheld) = self.lines.take(now)
@@ -48,13 +48,14 @@ impl Driver {
             Wake::Letter(letter) => self.send_letters(letter, ports, post),
             Wake::Abandoned | Wake::Other => {}
         }
-        Ok(())
+        Ok(false)
     }
 
-    fn take_datagrams(&mut self, ports: &Ports, post: &Post, now: Duration) -> io::Result<()> {
-        for _ in 0..AT_ONCE {
+    /// How many there were, of those that are taken at a time.
+    fn take_datagrams(&mut self, ports: &Ports, post: &Post, now: Duration) -> io::Result<usize> {
+        for taken in 0..AT_ONCE {
             match ports.receive(&mut self.buffer)? {
-                None => break,
+                None => return Ok(taken),
                 Some(Arrival::Refused(to)) => {
                     if let (Some(beats), Some(name)) = (self.beats.as_mut(), self.names.get(&to)) {
                         beats.refused_elsewhere(name, now);
@@ -64,7 +65,7 @@ impl Driver {
                 Some(Arrival::Datagram { from, length }) => self.take_datagram((from, length), post, now),
             }
         }
-        Ok(())
+        Ok(AT_ONCE)
     }
 
     fn take_datagram(&mut self, (from, length): (SocketAddr, usize), post: &Post, now: Duration) {

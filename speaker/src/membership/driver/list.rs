@@ -83,7 +83,7 @@ impl Driver {
             let patience = self.settings.handover.as_secs();
             tracing::warn!(
                 "the speakers that are there have another memberlist secret: answering nothing until they are joined, \
-                 for {patience} s at most; look at the Secret memberlist"
+                 for {patience} s at most; look at the Secret memberlist, or metallb-memberlist of the operator"
             );
         }
         self.is_stale |= beats.set_joined(has_joined, now);
