@@ -23,9 +23,12 @@ use metallb_testbed::wait::{self, seen};
 /// Nodes are declared lost after seconds; nothing here may take a minute.
 const MOVED: Duration = Duration::from_secs(45);
 
+/// Names the bed: long runs of different tests may go side by side, each on one of its own.
+const BED: &str = "METALLB_FAILOVER_BED";
+
 fn main() -> ExitCode {
     suite::run(
-        "failover",
+        std::env::var(BED).map_or("failover", |name| name.leak()),
         prepare,
         vec![
             ("a speaker that is killed is replaced in a fraction of a second", takeover::killed),

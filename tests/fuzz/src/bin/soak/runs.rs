@@ -126,8 +126,15 @@ pub(crate) const RUNS: &[Run] = &[
     Run {
         name: "takeover",
         environment: &[("METALLB_FAILOVER_ROUNDS", "30")],
-        cargo: failover!("is replaced", "without the API server"),
-        tests: 5,
+        cargo: failover!("is replaced", "without the API server", "a node whose"),
+        tests: 3,
+        covers: SPEAKER,
+    },
+    Run {
+        name: "takeover-nodes",
+        environment: &[("METALLB_FAILOVER_ROUNDS", "30"), ("METALLB_FAILOVER_BED", "nodes")],
+        cargo: failover!("a node whose"),
+        tests: 2,
         covers: SPEAKER,
     },
     Run {
@@ -146,7 +153,7 @@ pub(crate) const RUNS: &[Run] = &[
     },
     Run {
         name: "outage",
-        environment: &[("METALLB_OUTAGE_SECONDS", "300")],
+        environment: &[("METALLB_OUTAGE_SECONDS", "300"), ("METALLB_FAILOVER_BED", "outage")],
         cargo: failover!("without the API server"),
         tests: 1,
         covers: SPEAKER,
