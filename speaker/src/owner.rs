@@ -82,6 +82,8 @@ pub(crate) struct Owner {
     /// Whether something has changed that no pass has looked at.
     pub(crate) is_behind: bool,
     pub(crate) is_complete: bool,
+    /// Whether something is announced of which nobody was told.
+    pub(crate) has_withheld: bool,
     pub(crate) resume: Resume,
     pub(crate) tidy: Tidy,
 }
@@ -195,6 +197,9 @@ impl Owner {
         } else {
             self.conditions.miss();
         }
+        if is_fenced && std::mem::take(&mut self.is_complete) {
+            self.executor.statuses.hold_back();
+        }
         if is_synced {
             self.report_readiness();
         }
@@ -226,15 +231,20 @@ impl Owner {
 
     /// Tells people what effects did. What is announced is told of only when this node answers for it: all of it when it
     /// `begins` to, for meanwhile others may have said that they do.
-    fn tell(&self, effects: Vec<Effect>, begins: bool, is_fenced: bool) {
-        if !begins && !is_fenced {
-            return self.executor.tell_of(effects);
-        }
+    fn tell(&mut self, effects: Vec<Effect>, begins: bool, is_fenced: bool) {
         let is_announced =
             |effect: &Effect| matches!(effect, Effect::Tell { notice: Notice::Announced { .. }, .. });
-        self.executor.tell_of(effects.into_iter().filter(|effect| !is_announced(effect)));
-        if begins {
+        let (announced, others): (Vec<Effect>, Vec<Effect>) = effects.into_iter().partition(is_announced);
+        self.executor.tell_of(others);
+        if is_fenced {
+            self.has_withheld |= !announced.is_empty();
+            return;
+        }
+        let has_others = self.ring.as_ref().is_some_and(Ring::has_others);
+        if std::mem::take(&mut self.has_withheld) || begins && has_others {
             self.executor.tell_of(self.installed.tell_again());
+        } else {
+            self.executor.tell_of(announced);
         }
     }
 

@@ -156,6 +156,7 @@ pub(crate) fn build_owner(
         holders: Holders::new(&settings.node, time_of_day(), since_boot()),
         is_behind: true,
         is_complete: false,
+        has_withheld: false,
         resume,
         tidy: Tidy::default(),
         ring: membership.map(|(membership, metrics)| Ring::new(membership, fence_owner, metrics)),

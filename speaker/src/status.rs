@@ -50,6 +50,8 @@ enum Wish {
     Withdrawn(ServiceKey),
     /// From now on no wish means that a Service is not announced.
     Complete,
+    /// Until that nothing is written.
+    Incomplete,
 }
 
 /// Whose objects are written, and where.
@@ -85,6 +87,11 @@ impl StatusWriter {
     /// Every Service has been looked at once: objects about others are left over from an earlier life.
     pub(crate) fn complete(&self) {
         self.wish(Wish::Complete);
+    }
+
+    /// Others say what they announce: nothing is written until [`Self::complete`].
+    pub(crate) fn hold_back(&self) {
+        self.wish(Wish::Incomplete);
     }
 
     fn wish(&self, wish: Wish) {
@@ -212,6 +219,7 @@ impl Task {
                 self.wishes.remove(&digest);
                 self.dirty.insert(digest);
             }
+            Wish::Incomplete => self.is_complete = false,
             Wish::Complete => {
                 self.is_complete = true;
                 self.dirty.extend(self.index.services());

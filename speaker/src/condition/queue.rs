@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use crate::digest::Digest;
 use crate::known::Revision;
 
-/// Two speakers that see different things would contradict each other without end: a write of a Service that had to wait for
-/// the one before has the next one wait twice as long, from this
+/// Two speakers that see different things would contradict each other without end: who has to write of a Service what it wrote
+/// before rests twice as long after it, from this
 const SHORTEST_REST: Duration = Duration::from_secs(1);
-/// to this; one that had not to wait, half as long.
+/// to this; who sees something else by now, half as long.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 /// Who had nothing to write for so long after the last rest writes as if for the first time.
 const CALM: Duration = Duration::from_secs(30);
@@ -59,12 +59,14 @@ pub(super) struct Queue {
 }
 
 /// A Service was written lately.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Rest {
     since: Instant,
     pause: Duration,
-    /// Whether what is written next had to wait for its end.
-    is_awaited: bool,
+    /// What it was.
+    said: Option<Arc<Condition>>,
+    /// Whether something else was to be written since.
+    has_moved_on: bool,
 }
 
 impl Queue {
@@ -75,7 +77,7 @@ impl Queue {
             _ => at,
         };
         self.settle(&service);
-        let at = self.rests.get_mut(&Digest::of(&service)).map_or(at, |rest| rest.hold_back(at));
+        let at = self.rests.get_mut(&Digest::of(&service)).map_or(at, |rest| rest.hold_back(&write, at));
         if !self.busy.contains_key(&service) {
             self.order.insert((at, service.clone()));
         }
@@ -114,9 +116,10 @@ impl Queue {
     pub(super) fn end(&mut self, service: ServiceKey, outcome: Outcome, now: Instant) {
         let Some(write) = self.busy.remove(&service) else { return };
         match outcome {
-            Outcome::Written => self.rest(&service, now),
+            Outcome::Written => self.rest(&service, write.condition.clone(), now),
             Outcome::Refused(pause) => {
-                self.rests.insert(Digest::of(&service), Rest { since: now, pause, is_awaited: false });
+                let rest = Rest { since: now, pause, said: None, has_moved_on: true };
+                self.rests.insert(Digest::of(&service), rest);
                 self.tidied_at.get_or_insert(later(now, pause));
             }
             Outcome::Moot | Outcome::Failed(_) => {}
@@ -134,11 +137,11 @@ impl Queue {
         self.order.first().map(|(at, _)| *at).or(self.tidied_at)
     }
 
-    fn rest(&mut self, service: &ServiceKey, now: Instant) {
+    fn rest(&mut self, service: &ServiceKey, said: Option<Arc<Condition>>, now: Instant) {
         let service = Digest::of(service);
         let last = self.rests.get(&service).filter(|rest| now < rest.forgotten());
         let pause = last.map_or(SHORTEST_REST, Rest::next_pause);
-        self.rests.insert(service, Rest { since: now, pause, is_awaited: false });
+        self.rests.insert(service, Rest { since: now, pause, said, has_moved_on: false });
         self.tidied_at.get_or_insert(later(now, CALM));
     }
 }
@@ -159,14 +162,15 @@ impl Rest {
         later(self.end(), CALM)
     }
 
-    /// When something may be written that is to be at this time.
-    fn hold_back(&mut self, at: Instant) -> Instant {
-        self.is_awaited = at < self.end();
+    /// When this may be written that is to be at this time. Words that are to be written again were overwritten: whoever did
+    /// sees something else, unless this speaker did, too, meanwhile.
+    fn hold_back(&mut self, write: &Write, at: Instant) -> Instant {
+        self.has_moved_on |= write.condition != self.said;
         at.max(self.end())
     }
 
     fn next_pause(&self) -> Duration {
-        let pause = if self.is_awaited { self.pause.saturating_mul(2) } else { self.pause / 2 };
+        let pause = if self.has_moved_on { self.pause / 2 } else { self.pause.saturating_mul(2) };
         pause.clamp(SHORTEST_REST, LONGEST_REST)
     }
 }
@@ -264,7 +268,8 @@ mod tests {
         let (mut queue, mut now) = (Queue::default(), Instant::now());
         let mut pauses = Vec::new();
         for round in 0..8 {
-            queue.want(key("web"), write("a", &round.to_string()), now);
+            let version = Revision::of(&round.to_string());
+            queue.want(key("web"), Write { version, ..write("a", "the same") }, now);
             let begun = queue.deadline().unwrap();
             pauses.push((begun - now).as_secs());
             now = begun;
@@ -304,20 +309,20 @@ mod tests {
         assert!(longest <= seconds(2), "{longest:?}");
     }
 
-    /// What waited and is no longer so counts for nothing.
+    /// The owner moves away and back: what it says is what it said, and nobody contradicts it.
     #[test]
-    fn who_need_not_have_waited_rests_no_longer_than_before() {
-        let (mut queue, now) = (Queue::default(), Instant::now());
-        queue.want(key("web"), write("a", "1"), now);
-        assert!(queue.begin(now).is_some());
-        queue.end(key("web"), Outcome::Written, now);
-        queue.want(key("web"), write("b", "2"), now);
-        queue.settle(&key("web"));
-        let later = now + seconds(5);
-        queue.want(key("web"), write("c", "3"), later);
-        assert!(queue.begin(later).is_some());
-        queue.end(key("web"), Outcome::Written, later);
-        queue.want(key("web"), write("d", "4"), later);
-        assert_eq!(queue.deadline(), Some(later + seconds(1)));
+    fn who_saw_something_else_meanwhile_is_not_contradicted() {
+        let (mut queue, mut now) = (Queue::default(), Instant::now());
+        for _ in 0..20 {
+            queue.want(key("web"), write("here", "1"), now);
+            let begun = queue.deadline().unwrap();
+            assert!(begun <= now + seconds(1), "{:?}", begun - now);
+            assert!(queue.begin(begun).is_some());
+            queue.end(key("web"), Outcome::Written, begun);
+            // The new owner is faster.
+            queue.want(key("web"), write("there", "2"), begun + seconds(1));
+            queue.settle(&key("web"));
+            now = begun + seconds(3);
+        }
     }
 }

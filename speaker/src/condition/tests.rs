@@ -22,6 +22,8 @@ use crate::testing::{NAMESPACE, advertisement, node, pool, service, slice};
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 /// Of the three nodes, `n3` is first in line for this address and `n1` second, by contract 02 §2.2.
 const OF_N3: &str = "192.0.2.6";
+/// The same, but `n2` is second.
+const OF_N321: &str = "192.0.2.4";
 
 /// The speakers of a cluster, as far as conditions go. They share the API server, not what they know.
 struct Cluster {
@@ -245,6 +247,29 @@ async fn speakers_that_see_different_things_contradict_each_other_ever_more_seld
     cluster.writes();
     pass(600 * SECOND).await;
     assert_eq!(cluster.writes(), 0);
+}
+
+/// However long each of them waits for others to say it.
+#[tokio::test(start_paused = true)]
+async fn a_split_ring_contradicts_itself_ever_more_seldom() {
+    // Only n3 has an endpoint: to the others nobody can announce it, and the first of them says so.
+    let cluster = Cluster::running(json!({}), &NODES);
+    let local = json!({ "spec": { "externalTrafficPolicy": "Local" } });
+    cluster.serve("web", OF_N3);
+    cluster.server.edit::<Service>(Some("default"), "web", &local);
+    cluster.server.put(&slice("web", "n3", true));
+    ["n1", "n2"].iter().for_each(|node| cluster.believe(node, &["n1", "n2"]));
+    pass(600 * SECOND).await;
+    let writes = cluster.writes();
+    assert!((8..=34).contains(&writes), "{writes} writes in ten minutes");
+
+    // n1 takes n2 for elected, which has no speaker: it is n1 that says so, after its turn.
+    let cluster = Cluster::running(json!({}), &["n1", "n3"]);
+    cluster.serve("web", OF_N321);
+    cluster.believe("n1", &["n1", "n2"]);
+    pass(600 * SECOND).await;
+    let writes = cluster.writes();
+    assert!((8..=34).contains(&writes), "{writes} writes in ten minutes");
 }
 
 #[tokio::test(start_paused = true)]

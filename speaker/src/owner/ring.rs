@@ -182,6 +182,10 @@ impl Ring {
         if let Some(fence) = &self.fence {
             fence.open();
         }
+        if self.is_fenced() {
+            // It stood still meanwhile, and has not asked yet.
+            return false;
+        }
         // Only now may the others leave to this node what it owns.
         self.answers = true;
         self.gap = Duration::ZERO;

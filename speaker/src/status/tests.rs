@@ -97,6 +97,22 @@ async fn who_takes_over_removes_the_object_of_who_announced_before() {
     until_statuses(&server, &[("n1", "web", &[])]).await;
 }
 
+/// Who can't answer and still reaches the API server: the object of its heir stays.
+#[tokio::test(start_paused = true)]
+async fn who_is_held_back_leaves_the_objects_of_others_alone_until_it_is_not() {
+    let server = server();
+    let writer = writer(&server);
+    writer.announced(key("web"), vec![]);
+    writer.complete();
+    until_statuses(&server, &[("n1", "web", &[])]).await;
+    writer.hold_back();
+    leftover(&server, "l2-abc", "n2", "web");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    until_statuses(&server, &[("n1", "web", &[]), ("n2", "web", &[])]).await;
+    writer.complete();
+    until_statuses(&server, &[("n1", "web", &[])]).await;
+}
+
 #[tokio::test]
 async fn own_objects_about_services_that_are_gone_are_removed_once_all_services_are_known() {
     let server = server();

@@ -25,8 +25,10 @@ const LANES: usize = 16;
 const WAITING: usize = 1024;
 /// Events a lane remembers for counting repeats; beyond it counting starts over.
 const REMEMBERED: usize = 256;
-/// How often an event is sent anew that an API server could not take: for some two minutes, as the original does.
+/// How often an event is sent anew where nobody answers, or nobody can: for some two minutes, as long as the original does.
 const TRIES: usize = 28;
+/// The same where the API server fails with this one: others of the lane may fare better.
+const TRIES_OF_ONE: usize = 8;
 /// Longest message, in bytes: what a user writes into an annotation may be a hundred times longer, and ends up here.
 const LONGEST_MESSAGE: usize = 1024;
 
@@ -163,9 +165,9 @@ impl Sender {
     async fn insist(&mut self, event: &Event) -> Result<(), kube::Error> {
         // One name for all tries: an event whose answer was lost is not told twice.
         let fresh = first(event, &self.source);
-        for pause in Pace::default().take(TRIES) {
+        for (tried, pause) in Pace::default().take(TRIES).enumerate() {
             match self.send(event, &fresh).await {
-                Err(error) if may_pass(&error) => tokio::time::sleep(pause).await,
+                Err(error) if tried < tries(&error) => tokio::time::sleep(pause).await,
                 outcome => return outcome,
             }
         }
@@ -204,11 +206,15 @@ impl Sender {
     }
 }
 
-/// Whether the same request may succeed later: nobody answered, or the server has too much to do or is out of order.
-fn may_pass(error: &kube::Error) -> bool {
+/// How often the same request is worth another try: nobody answered, or the server has too much to do or is out of order.
+fn tries(error: &kube::Error) -> usize {
     match error {
-        kube::Error::Api(status) => status.code == 429 || status.code >= 500,
-        _ => true,
+        kube::Error::Api(status) => match status.code {
+            429 | 503 | 504 => TRIES,
+            code if code >= 500 => TRIES_OF_ONE,
+            _ => 0,
+        },
+        _ => TRIES,
     }
 }
 

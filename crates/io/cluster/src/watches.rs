@@ -312,6 +312,7 @@ impl<T: Held> Follower<T> {
     }
 
     fn take(&mut self, round: u64, event: watcher::Event<Wire<T>>) {
+        let has_failed = self.store.has_failed();
         match event {
             // A relist is one batch: nobody looks before it is complete.
             watcher::Event::Init => return self.store.begin_list(),
@@ -322,20 +323,28 @@ impl<T: Held> Follower<T> {
             // Whoever lists again and again mostly hears what is known.
             watcher::Event::InitDone if self.is_polling && self.store.knows_list(round) => return,
             watcher::Event::InitDone => {
-                let has_failed = self.store.has_failed();
-                if self.store.end_list(round) || has_failed {
-                    tracing::info!(what = self.what, "in step with the API server");
-                }
+                self.follows(self.store.end_list(round) || has_failed);
             }
             watcher::Event::Apply(object) => {
                 self.complain(&object);
-                if !self.store.apply(&object) {
+                let is_news = self.store.apply(&object);
+                self.follows(has_failed);
+                if !is_news {
                     return;
                 }
             }
-            watcher::Event::Delete(object) => self.store.delete(&object),
+            watcher::Event::Delete(object) => {
+                self.store.delete(&object);
+                self.follows(has_failed);
+            }
         }
         self.signal.send();
+    }
+
+    fn follows(&self, is_news: bool) {
+        if is_news {
+            tracing::info!(what = self.what, "in step with the API server");
+        }
     }
 
     fn complain(&self, object: &Wire<T>) {

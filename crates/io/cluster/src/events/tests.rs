@@ -155,13 +155,15 @@ fn failing(calls: Calls, failures: Vec<Option<u16>>) -> Client {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_that_could_not_be_taken_is_sent_again_and_told_once() {
-    let table: [(&[Option<u16>], bool); 6] = [
+    let table: [(&[Option<u16>], bool); 8] = [
         (&[Some(429), Some(429), Some(503)], true),
         (&[Some(500), None], true),
         (&[None, None, None], true),
         (&[Some(403)], false),
         (&[Some(429); 20], true),
         (&[Some(429); 40], false),
+        (&[Some(500); 8], true),
+        (&[Some(500); 20], false),
     ];
     for (failures, arrives) in table {
         let calls = Calls::default();
