@@ -45,7 +45,7 @@ impl Alarm {
             sleep(at.saturating_sub(since_boot())).await;
             return Ok(());
         };
-        // Setting it costs a fiftieth of being woken for nothing.
+        // Left as it was it would wake its thread for nothing: setting it is one short call.
         if self.set != Some(at) {
             set(timer.get_ref(), at)?;
             self.set = Some(at);

@@ -237,10 +237,9 @@ mod tests {
         assert!(check.figures.nobody_told >= Duration::from_secs(3), "{:?}", check.figures);
     }
 
-    #[test]
-    #[should_panic(expected = "has lost s")]
-    fn one_that_stays_and_loses_an_address_is_found() {
-        let (mut cluster, mut check) = at_rest(Terms::Delayed, Terms::Never);
+    /// Runs on these terms, judged by others, while one node after the other is stopped and comes back.
+    fn replace_each(terms: Terms, judged_by: Terms) {
+        let (mut cluster, mut check) = at_rest(terms, judged_by);
         for node in NODES {
             cluster.stop(node);
             rests(&mut cluster, &mut check);
@@ -248,15 +247,16 @@ mod tests {
             rests(&mut cluster, &mut check);
         }
     }
+
+    #[test]
+    #[should_panic(expected = "has lost s")]
+    fn one_that_stays_and_loses_an_address_is_found() {
+        replace_each(Terms::Delayed, Terms::Never);
+    }
+
     #[test]
     #[should_panic(expected = "Early")]
     fn one_that_gets_an_address_back_at_once_is_found() {
-        let (mut cluster, mut check) = at_rest(Terms::Bounded, Terms::Delayed);
-        for node in NODES {
-            cluster.stop(node);
-            rests(&mut cluster, &mut check);
-            cluster.start(node);
-            rests(&mut cluster, &mut check);
-        }
+        replace_each(Terms::Bounded, Terms::Delayed);
     }
 }
