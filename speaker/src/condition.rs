@@ -20,6 +20,7 @@ use metallb_config::ServiceKey;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::digest::Digest;
 use crate::known::KnownService;
 use queue::Write;
 use writer::{Order, Task};
@@ -102,7 +103,8 @@ impl Conditions {
             self.has_missed = true;
             return;
         }
-        if std::mem::take(&mut self.has_missed) {
+        let missed = std::mem::take(&mut self.has_missed).then_some(Order::Missed);
+        if missed.is_some() {
             services.extend(snapshot.services.keys().cloned());
         }
         let now = Instant::now();
@@ -110,7 +112,7 @@ impl Conditions {
             let verdict = installed.verdict(key).unwrap_or(Verdict::Skip(SkipReason::ServiceDeleted));
             self.order(snapshot, key, &verdict, now)
         });
-        let orders: Vec<Order> = orders.collect();
+        let orders: Vec<Order> = missed.into_iter().chain(orders).collect();
         if !orders.is_empty() {
             // The task ends only after this.
             let _ = self.orders.send(orders);
@@ -131,7 +133,7 @@ impl Conditions {
         let write = service.and_then(|service| {
             let outlook = snapshot.outlook(key, verdict);
             let at = now.checked_add(patience(&outlook, snapshot, key))?;
-            build_write(&service, &outlook, &self.node, &mut self.words).map(|write| (write, at))
+            self.build_write(key, &service, &outlook).map(|write| (write, at))
         });
         match write {
             Some((write, at)) => {
@@ -140,6 +142,21 @@ impl Conditions {
             }
             None => self.unsaid.remove(key).then(|| Order::Settled(key.clone())),
         }
+    }
+
+    /// The write that makes what is said of a Service right; none if it is.
+    fn build_write(&mut self, key: &ServiceKey, service: &KnownService, outlook: &Outlook) -> Option<Write> {
+        if outlook.is_said(&self.node, service.said.as_ref().map(|(said, _)| *said)) {
+            return None;
+        }
+        let condition = outlook.condition(&self.node);
+        let keeps_status =
+            |said: &Said| condition.as_ref().is_some_and(|condition| condition.status == said.status);
+        let since =
+            service.said.as_ref().filter(|(said, _)| keeps_status(said)).map(|(_, since)| since.clone());
+        let condition = condition.map(|condition| self.words.share(condition));
+        let about = Digest::of(&(key, &service.uid));
+        Some(Write { about, condition, since, version: service.resource_version.clone() })
     }
 }
 
@@ -155,17 +172,4 @@ fn patience(outlook: &Outlook, snapshot: &Snapshot, key: &ServiceKey) -> Duratio
     };
     let ahead = u32::try_from(outlook.turn(&snapshot.world, key)).unwrap_or(u32::MAX);
     settle.saturating_add(TURN.saturating_mul(ahead))
-}
-
-/// The write that makes what is said of a Service right; none if it is.
-fn build_write(service: &KnownService, outlook: &Outlook, node: &str, words: &mut Words) -> Option<Write> {
-    if outlook.is_said(node, service.said.as_ref().map(|(said, _)| *said)) {
-        return None;
-    }
-    let condition = outlook.condition(node);
-    let keeps_status =
-        |said: &Said| condition.as_ref().is_some_and(|condition| condition.status == said.status);
-    let since = service.said.as_ref().filter(|(said, _)| keeps_status(said)).map(|(_, since)| since.clone());
-    let condition = condition.map(|condition| words.share(condition));
-    Some(Write { condition, since, version: service.resource_version.clone() })
 }

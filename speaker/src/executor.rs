@@ -35,15 +35,6 @@ impl Executor {
         self.layer2.send_seen(commands, since).await
     }
 
-    /// Tells what there is to tell of effects. Waits for nobody.
-    pub(crate) fn tell_of(&self, effects: impl IntoIterator<Item = Effect>) {
-        for effect in effects {
-            if let Effect::Tell { service, notice } = effect {
-                self.tell(&service, notice);
-            }
-        }
-    }
-
     /// Answers until the others are heard to have taken over, from now on. Soon the process ends.
     pub(crate) async fn hand_over(&self) {
         self.layer2.send(vec![Command::HandOverAll]).await;
@@ -54,7 +45,8 @@ impl Executor {
         self.layer2.stop();
     }
 
-    fn tell(&self, service: &ServiceKey, notice: Notice) {
+    /// Tells people what happened to a Service. Waits for nobody.
+    pub(crate) fn tell(&self, service: &ServiceKey, notice: Notice) {
         match notice {
             Notice::Announced { announcement, is_new } => self.announced(service, &announcement, is_new),
             Notice::Withdrawn { addresses, reason } => self.withdrawn(service, &addresses, &reason),

@@ -8,6 +8,7 @@ mod subnets;
 mod tests;
 mod view;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use metallb_announce::{
@@ -81,9 +82,12 @@ pub(crate) struct Owner {
     pub(crate) holders: Holders,
     /// Whether something has changed that no pass has looked at.
     pub(crate) is_behind: bool,
+    /// Whether a pass was made with all that the cluster says.
+    pub(crate) has_begun: bool,
+    /// Whether it is known of every Service what its status objects are to say.
     pub(crate) is_complete: bool,
-    /// Whether something is announced of which nobody was told.
-    pub(crate) has_withheld: bool,
+    /// Services whose announcement, or a change of it, nobody was told of.
+    pub(crate) withheld: BTreeSet<ServiceKey>,
     pub(crate) resume: Resume,
     pub(crate) tidy: Tidy,
 }
@@ -186,9 +190,9 @@ impl Owner {
         let is_running = self.executor.execute(&effects, since).await;
         self.tell_holders();
         self.look_back(shifts, started);
-        let begins = self.ring.as_mut().is_some_and(|ring| ring.passed(has_announced));
+        let again = self.ring.as_mut().is_some_and(|ring| ring.passed(has_announced));
         let is_fenced = self.ring.as_ref().is_some_and(Ring::is_fenced);
-        self.tell(effects, begins, is_fenced);
+        self.tell(effects, again, is_fenced);
         // A snapshot does not tell what is said of Services, or what status objects are left over; and who answers nothing
         // would contradict those who do.
         let is_synced = self.stores.watches.all_synced();
@@ -212,11 +216,12 @@ impl Owner {
             let looked_at = verdicts.into_iter().map(|(key, _)| key).chain(seen.heard);
             self.conditions.look(snapshot, &self.installed, looked_at.collect());
         }
-        if !self.is_complete {
-            self.is_complete = true;
+        if !std::mem::replace(&mut self.is_complete, true) {
+            self.executor.statuses.complete();
+        }
+        if !std::mem::replace(&mut self.has_begun, true) {
             // So is a start.
             self.tidy.note(tidy::MUCH);
-            self.executor.statuses.complete();
         }
     }
 
@@ -229,22 +234,26 @@ impl Owner {
         }
     }
 
-    /// Tells people what effects did. What is announced is told of only when this node answers for it: all of it when it
-    /// `begins` to, for meanwhile others may have said that they do.
-    fn tell(&mut self, effects: Vec<Effect>, begins: bool, is_fenced: bool) {
-        let is_announced =
-            |effect: &Effect| matches!(effect, Effect::Tell { notice: Notice::Announced { .. }, .. });
-        let (announced, others): (Vec<Effect>, Vec<Effect>) = effects.into_iter().partition(is_announced);
-        self.executor.tell_of(others);
-        if is_fenced {
-            self.has_withheld |= !announced.is_empty();
+    /// Tells people what effects did. What is announced is told of only when this node answers for it; all of it `again` when
+    /// others may have said meanwhile that they do.
+    fn tell(&mut self, effects: Vec<Effect>, again: bool, is_fenced: bool) {
+        for effect in effects {
+            let Effect::Tell { service, notice } = effect else { continue };
+            let is_announced = matches!(notice, Notice::Announced { .. });
+            if is_announced && is_fenced {
+                self.withheld.insert(service);
+            } else if !is_announced || !again && !self.withheld.contains(&service) {
+                self.executor.tell(&service, notice);
+            }
+        }
+        if is_fenced || !again && self.withheld.is_empty() {
             return;
         }
-        let has_others = self.ring.as_ref().is_some_and(Ring::has_others);
-        if std::mem::take(&mut self.has_withheld) || begins && has_others {
-            self.executor.tell_of(self.installed.tell_again());
-        } else {
-            self.executor.tell_of(announced);
+        let withheld = std::mem::take(&mut self.withheld);
+        for (service, announcement) in self.installed.announced() {
+            if again || withheld.contains(service) {
+                self.executor.tell(service, Notice::Announced { announcement, is_new: true });
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Wires everything together and runs until asked to stop.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -155,8 +156,9 @@ pub(crate) fn build_owner(
         installed: Installed::default(),
         holders: Holders::new(&settings.node, time_of_day(), since_boot()),
         is_behind: true,
+        has_begun: false,
         is_complete: false,
-        has_withheld: false,
+        withheld: BTreeSet::new(),
         resume,
         tidy: Tidy::default(),
         ring: membership.map(|(membership, metrics)| Ring::new(membership, fence_owner, metrics)),

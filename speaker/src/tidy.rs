@@ -58,7 +58,8 @@ impl Tidy {
         code::let_go();
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    /// When it is, if ever.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         let much = self.span.filter(|_| self.work >= MUCH);
         let calm = much.map(|(first, last)| (last + CALM).min((first + LONGEST).max(last + PAUSE)));
         calm.into_iter().chain(self.again).min()

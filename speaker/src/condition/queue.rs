@@ -26,6 +26,8 @@ const KEPT: usize = 64;
 /// A condition to write. Thousands may wait: they share their words.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Write {
+    /// Of what: of another Service of the same name it says nothing.
+    pub(super) about: Digest,
     /// What to say; none to remove what is said.
     pub(super) condition: Option<Arc<Condition>>,
     /// Since when the status is this; none if it changes.
@@ -77,7 +79,7 @@ impl Queue {
             _ => at,
         };
         self.settle(&service);
-        let at = self.rests.get_mut(&Digest::of(&service)).map_or(at, |rest| rest.hold_back(&write, at));
+        let at = self.rests.get_mut(&write.about).map_or(at, |rest| rest.hold_back(&write, at));
         if !self.busy.contains_key(&service) {
             self.order.insert((at, service.clone()));
         }
@@ -89,6 +91,11 @@ impl Queue {
         if let Some((_, at)) = self.due.remove(service) {
             self.order.remove(&(at, service.clone()));
         }
+    }
+
+    /// Nothing was looked at for a while: what was wanted then may have been something else.
+    pub(super) fn miss(&mut self) {
+        self.rests.values_mut().for_each(|rest| rest.has_moved_on = true);
     }
 
     /// Forgets who has rested. Thousands may have been written at once, and then none for months.
@@ -116,10 +123,10 @@ impl Queue {
     pub(super) fn end(&mut self, service: ServiceKey, outcome: Outcome, now: Instant) {
         let Some(write) = self.busy.remove(&service) else { return };
         match outcome {
-            Outcome::Written => self.rest(&service, write.condition.clone(), now),
+            Outcome::Written => self.rest(&write, now),
             Outcome::Refused(pause) => {
                 let rest = Rest { since: now, pause, said: None, has_moved_on: true };
-                self.rests.insert(Digest::of(&service), rest);
+                self.rests.insert(write.about, rest);
                 self.tidied_at.get_or_insert(later(now, pause));
             }
             Outcome::Moot | Outcome::Failed(_) => {}
@@ -137,11 +144,11 @@ impl Queue {
         self.order.first().map(|(at, _)| *at).or(self.tidied_at)
     }
 
-    fn rest(&mut self, service: &ServiceKey, said: Option<Arc<Condition>>, now: Instant) {
-        let service = Digest::of(service);
-        let last = self.rests.get(&service).filter(|rest| now < rest.forgotten());
+    fn rest(&mut self, write: &Write, now: Instant) {
+        let last = self.rests.get(&write.about).filter(|rest| now < rest.forgotten());
         let pause = last.map_or(SHORTEST_REST, Rest::next_pause);
-        self.rests.insert(service, Rest { since: now, pause, said, has_moved_on: false });
+        let said = write.condition.clone();
+        self.rests.insert(write.about, Rest { since: now, pause, said, has_moved_on: false });
         self.tidied_at.get_or_insert(later(now, CALM));
     }
 }
@@ -192,7 +199,12 @@ mod tests {
     fn write(reason: &str, version: &str) -> Write {
         let condition =
             Condition { status: Standing::True, reason: reason.to_owned(), message: version.to_owned() };
-        Write { condition: Some(Arc::new(condition)), since: None, version: Revision::of(version) }
+        let (about, version) = (Digest::of("web"), Revision::of(version));
+        Write { about, condition: Some(Arc::new(condition)), since: None, version }
+    }
+
+    fn of_another(write: Write) -> Write {
+        Write { about: Digest::of("another"), ..write }
     }
 
     fn seconds(seconds: u64) -> Duration {
@@ -255,8 +267,8 @@ mod tests {
         assert!(queue.begin(start).is_some());
         queue.end(key("web"), Outcome::Refused(seconds(600)), start);
         let later = start + seconds(300);
-        queue.want(key("other"), write("a", "1"), later);
-        assert_eq!(queue.begin(later), Some((key("other"), write("a", "1"))));
+        queue.want(key("other"), of_another(write("a", "1")), later);
+        assert_eq!(queue.begin(later), Some((key("other"), of_another(write("a", "1")))));
         queue.end(key("other"), Outcome::Written, later);
         queue.want(key("web"), write("b", "2"), later);
         assert_eq!(queue.deadline(), Some(start + seconds(600)));
@@ -277,7 +289,7 @@ mod tests {
             queue.end(key("web"), Outcome::Written, now);
         }
         assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 60]);
-        queue.want(key("other"), write("a", "1"), now);
+        queue.want(key("other"), of_another(write("a", "1")), now);
         assert_eq!(queue.deadline(), Some(now), "others do not wait");
         queue.settle(&key("other"));
         now += seconds(91);
@@ -307,6 +319,40 @@ mod tests {
             now += seconds(10);
         }
         assert!(longest <= seconds(2), "{longest:?}");
+    }
+
+    /// As scripts do that delete and create: nobody contradicts.
+    #[test]
+    fn a_service_that_is_made_anew_is_another_one_whatever_was_written_of_the_one_before() {
+        let (mut queue, mut now) = (Queue::default(), Instant::now());
+        for (life, outcome) in [Outcome::Written, Outcome::Refused(seconds(600)), Outcome::Written]
+            .into_iter()
+            .cycle()
+            .take(12)
+            .enumerate()
+        {
+            queue.want(key("web"), Write { about: Digest::of(&life), ..write("here", "1") }, now);
+            assert_eq!(queue.deadline(), Some(now), "{life}");
+            assert!(queue.begin(now).is_some());
+            queue.end(key("web"), outcome, now);
+            queue.settle(&key("web"));
+            now += seconds(3);
+        }
+    }
+
+    /// Its heirs were heard, and it says what it said before.
+    #[test]
+    fn who_looked_at_nothing_for_a_while_is_not_contradicted() {
+        let (mut queue, mut now) = (Queue::default(), Instant::now());
+        for _ in 0..20 {
+            queue.want(key("web"), write("here", "1"), now);
+            let begun = queue.deadline().unwrap();
+            assert!(begun <= now + seconds(1), "{:?}", begun - now);
+            assert!(queue.begin(begun).is_some());
+            queue.end(key("web"), Outcome::Written, begun);
+            queue.miss();
+            now = begun + seconds(3);
+        }
     }
 
     /// The owner moves away and back: what it says is what it said, and nobody contradicts it.

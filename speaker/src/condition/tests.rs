@@ -272,6 +272,21 @@ async fn a_split_ring_contradicts_itself_ever_more_seldom() {
     assert!((8..=34).contains(&writes), "{writes} writes in ten minutes");
 }
 
+/// As scripts do that delete and create: nobody contradicts.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_made_anew_has_its_condition_as_soon_as_the_one_before() {
+    let cluster = Cluster::running(json!({}), &NODES);
+    for round in 0..8 {
+        // Endpoints may be known before it.
+        cluster.server.put(&slice("web", "n1", true));
+        cluster.server.put(&service("web", OF_N3));
+        pass(2 * SECOND).await;
+        assert!(cluster.says("web", "Announced", "node n3 announces"), "{round}");
+        cluster.server.remove::<Service>(Some("default"), "web");
+        pass(8 * SECOND).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_owner_that_changes_back_in_no_time_is_not_written_about() {
     let cluster = Cluster::running(json!({}), &NODES);

@@ -36,6 +36,8 @@ pub(super) enum Order {
     Write(ServiceKey, Write, Instant),
     /// What is said is right.
     Settled(ServiceKey),
+    /// What changed before was not looked at.
+    Missed,
 }
 
 pub(super) struct Task {
@@ -86,6 +88,7 @@ impl Task {
             Order::Write(..) if *self.refused.borrow() => {}
             Order::Write(service, write, at) => self.queue.want(service, write, at),
             Order::Settled(service) => self.queue.settle(&service),
+            Order::Missed => self.queue.miss(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 const HYPHENS: [usize; 4] = [8, 12, 16, 20];
 
 /// A `uid`; empty if there is none. Prints as it was read.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Uid {
     /// A UUID in its usual form.
     Uuid([u8; 16]),

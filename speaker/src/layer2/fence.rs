@@ -79,7 +79,8 @@ impl Fence {
         self.state.borrow().is_open()
     }
 
-    fn stalled(&self, gap: Duration) {
+    /// Closes it: nothing was looked at for so long.
+    pub(crate) fn stalled(&self, gap: Duration) {
         self.state.send_modify(|state| {
             state.stalls += 1;
             state.gap = gap;

@@ -39,6 +39,8 @@ pub(crate) struct Ring {
     gap: Duration,
     /// Whether somebody is gone since the pass before.
     has_lost: bool,
+    /// Whether anybody was there to announce meanwhile what this node owns but did not answer for.
+    had_others: bool,
     /// Whether the interface of this node's address is without carrier.
     is_cut_off: bool,
     /// Whether this node answers for what it owns, or did once since its start.
@@ -59,6 +61,7 @@ impl Ring {
             question: 0,
             gap: Duration::ZERO,
             has_lost: false,
+            had_others: false,
             is_cut_off: false,
             answers: false,
         }
@@ -151,7 +154,11 @@ impl Ring {
         }
         let (before, counted) = (self.current.counted(), members.counted());
         self.has_lost |= before.difference(&self.current.starting).any(|name| !counted.contains(name));
+        let had_others = self.has_others();
         self.current = members;
+        if self.is_fenced() {
+            self.had_others |= had_others || self.has_others();
+        }
     }
 
     /// Whether nothing is answered until a pass is done.
@@ -169,8 +176,8 @@ impl Ring {
         self.answers
     }
 
-    /// A pass is done: what is announced is what these members make of it. True if this node begins to answer, or
-    /// answers again after a time in which others had reason to.
+    /// A pass is done: what is announced is what these members make of it. True if this node begins to answer, or does so
+    /// again, after a time in which others may have said that they do.
     pub(super) fn passed(&mut self, has_announced: bool) -> bool {
         if std::mem::take(&mut self.has_lost) && has_announced {
             self.metrics.takeover.observe(since_boot().saturating_sub(self.current.since).as_secs_f64());
@@ -190,7 +197,7 @@ impl Ring {
         self.answers = true;
         self.gap = Duration::ZERO;
         self.membership.answers();
-        was_silent
+        std::mem::take(&mut self.had_others) && was_silent
     }
 
     /// Whether others were not heard for a while since this was taken in last, or are not yet.
@@ -236,7 +243,22 @@ fn is_cut_off(interfaces: &Interfaces, address: IpAddr) -> bool {
 mod tests {
     use std::sync::Arc;
 
+    use metallb_telemetry::metrics::Metrics;
+
     use super::*;
+    use crate::layer2::Fence;
+
+    /// It asks the others first, and has not asked yet.
+    #[test]
+    fn a_pass_during_which_this_node_stood_still_opens_nothing() {
+        let (membership, _told) = Membership::scripted();
+        let says_it_answers = membership.says_it_answers();
+        let (fence, owner) = Fence::attended(Duration::from_secs(1));
+        let mut ring = Ring::new(membership, Some(owner), Metrics::default().members().unwrap());
+        fence.stalled(Duration::from_secs(2));
+        assert!(!ring.passed(false));
+        assert_eq!((ring.is_fenced(), ring.answers(), says_it_answers()), (true, false, false));
+    }
 
     #[test]
     fn a_node_is_cut_off_when_every_interface_of_its_address_lacks_a_carrier() {

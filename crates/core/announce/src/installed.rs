@@ -127,13 +127,6 @@ impl Installed {
         }
     }
 
-    /// All that is announced is told of as new: others may have told of theirs since this node did.
-    pub fn tell_again(&self) -> Vec<Effect> {
-        self.announced()
-            .map(|(key, announcement)| tell(key, Notice::Announced { announcement, is_new: true }))
-            .collect()
-    }
-
     /// Gives room back. It is calm by then: what was handed over is over, or nearly.
     pub fn tighten(&mut self) {
         self.left.clear();

@@ -12,7 +12,7 @@ use crate::nobody::Nobody;
 use crate::overruled::Overruled;
 use crate::reason::SkipReason;
 use crate::service::ServiceFacts;
-use crate::world::World;
+use crate::world::{OwnInterfaces, World};
 
 #[cfg(test)]
 mod tests;
@@ -61,7 +61,8 @@ pub fn outlook(world: &World, service: &ServiceFacts, endpoints: &Endpoints, ver
             return Outlook::NoInterface { interfaces: announcement.interfaces.clone() };
         }
         Verdict::Announce(announcement) => {
-            let (interfaces, off_subnet) = (announcement.interfaces.clone(), announcement.off_subnet.clone());
+            let interfaces = those_of(&world.inputs().interfaces, &announcement.interfaces);
+            let off_subnet = announcement.off_subnet.clone();
             let in_subnet = in_subnet(world, service, endpoints);
             let overruled = Overruled::of(world, service);
             return Outlook::Here { interfaces, off_subnet, in_subnet, overruled };
@@ -84,6 +85,16 @@ pub fn outlook(world: &World, service: &ServiceFacts, endpoints: &Endpoints, ver
             Nobody::of(&case, pool).map_or(Outlook::Unchanged, Outlook::Nobody)
         }
         other => at_the_gate(other),
+    }
+}
+
+/// Advertisements name interfaces of all their nodes; what one of them lacks it announces nothing on.
+fn those_of(own: &OwnInterfaces, named: &Interfaces) -> Interfaces {
+    match named {
+        Interfaces::All => Interfaces::All,
+        Interfaces::Only(names) => {
+            Interfaces::Only(names.iter().filter(|name| own.contains_key(*name)).cloned().collect())
+        }
     }
 }
 

@@ -165,9 +165,10 @@ impl Sender {
     async fn insist(&mut self, event: &Event) -> Result<(), kube::Error> {
         // One name for all tries: an event whose answer was lost is not told twice.
         let fresh = first(event, &self.source);
-        for (tried, pause) in Pace::default().take(TRIES).enumerate() {
+        let mut failures = 0;
+        for pause in Pace::default().take(TRIES) {
             match self.send(event, &fresh).await {
-                Err(error) if tried < tries(&error) => tokio::time::sleep(pause).await,
+                Err(error) if is_worth_another_try(&error, &mut failures) => tokio::time::sleep(pause).await,
                 outcome => return outcome,
             }
         }
@@ -206,15 +207,17 @@ impl Sender {
     }
 }
 
-/// How often the same request is worth another try: nobody answered, or the server has too much to do or is out of order.
-fn tries(error: &kube::Error) -> usize {
-    match error {
-        kube::Error::Api(status) => match status.code {
-            429 | 503 | 504 => TRIES,
-            code if code >= 500 => TRIES_OF_ONE,
-            _ => 0,
-        },
-        _ => TRIES,
+/// Whether the same request may fare better the next time: nobody answered, or the server has too much to do; or it is out of
+/// order, but not for the last of so many `failures`.
+fn is_worth_another_try(error: &kube::Error, failures: &mut usize) -> bool {
+    let kube::Error::Api(status) = error else { return true };
+    match status.code {
+        429 | 503 | 504 => true,
+        code if code >= 500 => {
+            *failures = failures.saturating_add(1);
+            *failures <= TRIES_OF_ONE
+        }
+        _ => false,
     }
 }
 

@@ -245,6 +245,26 @@ fn what_is_only_made_known_again_does_not_go_before_what_is_new() {
     assert_eq!(reminded, LINKS * (ADDRESSES - 1));
 }
 
+/// All that is announced is said again then, on all links.
+#[test]
+fn what_is_new_still_goes_first_after_the_fence_was_closed_for_a_moment() {
+    let new = IpAddr::from([192, 0, 2, 201]);
+    let (before, after) = with_links(50, move |driver, _| {
+        let (fence, owner) = Fence::attended(BOUND);
+        driver.gate = Gate::with_clock(fence, clock);
+        driver.firsts.clear();
+        announce(driver, new);
+        let before = driver.firsts.clone();
+        let (_sender, mut commands) = mpsc::channel(1);
+        owner.close();
+        owner.open();
+        driver.follow_fence(&mut commands);
+        (before, driver.firsts.clone())
+    });
+    assert!(before.len() == LINKS - 32 && before.iter().all(|(_, address)| *address == new), "{before:?}");
+    assert_eq!(after, before);
+}
+
 #[test]
 fn a_fence_that_opens_again_and_again_queues_nothing_twice() {
     let waiting = with_links(50, |driver, _| {
@@ -539,6 +559,31 @@ fn that_groups_can_not_be_joined_is_told_once_a_link_until_all_can() {
 }
 
 #[test]
+fn that_groups_can_not_be_joined_is_told_again_after_they_were_or_the_link_lost_ipv6() {
+    type Step = fn(&mut Driver);
+    let lose = |driver: &mut Driver| {
+        driver.interfaces = watch::channel(Arc::new(vec![speaking_arp("lo".to_owned())])).1;
+        driver.sync_links();
+    };
+    // What was ordered again has not failed by the next look.
+    let steps: [(&str, Step); 2] = [("joined", Driver::sync_links), ("without IPv6", lose)];
+    for (name, step) in steps {
+        let told = with_driver(move |driver, _| {
+            let mut orders = speak_ndp(driver);
+            announce(driver, V6.into());
+            let order = ordered(&mut orders).unwrap();
+            driver.hear_failure(Failure { order, error: io::Error::other("full") });
+            // It is ordered again, and not done yet.
+            driver.sync_links();
+            let before = driver.ports.values().any(Port::is_failing);
+            step(driver);
+            (before, driver.ports.values().any(Port::is_failing))
+        });
+        assert_eq!(told, (true, false), "{name}");
+    }
+}
+
+#[test]
 fn what_broke_just_now_does_not_wait_for_what_is_broken_for_long() {
     let pauses = with_driver(|driver, _| {
         let later = |pause| Some((Instant::now() + pause, pause));
@@ -577,6 +622,30 @@ fn conflicts_are_told_some_in_each_turn() {
     });
     assert_eq!((told.first(), told.last(), told.len()), (Some(&64), Some(&1000), 16), "{told:?}");
     assert!(looks >= COUNT, "thousands are no stall: {looks} looks at the clock");
+}
+
+#[test]
+fn filters_that_can_not_be_set_are_tried_again_each_time_after_twice_as_long() {
+    let pauses = with_links(1, |driver, _| {
+        // That it is gone is not known yet: a further socket, which so many take, can not be opened there.
+        ip("link del eth0");
+        for address in known().step_by(2) {
+            driver.table.set(address, Scope::All);
+            driver.reach.announced(address, Instant::now());
+        }
+        driver.follow_reach();
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            pauses.push(driver.retry.unwrap().1.as_millis());
+            // As if the pause were over.
+            driver.sync_links();
+        }
+        driver.interfaces = watch::channel(Arc::new(vec![speaking_arp("lo".to_owned())])).1;
+        driver.sync_links();
+        assert!(driver.retry.is_none(), "it is known to be gone");
+        pauses
+    });
+    assert_eq!(pauses, [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
 }
 
 #[test]

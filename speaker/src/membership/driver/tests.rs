@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::net::TcpListener;
 
+use metallb_liveness::meta::{self, Announced};
+use metallb_liveness::wire::{self, Body, Datagram, Flags};
 use metallb_membership::Settings;
 use metallb_telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
@@ -211,18 +213,50 @@ async fn one_whose_answers_hang_is_taken_for_dead_and_asks_before_it_may_answer_
     first.pulse().ends(Side::Answering);
 }
 
-#[tokio::test]
-async fn however_little_there_is_to_do_it_shows_often_enough_that_it_runs() {
-    let mut settings = settings(10);
-    let bound = settings.heartbeats.unwrap().longest_stall();
+/// One that has nothing to do before long but for heartbeats, which begin in a second; and its sockets, about to fail.
+fn idle(mut settings: RingSettings) -> (Driver, Ports) {
     let (profile, never) = (&mut settings.profile, Duration::ZERO);
     (profile.probe_interval, profile.gossip_interval, profile.push_pull_interval) = (never, never, never);
     let ports = Ports::broken(SocketAddr::new(settings.address, settings.port));
     let prepared = Prepared::new(settings, Metrics::default().members().unwrap()).unwrap();
     let mut driver = Driver::new(prepared);
-    // Heartbeats begin in a second.
     driver.next_review = since_boot() + REACTION;
+    (driver, ports)
+}
+
+#[tokio::test]
+async fn however_little_there_is_to_do_it_shows_often_enough_that_it_runs() {
+    let settings = settings(10);
+    let bound = settings.heartbeats.unwrap().longest_stall();
+    let (mut driver, ports) = idle(settings);
     assert!(driver.pause(&ports) <= bound / 4, "{:?}", driver.pause(&ports));
     driver.settings.heartbeats = None;
     assert!(driver.pause(&ports) > bound / 4, "without heartbeats nobody looks");
+}
+
+/// All of it is done only for what they tell, and when something else is due.
+#[tokio::test]
+async fn heartbeats_that_say_that_all_is_as_it_was_leave_nothing_to_do_besides() {
+    let [own, other] = [11, 12].map(|host| SocketAddr::new(settings(host).address, 7947));
+    let (mut driver, ports) = idle(settings(11));
+    let (now, sender) = (since_boot(), std::net::UdpSocket::bind(other).unwrap());
+    let announced =
+        Announced { version: 1, port: other.port(), boot: 7, is_starting: true, knows_terms: true };
+    let announced = meta::encode(&announced);
+    let beats = driver.beats.as_mut().unwrap();
+    beats.turn(&Own::default(), now);
+    let boot = meta::decode(&beats.meta()).unwrap().boot;
+    beats.set_members([("n12", other, announced.as_slice())].into_iter(), now);
+    let same = Flags::default();
+    for (sequence, flags, is_news) in
+        [(1, same, false), (2, same, false), (3, Flags::ANSWERS, true), (4, Flags::ANSWERS, false)]
+    {
+        let datagram = Datagram { from: 7, to: boot, sequence, body: Body::Heartbeat { flags, echo: 0 } };
+        sender.send_to(&wire::encode(&datagram, &driver.secret.keys()), own).unwrap();
+        let ready = driver.beats.as_ref().unwrap().ready();
+        timeout(REACTION, ready).await.expect("nothing arrives").unwrap();
+        assert_eq!(driver.hear(&ports, now), is_news, "heartbeat {sequence}");
+    }
+    driver.next_review = now;
+    assert!(driver.hear(&ports, now), "something else is due");
 }

@@ -67,35 +67,104 @@ async fn each_configuration_with_a_refusal_is_one_update_error() {
     assert_eq!(metric("update_errors_total"), 2);
 }
 
-/// Whoever took over meanwhile has said so: the last word must not be theirs.
+/// A speaker that knows all objects, its owner, and the ring as the test tells it.
+async fn listed(server: &ApiServer) -> (Speaker, Owner, watch::Sender<Members>) {
+    let (membership, told) = Membership::scripted();
+    let flags = ["--ml-labels=component=speaker", "--ml-bindaddr=::1"];
+    let (speaker, mut owner) = Speaker::build(server, &flags, Some(membership));
+    while !owner.stores.watches.all_synced() {
+        owner.stores.watches.changed().await;
+    }
+    (speaker, owner, told)
+}
+
+/// A pass with these members.
+async fn pass_with(owner: &mut Owner, told: &watch::Sender<Members>, members: Members) {
+    told.send_replace(members);
+    assert!(owner.refresh_ring(since_boot()) && owner.pass().await);
+}
+
+/// How often it was said that a Service is announced: one event that counts.
+fn times_assigned(server: &ApiServer, service: &str) -> Option<i32> {
+    let events = events_about(server, &format!("{service}."));
+    assert!(events.len() <= 1, "{events:?}");
+    events.first().and_then(|event| event.count)
+}
+
+/// Whoever took over meanwhile has said so: the last word must not be theirs, not even if they are gone since.
 #[tokio::test]
 async fn a_node_that_answers_again_says_so_and_one_that_answers_on_or_is_alone_does_not() {
-    for (alive, events) in [(&["n1", "n2"][..], 2), (&["n1"], 1)] {
-        let (membership, told) = Membership::scripted();
+    const BOTH: &[&str] = &["n1", "n2"];
+    const ALONE: &[&str] = &["n1"];
+    for (before, after, events) in [(BOTH, BOTH, 2), (BOTH, ALONE, 2), (ALONE, BOTH, 2), (ALONE, ALONE, 1)] {
         let server = cluster();
         server.put(&service("web", ADDRESS));
         server.put(&slice("web", "n1", true));
-        let flags = ["--ml-labels=component=speaker", "--ml-bindaddr=::1"];
-        let (speaker, mut owner) = Speaker::build(&server, &flags, Some(membership));
-        while !owner.stores.watches.all_synced() {
-            owner.stores.watches.changed().await;
-        }
-        let count = || events_about(&server, "web.").first().and_then(|event| event.count);
+        let (speaker, mut owner, told) = listed(&server).await;
+        let count = || times_assigned(&server, "web");
         // It may not answer yet, it may, nothing happens, others are not heard for a while, it answers again.
-        for (is_fenced, closings, expected) in [
-            (true, 0, None),
-            (false, 0, Some(1)),
-            (false, 0, Some(1)),
-            (true, 1, Some(1)),
-            (false, 1, Some(events)),
+        for (is_fenced, closings, alive, expected) in [
+            (true, 0, before, None),
+            (false, 0, before, Some(1)),
+            (false, 0, before, Some(1)),
+            (true, 1, before, Some(1)),
+            (false, 1, after, Some(events)),
         ] {
-            told.send_replace(Members { is_fenced, closings, ..members(alive) });
-            assert!(owner.refresh_ring(since_boot()) && owner.pass().await);
+            pass_with(&mut owner, &told, Members { is_fenced, closings, ..members(alive) }).await;
             until("the event", count, |seen| *seen >= expected).await;
             assert_eq!(speaker.announces("web", ADDRESS), expected.is_some());
         }
         // One too many would follow at once.
         sleep(Duration::from_millis(300)).await;
-        assert_eq!((events_about(&server, "web.").len(), count()), (1, Some(events)), "{alive:?}");
+        assert_eq!(count(), Some(events), "{before:?} {after:?}");
     }
+}
+
+/// What was said before the fence closed is said.
+#[tokio::test]
+async fn alone_a_node_that_answers_again_tells_only_what_was_withheld() {
+    let server = cluster();
+    server.put(&service("web", ADDRESS));
+    server.put(&slice("web", "n1", true));
+    let (speaker, mut owner, told) = listed(&server).await;
+    pass_with(&mut owner, &told, members(&["n1"])).await;
+    until("the first event", || times_assigned(&server, "web"), |seen| *seen == Some(1)).await;
+    for name in ["new", "gone"] {
+        server.put(&slice(name, "n1", true));
+        server.put(&service(name, if name == "new" { "192.0.2.201" } else { "192.0.2.202" }));
+    }
+    let fenced = Members { is_fenced: true, closings: 1, ..members(&["n1"]) };
+    let knows = |owner: &Owner, name: &str| {
+        let key = ServiceKey { namespace: "default".into(), name: name.into() };
+        owner.installed.verdict(&key).is_some_and(|verdict| matches!(verdict, Verdict::Announce(_)))
+    };
+    while !knows(&owner, "new") || !knows(&owner, "gone") {
+        owner.stores.watches.changed().await;
+        pass_with(&mut owner, &told, fenced.clone()).await;
+    }
+    assert!(!speaker.announces("new", "192.0.2.201"), "withheld");
+    server.remove::<Service>(Some("default"), "gone");
+    while knows(&owner, "gone") {
+        owner.stores.watches.changed().await;
+        pass_with(&mut owner, &told, fenced.clone()).await;
+    }
+    pass_with(&mut owner, &told, Members { closings: 1, ..members(&["n1"]) }).await;
+    until("what was withheld", || times_assigned(&server, "new"), |seen| *seen == Some(1)).await;
+    sleep(Duration::from_millis(300)).await;
+    let counts = ["web", "new", "gone"].map(|name| times_assigned(&server, name));
+    assert_eq!(counts, [Some(1), Some(1), None]);
+}
+
+/// Giving memory back halts everybody who needs some: a node that is short of processors falls silent again and again.
+#[tokio::test]
+async fn a_fence_that_closes_for_a_moment_is_no_reason_to_give_memory_back() {
+    let (_speaker, mut owner, told) = listed(&cluster()).await;
+    pass_with(&mut owner, &told, members(&["n1"])).await;
+    assert!(owner.tidy.deadline().is_some(), "a start is");
+    owner.give_back();
+    let again = owner.tidy.deadline();
+    for is_fenced in [true, false] {
+        pass_with(&mut owner, &told, Members { is_fenced, closings: 1, ..members(&["n1"]) }).await;
+    }
+    assert_eq!(owner.tidy.deadline(), again);
 }

@@ -157,6 +157,8 @@ fn the_elected_node_says_where_it_announces_or_that_it_can_not() {
         on(&["eth1", "eth0"]),
         row("True", "Announced", format!("node {me} announces on interfaces eth0, eth1")),
     );
+    let of_all_nodes = on(&["eth0", "eth7"]);
+    assert_eq!(of_all_nodes, row("True", "Announced", format!("node {me} announces on interface eth0")));
     assert_eq!(
         on(&["eth7", "eth8"]),
         row("False", "NoInterface", format!("node {me} was elected and has no interfaces eth7, eth8")),

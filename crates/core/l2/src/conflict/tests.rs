@@ -102,6 +102,21 @@ fn news_go_before_further_claims_and_nothing_is_told_of_what_is_not_ours_any_mor
 }
 
 #[test]
+fn what_is_told_again_goes_before_further_claims_that_came_earlier() {
+    let other = Claim { address: IpAddr::from([192, 0, 2, 201]), ..claim(1) };
+    let mut conflicts = holding();
+    conflicts.hold(at(0), other.address);
+    for (second, claim) in [(100, claim(1)), (390, other)] {
+        conflicts.hear(at(second), claim);
+        assert!(conflicts.poll(at(second + 10)).is_some());
+    }
+    (0..3).for_each(|_| conflicts.hear(at(410), other));
+    conflicts.hear(at(410), claim(2));
+    assert_eq!(conflicts.poll(at(410)), Some(Conflict { claim: claim(2), is_news: true }));
+    assert_eq!(conflicts.poll(at(410)), Some(Conflict { claim: other, is_news: false }));
+}
+
+#[test]
 fn announcing_again_forgives_nothing_and_a_closed_fence_does() {
     let mut conflicts = holding();
     conflicts.hold(at(99), address());

@@ -155,7 +155,9 @@ fn failing(calls: Calls, failures: Vec<Option<u16>>) -> Client {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_that_could_not_be_taken_is_sent_again_and_told_once() {
-    let table: [(&[Option<u16>], bool); 8] = [
+    // An outage, and then the first answers of a server that has only just begun.
+    let back: Vec<Option<u16>> = [[None; 10].as_slice(), &[Some(500); 2]].concat();
+    let table: [(&[Option<u16>], bool); 9] = [
         (&[Some(429), Some(429), Some(503)], true),
         (&[Some(500), None], true),
         (&[None, None, None], true),
@@ -164,6 +166,7 @@ async fn an_event_that_could_not_be_taken_is_sent_again_and_told_once() {
         (&[Some(429); 40], false),
         (&[Some(500); 8], true),
         (&[Some(500); 20], false),
+        (&back, true),
     ];
     for (failures, arrives) in table {
         let calls = Calls::default();
