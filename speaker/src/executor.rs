@@ -40,6 +40,11 @@ impl Executor {
         self.layer2.send(vec![Command::HandOverAll]).await;
     }
 
+    /// Gives room back that is not needed while it is calm.
+    pub(crate) async fn tighten(&self) {
+        self.layer2.send(vec![Command::Tighten]).await;
+    }
+
     /// Ends all answers; those that are handed over, when they are.
     pub(crate) fn stop(self) {
         self.layer2.stop();

@@ -70,6 +70,8 @@ pub enum Command {
     },
     /// The same for all addresses: this node is about to leave, and others take half a second longer to know.
     HandOverAll,
+    /// Give room back: much was announced, and it is calm.
+    Tighten,
 }
 
 /// Changes that belong together.

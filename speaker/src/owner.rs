@@ -115,7 +115,7 @@ impl Owner {
                 },
                 () = self.resume.due() => Woken::ByChange,
                 () = self.tidy.due() => {
-                    self.give_back();
+                    self.give_back().await;
                     Woken::ByChange
                 }
                 () = holders_due => Woken::ByHolders,
@@ -149,7 +149,8 @@ impl Owner {
         outcome
     }
 
-    fn give_back(&mut self) {
+    async fn give_back(&mut self) {
+        self.executor.tighten().await;
         self.stores.services.tighten();
         self.stores.slices.tighten();
         self.view.tighten();

@@ -65,8 +65,8 @@ pub(super) struct Queue {
 struct Rest {
     since: Instant,
     pause: Duration,
-    /// What it was.
-    said: Option<Arc<Condition>>,
+    /// What was written: thousands may rest, and of most the words name their own address.
+    said: Digest,
     /// Whether something else was to be written since.
     has_moved_on: bool,
 }
@@ -125,7 +125,7 @@ impl Queue {
         match outcome {
             Outcome::Written => self.rest(&write, now),
             Outcome::Refused(pause) => {
-                let rest = Rest { since: now, pause, said: None, has_moved_on: true };
+                let rest = Rest { since: now, pause, said: write.words(), has_moved_on: true };
                 self.rests.insert(write.about, rest);
                 self.tidied_at.get_or_insert(later(now, pause));
             }
@@ -147,13 +147,16 @@ impl Queue {
     fn rest(&mut self, write: &Write, now: Instant) {
         let last = self.rests.get(&write.about).filter(|rest| now < rest.forgotten());
         let pause = last.map_or(SHORTEST_REST, Rest::next_pause);
-        let said = write.condition.clone();
-        self.rests.insert(write.about, Rest { since: now, pause, said, has_moved_on: false });
+        self.rests.insert(write.about, Rest { since: now, pause, said: write.words(), has_moved_on: false });
         self.tidied_at.get_or_insert(later(now, CALM));
     }
 }
 
 impl Write {
+    fn words(&self) -> Digest {
+        Digest::of(&self.condition)
+    }
+
     fn reason(&self) -> Option<&str> {
         self.condition.as_ref().map(|condition| condition.reason.as_str())
     }
@@ -172,7 +175,7 @@ impl Rest {
     /// When this may be written that is to be at this time. Words that are to be written again were overwritten: whoever did
     /// sees something else, unless this speaker did, too, meanwhile.
     fn hold_back(&mut self, write: &Write, at: Instant) -> Instant {
-        self.has_moved_on |= write.condition != self.said;
+        self.has_moved_on |= write.words() != self.said;
         at.max(self.end())
     }
 

@@ -260,6 +260,10 @@ impl Driver {
             Command::Withdraw { address } => self.withdraw(address),
             Command::HandOver { address } => self.hand_over(address),
             Command::HandOverAll => self.hand_over_all(),
+            Command::Tighten => {
+                self.refresh.tighten();
+                self.conflicts.tighten();
+            }
         }
     }
 

@@ -126,6 +126,23 @@ impl Speaker {
     }
 }
 
+/// A speaker that knows all objects, its owner, and the ring as the test tells it.
+async fn listed(server: &ApiServer) -> (Speaker, Owner, watch::Sender<Members>) {
+    let (membership, told) = Membership::scripted();
+    let flags = ["--ml-labels=component=speaker", "--ml-bindaddr=::1"];
+    let (speaker, mut owner) = Speaker::build(server, &flags, Some(membership));
+    while !owner.stores.watches.all_synced() {
+        owner.stores.watches.changed().await;
+    }
+    (speaker, owner, told)
+}
+
+/// A pass with these members.
+async fn pass_with(owner: &mut Owner, told: &watch::Sender<Members>, members: Members) {
+    told.send_replace(members);
+    assert!(owner.refresh_ring(since_boot()) && owner.pass().await);
+}
+
 /// The events about a Service, or all Services.
 fn events_about(server: &ApiServer, service: &str) -> Vec<Event> {
     let is_event = |name: &String| name.contains(&format!("default/{service}")) && name.contains('.');
@@ -419,23 +436,34 @@ async fn an_address_is_handed_over_unless_nothing_was_answered_until_it_moved() 
     for (is_fenced, expected) in
         [(false, Command::HandOver { address }), (true, Command::Withdraw { address })]
     {
-        let (membership, told) = Membership::scripted();
-        let flags = ["--ml-labels=component=speaker", "--ml-bindaddr=::1"];
-        let (_speaker, mut owner) = Speaker::build(&two_nodes(), &flags, Some(membership));
+        let (_speaker, mut owner, told) = listed(&two_nodes()).await;
         let (layer2, mut commands) = Layer2::recorded();
         owner.executor.layer2 = layer2;
-        while !owner.stores.watches.all_synced() {
-            owner.stores.watches.changed().await;
-        }
-        told.send_replace(Members { is_fenced, ..members(&["n1"]) });
-        assert!(owner.refresh_ring(since_boot()) && owner.pass().await);
+        pass_with(&mut owner, &told, Members { is_fenced, ..members(&["n1"]) }).await;
         let announced = Command::Announce { address, interfaces: metallb_l2::Interfaces::All };
         assert_eq!(commands(), [announced]);
-        told.send_replace(members(&["n1", "n2"]));
-        assert!(owner.refresh_ring(since_boot()) && owner.pass().await);
+        pass_with(&mut owner, &told, members(&["n1", "n2"])).await;
         assert_eq!(commands(), [expected]);
         assert!(owner.ring.is_some_and(|ring| !ring.is_fenced()));
     }
+}
+
+/// Every status that is written makes another version of its Service.
+#[tokio::test]
+async fn of_a_service_of_which_nothing_changed_that_matters_there_is_one_copy() {
+    let server = two_nodes();
+    let (_speaker, mut owner, told) = listed(&server).await;
+    let facts =
+        |owner: &Owner| owner.stores.services.get("default", "web").map(|service| service.facts.clone());
+    let known = |owner: &Owner| owner.view.snapshot()?.services.values().next().cloned();
+    pass_with(&mut owner, &told, members(&["n1"])).await;
+    let before = facts(&owner).unwrap();
+    server.edit::<Service>(Some("default"), "web", &json!({ "metadata": { "annotations": { "a": "b" } } }));
+    while facts(&owner).is_some_and(|now| Arc::ptr_eq(&now, &before)) {
+        owner.stores.watches.changed().await;
+    }
+    pass_with(&mut owner, &told, members(&["n1"])).await;
+    assert!(Arc::ptr_eq(&facts(&owner).unwrap(), &known(&owner).unwrap()));
 }
 
 /// Others may have taken over while it was closed, however short that was.

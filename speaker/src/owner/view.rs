@@ -214,6 +214,10 @@ fn refresh_services(snapshot: &mut Snapshot, stores: &Stores, seen: &mut Seen) {
     for key in keys {
         let now = stores.services.get(&key.namespace, &key.name).map(|service| service.facts.clone());
         if snapshot.services.get(&key) == now.as_ref() {
+            if let (Some(known), Some(now)) = (snapshot.services.get_mut(&key), now) {
+                // That of the store: otherwise each status that is written would leave another copy here.
+                *known = now;
+            }
             seen.heard.insert(key);
             continue;
         }

@@ -15,7 +15,7 @@ pub const CONDITION_ANNOUNCED: &str = "metallb.io/Announced";
 const LONGEST_MESSAGE: usize = 1024;
 
 /// What the condition says of a Service.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Condition {
     /// Whether it is announced.
     pub status: Standing,
@@ -37,7 +37,7 @@ pub struct Said {
 }
 
 /// Whether a Service is announced.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Standing {
     /// It is.
     True,

@@ -80,6 +80,11 @@ impl Conflicts {
         }
     }
 
+    /// Gives room back that a tree filled little by little leaves free.
+    pub fn tighten(&mut self) {
+        self.held = std::mem::take(&mut self.held).into_iter().collect();
+    }
+
     /// Others had reason to take our addresses: all count as ours from now on.
     pub fn begin_anew(&mut self, now: Moment) {
         self.queue.clear();

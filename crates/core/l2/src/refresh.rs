@@ -94,6 +94,12 @@ impl Refresh {
         self.queue.first().map(|(at, _)| (*at).max(self.free_at))
     }
 
+    /// Gives room back that trees filled little by little leave free.
+    pub fn tighten(&mut self) {
+        self.next = std::mem::take(&mut self.next).into_iter().collect();
+        self.queue = std::mem::take(&mut self.queue).into_iter().collect();
+    }
+
     fn jittered(&mut self, interval: Duration) -> Duration {
         // SplitMix64: a step, and a mix of it.
         self.noise = self.noise.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -67,23 +67,6 @@ async fn each_configuration_with_a_refusal_is_one_update_error() {
     assert_eq!(metric("update_errors_total"), 2);
 }
 
-/// A speaker that knows all objects, its owner, and the ring as the test tells it.
-async fn listed(server: &ApiServer) -> (Speaker, Owner, watch::Sender<Members>) {
-    let (membership, told) = Membership::scripted();
-    let flags = ["--ml-labels=component=speaker", "--ml-bindaddr=::1"];
-    let (speaker, mut owner) = Speaker::build(server, &flags, Some(membership));
-    while !owner.stores.watches.all_synced() {
-        owner.stores.watches.changed().await;
-    }
-    (speaker, owner, told)
-}
-
-/// A pass with these members.
-async fn pass_with(owner: &mut Owner, told: &watch::Sender<Members>, members: Members) {
-    told.send_replace(members);
-    assert!(owner.refresh_ring(since_boot()) && owner.pass().await);
-}
-
 /// How often it was said that a Service is announced: one event that counts.
 fn times_assigned(server: &ApiServer, service: &str) -> Option<i32> {
     let events = events_about(server, &format!("{service}."));
@@ -161,7 +144,7 @@ async fn a_fence_that_closes_for_a_moment_is_no_reason_to_give_memory_back() {
     let (_speaker, mut owner, told) = listed(&cluster()).await;
     pass_with(&mut owner, &told, members(&["n1"])).await;
     assert!(owner.tidy.deadline().is_some(), "a start is");
-    owner.give_back();
+    owner.give_back().await;
     let again = owner.tidy.deadline();
     for is_fenced in [true, false] {
         pass_with(&mut owner, &told, Members { is_fenced, closings: 1, ..members(&["n1"]) }).await;

@@ -120,6 +120,7 @@ fn what_is_told_again_goes_before_further_claims_that_came_earlier() {
 fn announcing_again_forgives_nothing_and_a_closed_fence_does() {
     let mut conflicts = holding();
     conflicts.hold(at(99), address());
+    conflicts.tighten();
     conflicts.hear(at(100), claim(1));
     assert_eq!(conflicts.next_deadline(), Some(at(110)));
     conflicts.begin_anew(at(105));

@@ -139,3 +139,19 @@ fn thousands_of_short_intervals_are_capped_and_keep_nobody_from_his_turn() {
     let turns = gaps(&rounds, seldom);
     assert!(turns.len() >= 2 && turns.iter().all(|gap| *gap <= 360.0 + 65.0), "{turns:?}");
 }
+
+#[test]
+fn one_that_is_tightened_goes_on_as_it_was() {
+    let rounds = |is_tight: bool| {
+        let mut refresh = refresh();
+        for number in (0..100).rev() {
+            refresh.announce(Moment::default(), address(number));
+        }
+        if is_tight {
+            refresh.tighten();
+        }
+        run(&mut refresh, INTERVAL * 3)
+    };
+    assert_eq!(rounds(true), rounds(false));
+    assert!(rounds(true).len() > 200);
+}
