@@ -40,7 +40,7 @@ impl Executor {
         self.layer2.send(vec![Command::HandOverAll]).await;
     }
 
-    /// Gives room back that is not needed while it is calm.
+    /// Has the layer 2 thread give room back that is not needed while it is calm. That is not waited for.
     pub(crate) async fn tighten(&self) {
         self.layer2.send(vec![Command::Tighten]).await;
     }

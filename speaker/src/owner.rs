@@ -8,7 +8,7 @@ mod subnets;
 mod tests;
 mod view;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use metallb_announce::{
@@ -82,12 +82,12 @@ pub(crate) struct Owner {
     pub(crate) holders: Holders,
     /// Whether something has changed that no pass has looked at.
     pub(crate) is_behind: bool,
-    /// Whether a pass was made with all that the cluster says.
+    /// Whether this node answered once after everything was listed.
     pub(crate) has_begun: bool,
     /// Whether it is known of every Service what its status objects are to say.
     pub(crate) is_complete: bool,
-    /// Services whose announcement, or a change of it, nobody was told of.
-    pub(crate) withheld: BTreeSet<ServiceKey>,
+    /// Services whose announcement, or a change of it, nobody was told of, and whether it is a new one.
+    pub(crate) withheld: BTreeMap<ServiceKey, bool>,
     pub(crate) resume: Resume,
     pub(crate) tidy: Tidy,
 }
@@ -238,22 +238,24 @@ impl Owner {
     /// Tells people what effects did. What is announced is told of only when this node answers for it; all of it `again` when
     /// others may have said meanwhile that they do.
     fn tell(&mut self, effects: Vec<Effect>, again: bool, is_fenced: bool) {
+        if again {
+            self.withheld.extend(self.installed.announced().map(|(service, _)| (service.clone(), true)));
+        }
         for effect in effects {
-            let Effect::Tell { service, notice } = effect else { continue };
-            let is_announced = matches!(notice, Notice::Announced { .. });
-            if is_announced && is_fenced {
-                self.withheld.insert(service);
-            } else if !is_announced || !again && !self.withheld.contains(&service) {
-                self.executor.tell(&service, notice);
+            match effect {
+                Effect::Tell { service, notice: Notice::Announced { is_new, .. } } => {
+                    *self.withheld.entry(service).or_default() |= is_new;
+                }
+                Effect::Tell { service, notice } => self.executor.tell(&service, notice),
+                _ => {}
             }
         }
-        if is_fenced || !again && self.withheld.is_empty() {
+        if is_fenced {
             return;
         }
-        let withheld = std::mem::take(&mut self.withheld);
-        for (service, announcement) in self.installed.announced() {
-            if again || withheld.contains(service) {
-                self.executor.tell(service, Notice::Announced { announcement, is_new: true });
+        for (service, is_new) in std::mem::take(&mut self.withheld) {
+            if let Some(announcement) = self.installed.announcement(&service) {
+                self.executor.tell(&service, Notice::Announced { announcement, is_new });
             }
         }
     }

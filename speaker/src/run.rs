@@ -1,6 +1,6 @@
 //! Wires everything together and runs until asked to stop.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -158,7 +158,7 @@ pub(crate) fn build_owner(
         is_behind: true,
         has_begun: false,
         is_complete: false,
-        withheld: BTreeSet::new(),
+        withheld: BTreeMap::new(),
         resume,
         tidy: Tidy::default(),
         ring: membership.map(|(membership, metrics)| Ring::new(membership, fence_owner, metrics)),

@@ -67,6 +67,7 @@ impl Cluster {
         self.tasks.spawn(speak(self.server.clone(), node, alive));
     }
 
+    /// Who believes in nobody answers for nothing, and looks at nothing.
     fn believe(&self, node: &str, alive: &[&str]) {
         self.alive[node].send_replace(names(alive));
     }
@@ -117,6 +118,10 @@ async fn speak(server: ApiServer, me: &'static str, mut alive: watch::Receiver<B
             () = tokio::time::sleep(5 * SECOND) => {}
         }
         if !stores.watches.all_synced() {
+            continue;
+        }
+        if alive.borrow_and_update().is_empty() {
+            conditions.miss();
             continue;
         }
         let speakers = Speakers::On(alive.borrow_and_update().clone());
@@ -270,6 +275,22 @@ async fn a_split_ring_contradicts_itself_ever_more_seldom() {
     pass(600 * SECOND).await;
     let writes = cluster.writes();
     assert!((8..=34).contains(&writes), "{writes} writes in ten minutes");
+}
+
+/// Its heir says so meanwhile, and it says the same as before.
+#[tokio::test(start_paused = true)]
+async fn who_stands_still_now_and_then_is_not_contradicted() {
+    let cluster = Cluster::running(json!({}), &NODES);
+    cluster.serve("web", OF_N3);
+    for round in 0..8 {
+        NODES.iter().for_each(|node| cluster.believe(node, &NODES));
+        pass(2 * SECOND).await;
+        assert!(cluster.says("web", "Announced", "node n3 announces"), "{round}");
+        cluster.believe("n3", &[]);
+        ["n1", "n2"].iter().for_each(|node| cluster.believe(node, &["n1", "n2"]));
+        pass(6 * SECOND).await;
+        assert!(cluster.says("web", "Announced", "node n1 announces"), "{round}");
+    }
 }
 
 /// As scripts do that delete and create: nobody contradicts.

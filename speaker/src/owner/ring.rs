@@ -39,7 +39,7 @@ pub(crate) struct Ring {
     gap: Duration,
     /// Whether somebody is gone since the pass before.
     has_lost: bool,
-    /// Whether anybody was there to announce meanwhile what this node owns but did not answer for.
+    /// Whether others were seen since this node answers for nothing: they may have announced what it owns.
     had_others: bool,
     /// Whether the interface of this node's address is without carrier.
     is_cut_off: bool,

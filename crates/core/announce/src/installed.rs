@@ -142,6 +142,12 @@ impl Installed {
         })
     }
 
+    /// How a Service is announced, if it is.
+    #[must_use]
+    pub fn announcement(&self, key: &ServiceKey) -> Option<Announcement> {
+        self.kept(key).map(Kept::announcement)
+    }
+
     /// All Services something is known about.
     pub fn keys(&self) -> impl Iterator<Item = &ServiceKey> {
         self.services.keys()

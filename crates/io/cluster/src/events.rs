@@ -207,8 +207,8 @@ impl Sender {
     }
 }
 
-/// Whether the same request may fare better the next time: nobody answered, or the server has too much to do; or it is out of
-/// order, but not for the last of so many `failures`.
+/// Whether the same request may fare better the next time: nobody answered, or the server has too much to do. Those it fails by
+/// an error of its own are counted in `failures`: of these only some are worth another try.
 fn is_worth_another_try(error: &kube::Error, failures: &mut usize) -> bool {
     let kube::Error::Api(status) = error else { return true };
     match status.code {

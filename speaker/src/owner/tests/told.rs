@@ -1,6 +1,7 @@
 //! What a speaker says of itself with what it tells.
 
 use k8s_openapi::api::core::v1::EventSource;
+use metallb_config::Interfaces;
 use tokio::time::sleep;
 
 use super::*;
@@ -79,7 +80,13 @@ fn times_assigned(server: &ApiServer, service: &str) -> Option<i32> {
 async fn a_node_that_answers_again_says_so_and_one_that_answers_on_or_is_alone_does_not() {
     const BOTH: &[&str] = &["n1", "n2"];
     const ALONE: &[&str] = &["n1"];
-    for (before, after, events) in [(BOTH, BOTH, 2), (BOTH, ALONE, 2), (ALONE, BOTH, 2), (ALONE, ALONE, 1)] {
+    for ([before, meanwhile, after], events) in [
+        ([BOTH, BOTH, BOTH], 2),
+        ([BOTH, ALONE, ALONE], 2),
+        ([ALONE, BOTH, ALONE], 2),
+        ([ALONE, ALONE, BOTH], 2),
+        ([ALONE, ALONE, ALONE], 1),
+    ] {
         let server = cluster();
         server.put(&service("web", ADDRESS));
         server.put(&slice("web", "n1", true));
@@ -90,7 +97,8 @@ async fn a_node_that_answers_again_says_so_and_one_that_answers_on_or_is_alone_d
             (true, 0, before, None),
             (false, 0, before, Some(1)),
             (false, 0, before, Some(1)),
-            (true, 1, before, Some(1)),
+            (true, 1, meanwhile, Some(1)),
+            (true, 1, after, Some(1)),
             (false, 1, after, Some(events)),
         ] {
             pass_with(&mut owner, &told, Members { is_fenced, closings, ..members(alive) }).await;
@@ -99,7 +107,7 @@ async fn a_node_that_answers_again_says_so_and_one_that_answers_on_or_is_alone_d
         }
         // One too many would follow at once.
         sleep(Duration::from_millis(300)).await;
-        assert_eq!(count(), Some(events), "{before:?} {after:?}");
+        assert_eq!(count(), Some(events), "{before:?} {meanwhile:?} {after:?}");
     }
 }
 
@@ -127,7 +135,12 @@ async fn alone_a_node_that_answers_again_tells_only_what_was_withheld() {
     }
     assert!(!speaker.announces("new", "192.0.2.201"), "withheld");
     server.remove::<Service>(Some("default"), "gone");
-    while knows(&owner, "gone") {
+    // Not a new announcement.
+    server.put(&advertisement(json!({ "interfaces": ["eth0"] })));
+    let is_everywhere = |owner: &Owner| {
+        owner.installed.announced().any(|(_, announcement)| announcement.interfaces == Interfaces::All)
+    };
+    while knows(&owner, "gone") || is_everywhere(&owner) {
         owner.stores.watches.changed().await;
         pass_with(&mut owner, &told, fenced.clone()).await;
     }
@@ -136,6 +149,21 @@ async fn alone_a_node_that_answers_again_tells_only_what_was_withheld() {
     sleep(Duration::from_millis(300)).await;
     let counts = ["web", "new", "gone"].map(|name| times_assigned(&server, name));
     assert_eq!(counts, [Some(1), Some(1), None]);
+    assert!(!speaker.announces("gone", "192.0.2.202"));
+}
+
+/// Its thread may notice another stall as soon as it may answer.
+#[tokio::test]
+async fn what_is_to_be_told_when_a_fence_opens_that_closes_at_once_is_told_when_it_opens_again() {
+    let server = cluster();
+    server.put(&service("web", ADDRESS));
+    server.put(&slice("web", "n1", true));
+    let (_speaker, mut owner, told) = listed(&server).await;
+    pass_with(&mut owner, &told, members(&["n1"])).await;
+    until("the first event", || times_assigned(&server, "web"), |seen| *seen == Some(1)).await;
+    owner.tell(Vec::new(), true, true);
+    owner.tell(Vec::new(), false, false);
+    until("the second", || times_assigned(&server, "web"), |seen| *seen == Some(2)).await;
 }
 
 /// Giving memory back halts everybody who needs some: a node that is short of processors falls silent again and again.
@@ -144,7 +172,10 @@ async fn a_fence_that_closes_for_a_moment_is_no_reason_to_give_memory_back() {
     let (_speaker, mut owner, told) = listed(&cluster()).await;
     pass_with(&mut owner, &told, members(&["n1"])).await;
     assert!(owner.tidy.deadline().is_some(), "a start is");
+    let (layer2, mut commands) = Layer2::recorded();
+    owner.executor.layer2 = layer2;
     owner.give_back().await;
+    assert_eq!(commands(), [Command::Tighten]);
     let again = owner.tidy.deadline();
     for is_fenced in [true, false] {
         pass_with(&mut owner, &told, Members { is_fenced, closings: 1, ..members(&["n1"]) }).await;
