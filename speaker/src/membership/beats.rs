@@ -141,6 +141,21 @@ impl Beats {
         self.act()
     }
 
+    /// Memberlist gave up that member: [`Liveness::lost`].
+    pub(super) fn lost(&mut self, name: &str) {
+        self.liveness.lost(name);
+    }
+
+    /// Memberlist counts that member, or it has left: [`Liveness::found`].
+    pub(super) fn found(&mut self, name: &str) {
+        self.liveness.found(name);
+    }
+
+    /// Somebody told whom it counts: [`Liveness::told`].
+    pub(super) fn told(&mut self, counts: impl Fn(&str) -> bool) {
+        self.liveness.told(counts);
+    }
+
     /// Until when a ring with another secret is waited for: [`Liveness::kept_out`]. True the first time this node does.
     pub(super) fn kept_out(&mut self, until: Duration) -> bool {
         self.liveness.kept_out(until);

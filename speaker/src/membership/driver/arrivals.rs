@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metallb_linux::since_boot;
 use metallb_membership::machine::Note;
-use metallb_membership::wire::message::{Message, StreamMessage};
+use metallb_membership::wire::message::{Message, PushPull, StreamMessage};
 use metallb_telemetry::logs;
 
 use super::super::datagrams::Arrival;
@@ -115,7 +115,7 @@ impl Driver {
                 let is_joined = answer.is_ok();
                 self.joins.answered(address, answer.as_ref().is_err_and(ExchangeError::is_from_a_stranger));
                 match answer {
-                    Ok(theirs) => self.machine.merge(theirs, now),
+                    Ok(theirs) => self.merge(theirs, now),
                     Err(error) => {
                         tracing::warn!(%address, error = logs::chain(&error), "memberlist: joining failed");
                     }
@@ -126,7 +126,7 @@ impl Driver {
             Outcome::Synced { node, answer } => match answer {
                 Ok(theirs) => {
                     self.joins.heard();
-                    self.machine.merge(theirs, now);
+                    self.merge(theirs, now);
                 }
                 Err(error) if self.calls.is_known_to_fail() => {
                     tracing::debug!(node, error = logs::chain(&error), "memberlist: push/pull failed");
@@ -144,6 +144,13 @@ impl Driver {
             }
             Outcome::Nothing => {}
         }
+    }
+
+    fn merge(&mut self, theirs: PushPull, now: Duration) {
+        if let Some(beats) = self.beats.as_mut() {
+            beats.told(|name| theirs.counts(name));
+        }
+        self.machine.merge(theirs, now);
     }
 
     /// Where another process lives that has this node's name, the others count that one, until they count this one.

@@ -20,6 +20,11 @@ const LONGEST_LEFT: usize = 1000;
 impl Driver {
     pub(super) fn tell(&mut self, event: &Event) {
         self.note_goodbye(event);
+        match (&mut self.beats, event) {
+            (Some(beats), Event::Failed(member)) => beats.lost(&member.name),
+            (Some(beats), Event::Joined(member) | Event::Left(member)) => beats.found(&member.name),
+            (_, Event::Updated(_)) | (None, _) => {}
+        }
         let (what, member) = match event {
             Event::Joined(member) => ("NodeJoin", member),
             Event::Left(member) | Event::Failed(member) => ("NodeLeave", member),

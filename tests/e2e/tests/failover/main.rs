@@ -39,6 +39,10 @@ fn main() -> ExitCode {
             ("the last endpoint of a node leaves no gap", planned::endpoint_left),
             ("a node that is excluded leaves no gap", planned::excluded),
             ("a speaker that thaws after it is replaced answers for nothing it lost", quiet::thawed),
+            (
+                "a node that was long without its cable answers for nothing of others when it is back",
+                quiet::plugged_in,
+            ),
             ("an address stays with who took it over, where that is asked for", sticky::stays),
             ("an address returns after a delay, where that is asked for", terms::delayed),
             ("no node has many more addresses than others, where that is asked for", terms::bounded),

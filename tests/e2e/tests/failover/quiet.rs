@@ -24,6 +24,12 @@ const LONG: usize = 600;
 /// fence closed for that opens it with the third heartbeat of each other, which is there within four periods. Whoever waits longer waits
 /// for a fence that stays closed.
 const LATE: Duration = Duration::from_millis(800);
+/// How long a cable is out: memberlist has given up everybody by then.
+const CUT: Duration = Duration::from_secs(13);
+/// A cable is unplugged by a command that takes less than this.
+const GONE: Duration = Duration::from_secs(2);
+/// That is one cut for so many rounds of shorter faults.
+const LONG_CUTS: usize = 3;
 /// How long a thawed speaker is listened to.
 const THAW: Duration = Duration::from_secs(3);
 
@@ -53,6 +59,37 @@ pub(crate) fn thawed(cluster: &Cluster) -> Result<()> {
         watch.wait_back(BACK)?;
     }
     say(&format!("thawed {} times, and no answer for an address that was lost", rounds()));
+    Ok(())
+}
+
+/// Its memberlist gives up all others meanwhile, and they have what it had. Back on the cable it must not take for its own what
+/// is theirs, not even until it has found them.
+pub(crate) fn plugged_in(cluster: &Cluster) -> Result<()> {
+    let services = Watched::spread(cluster, "takeover", false)?;
+    for watched in services.iter().cycle().take(rounds().div_ceil(LONG_CUTS)) {
+        let watches = services.iter().map(|watched| watched.watch(cluster)).collect::<Result<Vec<_>>>()?;
+        let own = services.iter().position(|other| other.owner == watched.owner);
+        let own = own.and_then(|own| watches.get(own)).context("it is one of them")?;
+        let cut = Instant::now();
+        cluster.bed.unplug(&watched.owner)?;
+        own.wait_moved(cut)?;
+        wait::throughout("the cut", CUT.saturating_sub(cut.elapsed()), || {
+            let said = watches.iter().flat_map(|watch| watch.said_since(cut, |mac| mac == own.mac));
+            let late = said.filter(|answer| answer.at > cut + GONE).collect::<Vec<_>>();
+            Ok(seen(late.is_empty(), format!("{late:?}")))
+        })?;
+        let plugged = Instant::now();
+        cluster.bed.plug(&watched.owner)?;
+        own.wait_back(BACK)?;
+        for other in watches.iter().filter(|other| other.mac != own.mac) {
+            let said = other.said_since(plugged, |mac| mac != other.mac);
+            ensure!(said.is_empty(), "{} answers for what another node owns: {said:?}", watched.owner);
+        }
+    }
+    let (rounds, seconds) = (rounds().div_ceil(LONG_CUTS), CUT.as_secs());
+    say(&format!(
+        "plugged in {rounds} times after {seconds} s, and no answer for an address of another node"
+    ));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use metallb_liveness::meta;
-use metallb_membership::machine::{Action, Identity, Machine};
+use metallb_membership::machine::{Action, Event as Told, Identity, Machine};
 use metallb_membership::wire::message::{Message, Ping, PushPull};
 use metallb_membership::wire::packet;
 use metallb_membership::{Keyring, Settings};
@@ -135,7 +135,13 @@ impl World {
                 self.connect(from, node::number_at(to), Mail::Exchange { state, is_answer: false });
             }
             Action::StreamPing { to, ping, .. } => self.connect(from, node::number_at(to), Mail::Ping(ping)),
-            Action::Event(_) | Action::Note(_) => {}
+            Action::Event(Told::Failed(member)) => {
+                self.with(from, |node, _| node.machine.lost(&member.name));
+            }
+            Action::Event(Told::Joined(member) | Told::Left(member)) => {
+                self.with(from, |node, _| node.machine.found(&member.name));
+            }
+            Action::Event(Told::Updated(_)) | Action::Note(_) => {}
         }
     }
 
@@ -181,6 +187,7 @@ impl World {
                 self.with_memberlist(to, |memberlist, now| memberlist.machine.unreachable(at, now));
             }
             Mail::Exchange { state, is_answer: true } => {
+                self.with(to, |node, _| node.machine.told(|name| state.counts(name)));
                 self.with_memberlist(to, |memberlist, now| {
                     memberlist.machine.merge(state, now);
                 });

@@ -5,7 +5,8 @@
 //!   open ───────────────────────────────────────────────────► closed
 //!     ▲                                                          │
 //!     └── most watchers heard of it since and say "up",  ────────┘
-//!         or nobody was heard for long, or nobody is there;
+//!         or nobody was heard for long, or nobody is there; whom memberlist gave up meanwhile is there, unless
+//!         somebody says otherwise, and has the same time to be found again;
 //!         a new process waits a second for somebody to be there, one that stood still or was cut off waits longer,
 //!         and so does a new one that somebody answers who has another secret, unless memberlist has joined before;
 //!         one whose name another process has waits for those who watch it
@@ -31,6 +32,8 @@ pub(super) struct Fence {
     without_carrier: bool,
     /// Whether memberlist has found the others since the fence closed, or there is none to find.
     has_joined: bool,
+    /// Members that memberlist gave up since the fence closed, as far as it is not known that others did, too.
+    lost: BTreeSet<String>,
     /// Until when others are there that do not understand this node, as far as is known.
     kept_out: Duration,
     /// Until when another process is taken to have this node's name, and to be the one that the others count.
@@ -183,6 +186,24 @@ impl Liveness {
         self.review_fence(now);
     }
 
+    /// Memberlist gave up that member. If this node may not answer at the moment, perhaps only because nobody could be heard: others
+    /// may count it, and memberlist takes a moment to find it again.
+    pub fn lost(&mut self, name: &str) {
+        if self.fence.is_closed() {
+            self.fence.lost.insert(name.to_owned());
+        }
+    }
+
+    /// Memberlist counts that member (again), or it has left.
+    pub fn found(&mut self, name: &str) {
+        self.fence.lost.remove(name);
+    }
+
+    /// Somebody told whom it counts: whoever else is [lost](Self::lost) is lost to others as well.
+    pub fn told(&mut self, counts: impl Fn(&str) -> bool) {
+        self.fence.lost.retain(|name| counts(name));
+    }
+
     /// Somebody answered, but could not be joined: a ring is there that has another secret. While this node knows nobody
     /// else and may not answer yet, it takes it for one that does, until then or until it joins. Zero when
     /// nobody is known to be there any more.
@@ -280,25 +301,26 @@ impl Liveness {
         let most = voters.len() / 2 + 1;
         let denied =
             voters.iter().filter(|voter| self.fence.is_denied_by(**voter, self.settings.alone, now)).count();
-        let Fence { closed, without_carrier, has_joined, kept_out, namesake, .. } = &self.fence;
+        let Fence { closed, without_carrier, has_joined, lost, kept_out, namesake, .. } = &self.fence;
         let Some(closed) = closed else {
             if !voters.is_empty() && denied >= most {
                 self.close(now);
             }
             return;
         };
+        let (has_joined, expires) = (*has_joined && lost.is_empty(), closed.awaits + self.settings.alone);
         let opens = match (self.peers.is_empty(), has_joined, closed.at_birth) {
             (true, true, _) => closed.awaits,
             (true, false, true) => (closed.awaits + self.settings.joining).max(*kept_out),
             // Nobody is listed any more of those who took over.
-            (true, false, false) => (closed.awaits + self.settings.alone).max(*kept_out),
-            (false, ..) => closed.awaits + self.settings.alone,
+            (true, false, false) => expires.max(*kept_out),
+            (false, ..) => expires,
         };
         let unopposed = now >= opens.max(*namesake) && denied == 0;
         let confirmed = voters.iter().filter(|voter| closed.confirmed.contains(voter)).count();
         let holding = voters.iter().filter(|voter| closed.holders.contains(voter)).count();
         let (is_confirmed, is_held) = (confirmed >= most, confirmed + holding >= most);
-        if *without_carrier {
+        if *without_carrier || !lost.is_empty() && now < expires {
             return;
         }
         if !is_confirmed && !unopposed {
@@ -311,6 +333,7 @@ impl Liveness {
             self.fence.accusers.clear();
             self.fence.refuted = None;
             self.fence.namesake = Duration::ZERO;
+            self.fence.lost.clear();
             let was_held = closed.is_held;
             self.actions.push_back(if was_held { Action::Held(false) } else { Action::Fence(false) });
         }

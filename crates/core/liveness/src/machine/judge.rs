@@ -251,8 +251,9 @@ impl Liveness {
             let Some(fall) = &peer.fall else { continue };
             let Settings { alone, verdict, .. } = self.settings;
             let quiet = now >= fall.last + alone && now >= fall.held_until;
-            let proof = peer.elsewhere.is_some_and(|at| at > fall.since + alone);
-            if quiet && (proof || now >= fall.since + verdict) {
+            // While it was held it was heard: what memberlist heard then says nothing of the time since.
+            let proof = peer.elsewhere.is_some_and(|at| at > fall.last + alone);
+            if quiet && (proof || now >= fall.last + verdict) {
                 let (name, beat) = (peer.name.clone(), peer.beat);
                 self.note(Note::Overruled(name));
                 self.rose(boot, beat, false, now);

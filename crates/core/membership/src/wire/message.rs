@@ -134,6 +134,16 @@ pub struct PushPull {
     pub user_state: Vec<u8>,
 }
 
+impl PushPull {
+    /// Whether it counts this member: as alive, or as one that may still prove that it is.
+    #[must_use]
+    pub fn counts(&self, name: &str) -> bool {
+        self.peers
+            .iter()
+            .any(|peer| peer.alive.node == name && matches!(peer.state, State::Alive | State::Suspect))
+    }
+}
+
 /// What a stream carries.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum StreamMessage {

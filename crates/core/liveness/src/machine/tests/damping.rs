@@ -95,6 +95,29 @@ fn one_that_is_held_knows_and_answers_where_nobody_else_could() {
     assert!(!machine.is_fenced() && !machine.is_held());
 }
 
+/// What memberlist heard of it while it lived says nothing of the time since.
+#[test]
+fn one_that_falls_silent_while_it_is_held_gets_nothing_back_when_the_hold_ends() {
+    let mut network = Network::of(3);
+    for _ in 0..4 {
+        fall(&mut network);
+    }
+    network.freeze("n1", true);
+    network.until("n0:n1 n2:n1", 700);
+    network.freeze("n1", false);
+    // Held for twenty seconds, and alive in the first ten.
+    network.run(10_000);
+    let now = network.now;
+    ["n0", "n2"].iter().for_each(|other| network.node(other).machine.heard_elsewhere("n1", now));
+    network.freeze("n1", true);
+    for _ in 0..20 {
+        network.run(1_000);
+        assert_eq!(network.standing(), "n0:n1 n2:n1");
+    }
+    network.freeze("n1", false);
+    network.until("", 1_000);
+}
+
 #[test]
 fn nobody_is_held_in_a_ring_where_some_would_go_on_counting_it() {
     for late in [false, true] {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::network::*;
-use crate::{Action, Liveness, Note, Settings};
+use crate::{Action, Liveness, Member, Note, Settings};
 
 #[test]
 fn one_that_thaws_answers_nothing_until_the_others_count_it_again() {
@@ -299,6 +299,51 @@ fn one_that_lists_nobody_after_a_long_cut_answers_once_they_count_it_or_nobody_i
             }
         }
         assert!(!network.node("n0").fenced, "{joined_after:?}");
+    }
+}
+
+/// An exchange has told memberlist of all of them, and they have to contradict their deaths yet.
+#[test]
+fn one_that_gave_up_others_while_it_was_cut_off_waits_until_they_are_found_or_others_did_so_too() {
+    for (found, gone_at, expected) in [
+        ([Some(200), Some(200)], None, 250..=900),
+        ([Some(200), Some(1_500)], None, 1_500..=1_600),
+        ([Some(200), None], None, 3_190..=3_400),
+        ([Some(200), None], Some(1_500), 1_500..=1_600),
+        ([None, None], None, 2_990..=3_100),
+    ] {
+        let mut network = Network::of(3);
+        let others = [("n1", 1_001), ("n2", 1_002)];
+        let now = network.now;
+        network.node("n0").machine.carrier_lost(now);
+        others.iter().for_each(|(other, _)| network.cut("n0", other));
+        network.run(10_000);
+        let now = network.now;
+        for (other, _) in others {
+            network.node("n0").machine.lost(other);
+            network.node(other).machine.peers(others.map(|(name, boot)| member(name, boot)), now);
+        }
+        network.node("n0").machine.peers([], now);
+        network.cut.clear();
+        network.node("n0").machine.carrier_back(now);
+        network.node("n0").machine.set_joined(true, now);
+        let opened = (0..5_000).find(|passed| {
+            let now = network.now;
+            if found.contains(&Some(*passed)) {
+                let is_found = |at: &Option<i32>| at.is_some_and(|at| at <= *passed);
+                let found = others.into_iter().zip(&found).filter(|(_, at)| is_found(at));
+                let found: Vec<Member> = found.map(|((name, boot), _)| member(name, boot)).collect();
+                found.iter().for_each(|member| network.node("n0").machine.found(&member.name));
+                network.set_members_of(&["n1".to_owned(), "n2".to_owned()]);
+                network.node("n0").machine.peers(found, now);
+            }
+            if gone_at == Some(*passed) {
+                network.node("n0").machine.told(|name| name != "n2");
+            }
+            network.run(1);
+            !network.node("n0").fenced
+        });
+        assert!(opened.is_some_and(|opened| expected.contains(&opened)), "{found:?} {gone_at:?}: {opened:?}");
     }
 }
 
