@@ -152,8 +152,13 @@ impl Beats {
     }
 
     /// Somebody told whom it counts: [`Liveness::told`].
-    pub(super) fn told(&mut self, counts: impl Fn(&str) -> bool) {
-        self.liveness.told(counts);
+    pub(super) fn told<'a>(&mut self, counted: impl IntoIterator<Item = &'a str>) {
+        self.liveness.told(counted);
+    }
+
+    /// There is nobody else: [`Liveness::is_alone`].
+    pub(super) fn is_alone(&mut self) {
+        self.liveness.is_alone();
     }
 
     /// Until when a ring with another secret is waited for: [`Liveness::kept_out`]. True the first time this node does.

@@ -94,6 +94,7 @@ impl Driver {
         let answer = match question.message {
             StreamMessage::Ping(ping) => self.machine.stream_ping(&ping, question.from),
             StreamMessage::PushPull(theirs) => {
+                self.take_word(&theirs);
                 Some(StreamMessage::PushPull(self.machine.push_pull(theirs, now)))
             }
             StreamMessage::Ack { .. } | StreamMessage::Error(_) => None,
@@ -147,10 +148,15 @@ impl Driver {
     }
 
     fn merge(&mut self, theirs: PushPull, now: Duration) {
-        if let Some(beats) = self.beats.as_mut() {
-            beats.told(|name| theirs.counts(name));
-        }
+        self.take_word(&theirs);
         self.machine.merge(theirs, now);
+    }
+
+    /// Whom this node may have given up for want of a word of them, others know better.
+    fn take_word(&mut self, theirs: &PushPull) {
+        if let Some(beats) = self.beats.as_mut() {
+            beats.told(theirs.counted().filter(|name| *name != self.settings.name));
+        }
     }
 
     /// Where another process lives that has this node's name, the others count that one, until they count this one.

@@ -11,6 +11,7 @@ use metallb_net::Prefix;
 use tokio::sync::watch;
 
 use super::super::beats::Beats;
+use super::super::joins::is_alone;
 use super::super::members::Members;
 use super::Driver;
 
@@ -90,6 +91,9 @@ impl Driver {
                 "the speakers that are there have another memberlist secret: answering nothing until they are joined, \
                  for {patience} s at most; look at the Secret memberlist, or metallb-memberlist of the operator"
             );
+        }
+        if is_alone(Some(candidates), &self.addresses) {
+            beats.is_alone();
         }
         self.is_stale |= beats.set_joined(has_joined, now);
     }

@@ -6,7 +6,7 @@
 //!     ▲                                                          │
 //!     └── most watchers heard of it since and say "up",  ────────┘
 //!         or nobody was heard for long, or nobody is there; whom memberlist gave up meanwhile is there, unless
-//!         somebody says otherwise, and has the same time to be found again;
+//!         somebody says otherwise, and has a second to be found again, or that long if nobody confirms;
 //!         a new process waits a second for somebody to be there, one that stood still or was cut off waits longer,
 //!         and so does a new one that somebody answers who has another secret, unless memberlist has joined before;
 //!         one whose name another process has waits for those who watch it
@@ -180,7 +180,7 @@ impl Liveness {
 
     /// Whether a join or another exchange has succeeded since the fence [closed](Self::closed_since), or there is nobody to
     /// join. Members it found are handed in [before](Self::peers): who joined and is told of none that announces this layer
-    /// waits for nobody.
+    /// waits for nobody but those that are [lost](Self::lost).
     pub fn set_joined(&mut self, joined: bool, now: Duration) {
         self.fence.has_joined = joined;
         self.review_fence(now);
@@ -189,7 +189,10 @@ impl Liveness {
     /// Memberlist gave up that member. If this node may not answer at the moment, perhaps only because nobody could be heard: others
     /// may count it, and memberlist takes a moment to find it again.
     pub fn lost(&mut self, name: &str) {
-        if self.fence.is_closed() {
+        let Some(closed) = &self.fence.closed else { return };
+        let fell = self.peers.values().find(|peer| peer.name == name).and_then(|peer| peer.fall.as_ref());
+        // One that had fallen before is dead for good.
+        if fell.is_none_or(|fall| fall.since >= closed.since) {
             self.fence.lost.insert(name.to_owned());
         }
     }
@@ -199,9 +202,18 @@ impl Liveness {
         self.fence.lost.remove(name);
     }
 
-    /// Somebody told whom it counts: whoever else is [lost](Self::lost) is lost to others as well.
-    pub fn told(&mut self, counts: impl Fn(&str) -> bool) {
-        self.fence.lost.retain(|name| counts(name));
+    /// Somebody told whom it counts, itself included and this node left out: whoever else is [lost](Self::lost) is lost to others
+    /// as well. One that counts only itself has just begun, or was cut off as well.
+    pub fn told<'a>(&mut self, counted: impl IntoIterator<Item = &'a str>) {
+        let counted: BTreeSet<&str> = counted.into_iter().collect();
+        if counted.len() > 1 {
+            self.fence.lost.retain(|name| counted.contains(name.as_str()));
+        }
+    }
+
+    /// There is nobody who could be found.
+    pub fn is_alone(&mut self) {
+        self.fence.lost.clear();
     }
 
     /// Somebody answered, but could not be joined: a ring is there that has another secret. While this node knows nobody
@@ -308,8 +320,9 @@ impl Liveness {
             }
             return;
         };
-        let (has_joined, expires) = (*has_joined && lost.is_empty(), closed.awaits + self.settings.alone);
-        let opens = match (self.peers.is_empty(), has_joined, closed.at_birth) {
+        let expires = closed.awaits + self.settings.alone;
+        let misses = !lost.is_empty() && now < expires;
+        let opens = match (self.peers.is_empty(), *has_joined && !misses, closed.at_birth) {
             (true, true, _) => closed.awaits,
             (true, false, true) => (closed.awaits + self.settings.joining).max(*kept_out),
             // Nobody is listed any more of those who took over.
@@ -320,8 +333,12 @@ impl Liveness {
         let confirmed = voters.iter().filter(|voter| closed.confirmed.contains(voter)).count();
         let holding = voters.iter().filter(|voter| closed.holders.contains(voter)).count();
         let (is_confirmed, is_held) = (confirmed >= most, confirmed + holding >= most);
-        if *without_carrier || !lost.is_empty() && now < expires {
+        if *without_carrier {
             return;
+        }
+        // The others count this node, and answer in its place for a second at most.
+        if misses && !(is_confirmed && now >= closed.awaits + self.settings.joining) {
+            return self.set_held(false);
         }
         if !is_confirmed && !unopposed {
             return self.set_held(is_held);

@@ -253,7 +253,7 @@ impl Liveness {
             let quiet = now >= fall.last + alone && now >= fall.held_until;
             // While it was held it was heard: what memberlist heard then says nothing of the time since.
             let proof = peer.elsewhere.is_some_and(|at| at > fall.last + alone);
-            if quiet && (proof || now >= fall.last + verdict) {
+            if quiet && (proof || now >= fall.held_until + verdict) {
                 let (name, beat) = (peer.name.clone(), peer.beat);
                 self.note(Note::Overruled(name));
                 self.rose(boot, beat, false, now);

@@ -135,12 +135,10 @@ pub struct PushPull {
 }
 
 impl PushPull {
-    /// Whether it counts this member: as alive, or as one that may still prove that it is.
-    #[must_use]
-    pub fn counts(&self, name: &str) -> bool {
-        self.peers
-            .iter()
-            .any(|peer| peer.alive.node == name && matches!(peer.state, State::Alive | State::Suspect))
+    /// The members it counts: as alive, or as such that may still prove that they are.
+    pub fn counted(&self) -> impl Iterator<Item = &str> {
+        let counted = self.peers.iter().filter(|peer| matches!(peer.state, State::Alive | State::Suspect));
+        counted.map(|peer| peer.alive.node.as_str())
     }
 }
 

@@ -69,7 +69,10 @@ impl MemberMetrics {
             takeover,
             sent: counter("heartbeats_sent_total", "Heartbeats sent.")?,
             received: counter("heartbeats_received_total", "Heartbeats received and believed.")?,
-            rejected: counter("heartbeats_rejected_total", "Heartbeats forged, replayed or malformed.")?,
+            rejected: counter(
+                "heartbeats_rejected_total",
+                "Heartbeats forged, replayed, malformed or of a process not known (yet).",
+            )?,
             refused: counter("heartbeats_refused_total", "Heartbeats sent back: the port is closed there.")?,
             missed: counter("heartbeats_missed_total", "Times another speaker was suspected.")?,
             verdicts: counter("member_verdicts_total", "Times heartbeats found another speaker down.")?,

@@ -95,6 +95,22 @@ fn one_that_is_held_knows_and_answers_where_nobody_else_could() {
     assert!(!machine.is_fenced() && !machine.is_held());
 }
 
+/// Where those that it gave up are not counted, nobody else could answer for what they own.
+#[test]
+fn one_that_is_held_answers_for_nothing_while_it_misses_somebody() {
+    let mut network = Network::of(3);
+    (0..2).for_each(|_| assert!(fall(&mut network) < 1_000));
+    network.freeze("n1", true);
+    network.until("n0:n1 n2:n1", 700);
+    network.freeze("n1", false);
+    network.until("n0:n1 n1:held n2:n1", 700);
+    network.node("n1").machine.lost("n2");
+    network.run(200);
+    assert_eq!(network.standing(), "n0:n1 n1:fenced n2:n1");
+    network.node("n1").machine.found("n2");
+    network.until("n0:n1 n1:held n2:n1", 200);
+}
+
 /// What memberlist heard of it while it lived says nothing of the time since.
 #[test]
 fn one_that_falls_silent_while_it_is_held_gets_nothing_back_when_the_hold_ends() {

@@ -305,11 +305,12 @@ fn one_that_lists_nobody_after_a_long_cut_answers_once_they_count_it_or_nobody_i
 /// An exchange has told memberlist of all of them, and they have to contradict their deaths yet.
 #[test]
 fn one_that_gave_up_others_while_it_was_cut_off_waits_until_they_are_found_or_others_did_so_too() {
-    for (found, gone_at, expected) in [
+    for (found, told, expected) in [
         ([Some(200), Some(200)], None, 250..=900),
-        ([Some(200), Some(1_500)], None, 1_500..=1_600),
-        ([Some(200), None], None, 3_190..=3_400),
-        ([Some(200), None], Some(1_500), 1_500..=1_600),
+        ([Some(200), Some(900)], None, 900..=1_000),
+        ([Some(200), None], None, 1_190..=1_300),
+        ([Some(200), None], Some((700, &["n1", "n3"][..])), 700..=800),
+        ([Some(200), None], Some((700, &["n1"])), 1_190..=1_300),
         ([None, None], None, 2_990..=3_100),
     ] {
         let mut network = Network::of(3);
@@ -337,14 +338,32 @@ fn one_that_gave_up_others_while_it_was_cut_off_waits_until_they_are_found_or_ot
                 network.set_members_of(&["n1".to_owned(), "n2".to_owned()]);
                 network.node("n0").machine.peers(found, now);
             }
-            if gone_at == Some(*passed) {
-                network.node("n0").machine.told(|name| name != "n2");
+            if let Some((_, counted)) = told.filter(|(at, _)| at == passed) {
+                network.node("n0").machine.told(counted.iter().copied());
             }
             network.run(1);
             !network.node("n0").fenced
         });
-        assert!(opened.is_some_and(|opened| expected.contains(&opened)), "{found:?} {gone_at:?}: {opened:?}");
+        assert!(opened.is_some_and(|opened| expected.contains(&opened)), "{found:?} {told:?}: {opened:?}");
     }
+}
+
+/// It fell long ago, for everybody.
+#[test]
+fn one_that_memberlist_gives_up_after_its_fall_keeps_no_fence_closed() {
+    let mut network = Network::of(3);
+    network.freeze("n2", true);
+    network.until("n0:n2 n1:n2", 700);
+    network.run(4_000);
+    let now = network.now;
+    network.node("n0").machine.stalled(MS * 400, now);
+    network.node("n0").machine.lost("n2");
+    network.node("n0").machine.peers([member("n1", 1_001)], now);
+    let opened = (0..5_000).find(|_| {
+        network.run(1);
+        !network.node("n0").fenced
+    });
+    assert!(opened.is_some_and(|opened| opened < 300), "{opened:?}");
 }
 
 #[test]
