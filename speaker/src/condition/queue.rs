@@ -343,9 +343,8 @@ mod tests {
         }
     }
 
-    /// Its heirs were heard, and it says what it said before.
-    #[test]
-    fn who_looked_at_nothing_for_a_while_is_not_contradicted() {
+    /// What is written again and again, a while after something else was to be, is written within a second each time.
+    fn is_not_contradicted(meanwhile: impl Fn(&mut Queue, Instant)) {
         let (mut queue, mut now) = (Queue::default(), Instant::now());
         for _ in 0..20 {
             queue.want(key("web"), write("here", "1"), now);
@@ -353,25 +352,24 @@ mod tests {
             assert!(begun <= now + seconds(1), "{:?}", begun - now);
             assert!(queue.begin(begun).is_some());
             queue.end(key("web"), Outcome::Written, begun);
-            queue.miss();
+            meanwhile(&mut queue, begun);
             now = begun + seconds(3);
         }
+    }
+
+    /// Its heirs were heard, and it says what it said before.
+    #[test]
+    fn who_looked_at_nothing_for_a_while_is_not_contradicted() {
+        is_not_contradicted(|queue, _| queue.miss());
     }
 
     /// The owner moves away and back: what it says is what it said, and nobody contradicts it.
     #[test]
     fn who_saw_something_else_meanwhile_is_not_contradicted() {
-        let (mut queue, mut now) = (Queue::default(), Instant::now());
-        for _ in 0..20 {
-            queue.want(key("web"), write("here", "1"), now);
-            let begun = queue.deadline().unwrap();
-            assert!(begun <= now + seconds(1), "{:?}", begun - now);
-            assert!(queue.begin(begun).is_some());
-            queue.end(key("web"), Outcome::Written, begun);
+        is_not_contradicted(|queue, begun| {
             // The new owner is faster.
             queue.want(key("web"), write("there", "2"), begun + seconds(1));
             queue.settle(&key("web"));
-            now = begun + seconds(3);
-        }
+        });
     }
 }

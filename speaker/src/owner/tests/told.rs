@@ -120,9 +120,9 @@ async fn alone_a_node_that_answers_again_tells_only_what_was_withheld() {
     let (speaker, mut owner, told) = listed(&server).await;
     pass_with(&mut owner, &told, members(&["n1"])).await;
     until("the first event", || times_assigned(&server, "web"), |seen| *seen == Some(1)).await;
-    for name in ["new", "gone"] {
+    for (name, address) in [("new", "192.0.2.201"), ("gone", "192.0.2.202")] {
         server.put(&slice(name, "n1", true));
-        server.put(&service(name, if name == "new" { "192.0.2.201" } else { "192.0.2.202" }));
+        server.put(&service(name, address));
     }
     let fenced = Members { is_fenced: true, closings: 1, ..members(&["n1"]) };
     let knows = |owner: &Owner, name: &str| {
