@@ -147,18 +147,8 @@ impl Beats {
     }
 
     /// Memberlist counts that member, or it has left: [`Liveness::found`].
-    pub(super) fn found(&mut self, name: &str) {
-        self.liveness.found(name);
-    }
-
-    /// Somebody told whom it counts: [`Liveness::told`].
-    pub(super) fn told<'a>(&mut self, counted: impl IntoIterator<Item = &'a str>) {
-        self.liveness.told(counted);
-    }
-
-    /// There is nobody else: [`Liveness::is_alone`].
-    pub(super) fn is_alone(&mut self) {
-        self.liveness.is_alone();
+    pub(super) fn found(&mut self, name: &str, now: Duration) {
+        self.liveness.found(name, now);
     }
 
     /// Until when a ring with another secret is waited for: [`Liveness::kept_out`]. True the first time this node does.

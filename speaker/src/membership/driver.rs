@@ -364,7 +364,7 @@ impl Driver {
                 }
                 Action::Event(event) => {
                     self.is_stale = true;
-                    self.tell(&event);
+                    self.tell(&event, now);
                 }
                 Action::Note(note) => {
                     self.take_note(&note);

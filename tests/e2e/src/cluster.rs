@@ -47,11 +47,12 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// The same with a `MetalLB` resource that has become available.
+    /// The same with a `MetalLB` resource that has become available, and takes pools.
     pub fn with_metallb(bed: Bed) -> Result<Self> {
         let cluster = Self::with_operator(bed)?;
         cluster.apply(&manifest::metallb("metallb"))?;
         cluster.wait_available()?;
+        cluster.wait_admission()?;
         Ok(cluster)
     }
 
@@ -83,6 +84,15 @@ impl Cluster {
             let resource = self.get(&["metallb", "metallb", "-n", NAMESPACE])?;
             let available = condition(&resource, "Available");
             Ok(seen(available.as_deref() == Some("True"), &resource["status"]))
+        })
+    }
+
+    /// Waits until the API server reaches the webhooks: it may hear of their endpoint a moment after the pod is ready.
+    pub fn wait_admission(&self) -> Result<()> {
+        let pool = manifest::pool("unborn", "[192.0.2.1/32]");
+        wait::until("pools are admitted", STARTUP, || {
+            let tried = self.bed.feed(&["create", "--dry-run=server", "--filename=-"], &pool);
+            Ok(seen(tried.is_ok(), format!("{:?}", tried.err())))
         })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metallb_linux::since_boot;
 use metallb_membership::machine::Note;
-use metallb_membership::wire::message::{Message, PushPull, StreamMessage};
+use metallb_membership::wire::message::{Message, StreamMessage};
 use metallb_telemetry::logs;
 
 use super::super::datagrams::Arrival;
@@ -94,7 +94,6 @@ impl Driver {
         let answer = match question.message {
             StreamMessage::Ping(ping) => self.machine.stream_ping(&ping, question.from),
             StreamMessage::PushPull(theirs) => {
-                self.take_word(&theirs);
                 Some(StreamMessage::PushPull(self.machine.push_pull(theirs, now)))
             }
             StreamMessage::Ack { .. } | StreamMessage::Error(_) => None,
@@ -116,7 +115,7 @@ impl Driver {
                 let is_joined = answer.is_ok();
                 self.joins.answered(address, answer.as_ref().is_err_and(ExchangeError::is_from_a_stranger));
                 match answer {
-                    Ok(theirs) => self.merge(theirs, now),
+                    Ok(theirs) => self.machine.merge(theirs, now),
                     Err(error) => {
                         tracing::warn!(%address, error = logs::chain(&error), "memberlist: joining failed");
                     }
@@ -127,7 +126,7 @@ impl Driver {
             Outcome::Synced { node, answer } => match answer {
                 Ok(theirs) => {
                     self.joins.heard();
-                    self.merge(theirs, now);
+                    self.machine.merge(theirs, now);
                 }
                 Err(error) if self.calls.is_known_to_fail() => {
                     tracing::debug!(node, error = logs::chain(&error), "memberlist: push/pull failed");
@@ -144,18 +143,6 @@ impl Driver {
                 }
             }
             Outcome::Nothing => {}
-        }
-    }
-
-    fn merge(&mut self, theirs: PushPull, now: Duration) {
-        self.take_word(&theirs);
-        self.machine.merge(theirs, now);
-    }
-
-    /// Whom this node may have given up for want of a word of them, others know better.
-    fn take_word(&mut self, theirs: &PushPull) {
-        if let Some(beats) = self.beats.as_mut() {
-            beats.told(theirs.counted().filter(|name| *name != self.settings.name));
         }
     }
 

@@ -11,7 +11,6 @@ use metallb_net::Prefix;
 use tokio::sync::watch;
 
 use super::super::beats::Beats;
-use super::super::joins::is_alone;
 use super::super::members::Members;
 use super::Driver;
 
@@ -19,11 +18,11 @@ use super::Driver;
 const LONGEST_LEFT: usize = 1000;
 
 impl Driver {
-    pub(super) fn tell(&mut self, event: &Event) {
+    pub(super) fn tell(&mut self, event: &Event, now: Duration) {
         self.note_goodbye(event);
         match (&mut self.beats, event) {
             (Some(beats), Event::Failed(member)) => beats.lost(&member.name),
-            (Some(beats), Event::Joined(member) | Event::Left(member)) => beats.found(&member.name),
+            (Some(beats), Event::Joined(member) | Event::Left(member)) => beats.found(&member.name, now),
             (_, Event::Updated(_)) | (None, _) => {}
         }
         let (what, member) = match event {
@@ -91,9 +90,6 @@ impl Driver {
                 "the speakers that are there have another memberlist secret: answering nothing until they are joined, \
                  for {patience} s at most; look at the Secret memberlist, or metallb-memberlist of the operator"
             );
-        }
-        if is_alone(Some(candidates), &self.addresses) {
-            beats.is_alone();
         }
         self.is_stale |= beats.set_joined(has_joined, now);
     }

@@ -6,6 +6,8 @@ use std::net::TcpListener;
 use metallb_liveness::meta::{self, Announced};
 use metallb_liveness::wire::{self, Body, Datagram, Flags};
 use metallb_membership::Settings;
+use metallb_membership::machine::{Event, Member};
+use metallb_membership::wire::message::{State, Versions};
 use metallb_telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -259,4 +261,27 @@ async fn heartbeats_that_say_that_all_is_as_it_was_leave_nothing_to_do_besides()
     }
     driver.next_review = now;
     assert!(driver.hear(&ports, now), "something else is due");
+}
+
+/// Without carrier nobody could be heard: it may be the only one that gave them up.
+#[tokio::test]
+async fn one_that_gave_up_others_without_a_carrier_answers_when_they_are_found_again() {
+    let other = settings(14);
+    let address = SocketAddr::new(other.address, other.port);
+    let (state, versions) = (State::Alive, Versions::OURS);
+    let other = Member { name: other.name, address, meta: Vec::new(), state, versions, incarnation: 1 };
+    let (mut driver, _ports) = idle(settings(13));
+    let now = since_boot();
+    let turn = |driver: &mut Driver, is_cut_off, is_joined| {
+        let beats = driver.beats.as_mut().unwrap();
+        beats.turn(&Own { is_cut_off, ..Own::default() }, now);
+        beats.set_joined(is_joined, now);
+        beats.is_fenced()
+    };
+    assert!(!turn(&mut driver, false, true), "alone");
+    assert!(turn(&mut driver, true, true));
+    driver.tell(&Event::Failed(other.clone()), now);
+    assert!(turn(&mut driver, false, true), "it may have taken over");
+    driver.tell(&Event::Joined(other), now);
+    assert!(!turn(&mut driver, false, true));
 }

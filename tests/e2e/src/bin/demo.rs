@@ -23,6 +23,7 @@ fn main() -> Result<()> {
     step("a MetalLB resource, which the operator turns into a controller and three speakers");
     cluster.apply(&manifest::metallb("metallb"))?;
     cluster.wait_available()?;
+    cluster.wait_admission()?;
     println!("{}", cluster.kubectl(&["get", "metallbs", "-n", NAMESPACE, "-o", CONDITIONS])?);
     println!("{}", cluster.kubectl(&["get", "pods", "-n", NAMESPACE, "-o", "wide"])?);
     step("a pool of addresses and permission to announce them; two web pods and a Service");

@@ -139,7 +139,7 @@ impl World {
                 self.with(from, |node, _| node.machine.lost(&member.name));
             }
             Action::Event(Told::Joined(member) | Told::Left(member)) => {
-                self.with(from, |node, _| node.machine.found(&member.name));
+                self.with(from, |node, now| node.machine.found(&member.name, now));
             }
             Action::Event(Told::Updated(_)) | Action::Note(_) => {}
         }
@@ -187,7 +187,6 @@ impl World {
                 self.with_memberlist(to, |memberlist, now| memberlist.machine.unreachable(at, now));
             }
             Mail::Exchange { state, is_answer: true } => {
-                self.take_word(to, &state);
                 self.with_memberlist(to, |memberlist, now| {
                     memberlist.machine.merge(state, now);
                 });
@@ -195,7 +194,6 @@ impl World {
                 self.with(to, |node, now| node.machine.set_joined(true, now));
             }
             Mail::Exchange { state, is_answer: false } => {
-                self.take_word(to, &state);
                 let mut answer = None;
                 self.with_memberlist(to, |memberlist, now| {
                     answer = Some(memberlist.machine.push_pull(state, now))
@@ -215,12 +213,6 @@ impl World {
                 self.with_memberlist(to, |memberlist, _| memberlist.machine.stream_ack(sequence));
             }
         }
-    }
-
-    fn take_word(&mut self, to: usize, theirs: &PushPull) {
-        let me = node::name(to);
-        let counted = theirs.counted().filter(|name| *name != me);
-        self.with(to, |node, _| node.machine.told(counted));
     }
 
     /// Tells a node's heartbeats who is there.

@@ -5,8 +5,8 @@
 //!   open ───────────────────────────────────────────────────► closed
 //!     ▲                                                          │
 //!     └── most watchers heard of it since and say "up",  ────────┘
-//!         or nobody was heard for long, or nobody is there; whom memberlist gave up meanwhile is there, unless
-//!         somebody says otherwise, and has a second to be found again, or that long if nobody confirms;
+//!         or nobody was heard for long, or nobody is there; whom memberlist gave up meanwhile has a second to be
+//!         found again, from the first exchange on, and each that is found gives the rest another one;
 //!         a new process waits a second for somebody to be there, one that stood still or was cut off waits longer,
 //!         and so does a new one that somebody answers who has another secret, unless memberlist has joined before;
 //!         one whose name another process has waits for those who watch it
@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use super::Liveness;
 use super::peer::Peer;
+use crate::Settings;
 use crate::output::{Action, Note};
 use crate::wire::Flags;
 
@@ -32,8 +33,10 @@ pub(super) struct Fence {
     without_carrier: bool,
     /// Whether memberlist has found the others since the fence closed, or there is none to find.
     has_joined: bool,
-    /// Members that memberlist gave up since the fence closed, as far as it is not known that others did, too.
+    /// Members that memberlist gave up behind the closed fence, and has not found again.
     lost: BTreeSet<String>,
+    /// When memberlist first and last found others since the fence closed.
+    met: Option<(Duration, Duration)>,
     /// Until when others are there that do not understand this node, as far as is known.
     kept_out: Duration,
     /// Until when another process is taken to have this node's name, and to be the one that the others count.
@@ -112,6 +115,12 @@ impl Fence {
         self.closed.is_some()
     }
 
+    /// Memberlist has found others.
+    fn meet(&mut self, now: Duration) {
+        let first = self.met.map_or(now, |(first, _)| first);
+        self.met = Some((first, now));
+    }
+
     /// Those are found who may have taken over: they get the time to say so.
     pub(super) fn await_anew(&mut self, now: Duration) {
         if let Some(closed) = self.closed.as_mut().filter(|closed| !closed.at_birth) {
@@ -182,38 +191,26 @@ impl Liveness {
     /// join. Members it found are handed in [before](Self::peers): who joined and is told of none that announces this layer
     /// waits for nobody but those that are [lost](Self::lost).
     pub fn set_joined(&mut self, joined: bool, now: Duration) {
-        self.fence.has_joined = joined;
+        let had_joined = std::mem::replace(&mut self.fence.has_joined, joined);
+        if joined && !had_joined {
+            self.fence.meet(now);
+        }
         self.review_fence(now);
     }
 
-    /// Memberlist gave up that member. If this node may not answer at the moment, perhaps only because nobody could be heard: others
-    /// may count it, and memberlist takes a moment to find it again.
+    /// Memberlist gave up that member. If this node may not answer at the moment, perhaps only because nobody could be
+    /// heard: the others may count it, and it has to contradict its death before memberlist counts it here.
     pub fn lost(&mut self, name: &str) {
-        let Some(closed) = &self.fence.closed else { return };
-        let fell = self.peers.values().find(|peer| peer.name == name).and_then(|peer| peer.fall.as_ref());
-        // One that had fallen before is dead for good.
-        if fell.is_none_or(|fall| fall.since >= closed.since) {
+        if self.fence.closed.as_ref().is_some_and(|closed| !closed.at_birth) {
             self.fence.lost.insert(name.to_owned());
         }
     }
 
     /// Memberlist counts that member (again), or it has left.
-    pub fn found(&mut self, name: &str) {
-        self.fence.lost.remove(name);
-    }
-
-    /// Somebody told whom it counts, itself included and this node left out: whoever else is [lost](Self::lost) is lost to others
-    /// as well. One that counts only itself has just begun, or was cut off as well.
-    pub fn told<'a>(&mut self, counted: impl IntoIterator<Item = &'a str>) {
-        let counted: BTreeSet<&str> = counted.into_iter().collect();
-        if counted.len() > 1 {
-            self.fence.lost.retain(|name| counted.contains(name.as_str()));
+    pub fn found(&mut self, name: &str, now: Duration) {
+        if self.fence.lost.remove(name) {
+            self.fence.meet(now);
         }
-    }
-
-    /// There is nobody who could be found.
-    pub fn is_alone(&mut self) {
-        self.fence.lost.clear();
     }
 
     /// Somebody answered, but could not be joined: a ring is there that has another secret. While this node knows nobody
@@ -260,6 +257,7 @@ impl Liveness {
         }
         self.fence.closed = Some(Closed::at(now, self.beat + 1, false));
         self.fence.has_joined = false;
+        self.fence.met = None;
         self.next_beat = self.next_beat.min(now);
         self.begin_anew(now);
         self.doubt_falls();
@@ -313,7 +311,8 @@ impl Liveness {
         let most = voters.len() / 2 + 1;
         let denied =
             voters.iter().filter(|voter| self.fence.is_denied_by(**voter, self.settings.alone, now)).count();
-        let Fence { closed, without_carrier, has_joined, lost, kept_out, namesake, .. } = &self.fence;
+        let misses = self.misses(now);
+        let Fence { closed, without_carrier, has_joined, kept_out, namesake, .. } = &self.fence;
         let Some(closed) = closed else {
             if !voters.is_empty() && denied >= most {
                 self.close(now);
@@ -321,7 +320,6 @@ impl Liveness {
             return;
         };
         let expires = closed.awaits + self.settings.alone;
-        let misses = !lost.is_empty() && now < expires;
         let opens = match (self.peers.is_empty(), *has_joined && !misses, closed.at_birth) {
             (true, true, _) => closed.awaits,
             (true, false, true) => (closed.awaits + self.settings.joining).max(*kept_out),
@@ -336,8 +334,8 @@ impl Liveness {
         if *without_carrier {
             return;
         }
-        // The others count this node, and answer in its place for a second at most.
-        if misses && !(is_confirmed && now >= closed.awaits + self.settings.joining) {
+        // Also where the others count this node, and answer in its place for a second at most: it can't tell yet what is its own.
+        if misses {
             return self.set_held(false);
         }
         if !is_confirmed && !unopposed {
@@ -351,9 +349,19 @@ impl Liveness {
             self.fence.refuted = None;
             self.fence.namesake = Duration::ZERO;
             self.fence.lost.clear();
+            self.fence.met = None;
             let was_held = closed.is_held;
             self.actions.push_back(if was_held { Action::Held(false) } else { Action::Fence(false) });
         }
+    }
+
+    /// Whether those are still waited for that memberlist gave up behind the closed fence. Without them this node would
+    /// take for its own what is theirs.
+    fn misses(&self, now: Duration) -> bool {
+        let Fence { closed: Some(closed), lost, met, .. } = &self.fence else { return false };
+        let Settings { joining, alone, .. } = self.settings;
+        let until = met.map_or(closed.awaits + alone, |(first, last)| (first + alone).min(last + joining));
+        !lost.is_empty() && now < until
     }
 
     /// Held is not fenced: the one begins where the other ends.

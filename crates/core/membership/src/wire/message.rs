@@ -134,14 +134,6 @@ pub struct PushPull {
     pub user_state: Vec<u8>,
 }
 
-impl PushPull {
-    /// The members it counts: as alive, or as such that may still prove that they are.
-    pub fn counted(&self) -> impl Iterator<Item = &str> {
-        let counted = self.peers.iter().filter(|peer| matches!(peer.state, State::Alive | State::Suspect));
-        counted.map(|peer| peer.alive.node.as_str())
-    }
-}
-
 /// What a stream carries.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum StreamMessage {

@@ -157,7 +157,8 @@ fn failing(calls: Calls, failures: Vec<Option<u16>>) -> Client {
 async fn an_event_that_could_not_be_taken_is_sent_again_and_told_once() {
     // An outage, and then the first answers of a server that has only just begun.
     let back: Vec<Option<u16>> = [[None; 10].as_slice(), &[Some(500); 2]].concat();
-    let table: [(&[Option<u16>], bool); 9] = [
+    let busy: Vec<Option<u16>> = [[Some(503); 10].as_slice(), &[Some(500)]].concat();
+    let table: [(&[Option<u16>], bool); 10] = [
         (&[Some(429), Some(429), Some(503)], true),
         (&[Some(500), None], true),
         (&[None, None, None], true),
@@ -167,6 +168,7 @@ async fn an_event_that_could_not_be_taken_is_sent_again_and_told_once() {
         (&[Some(500); 8], true),
         (&[Some(500); 20], false),
         (&back, true),
+        (&busy, true),
     ];
     for (failures, arrives) in table {
         let calls = Calls::default();

@@ -107,7 +107,8 @@ fn one_that_is_held_answers_for_nothing_while_it_misses_somebody() {
     network.node("n1").machine.lost("n2");
     network.run(200);
     assert_eq!(network.standing(), "n0:n1 n1:fenced n2:n1");
-    network.node("n1").machine.found("n2");
+    let now = network.now;
+    network.node("n1").machine.found("n2", now);
     network.until("n0:n1 n1:held n2:n1", 200);
 }
 
