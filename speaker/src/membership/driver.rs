@@ -335,6 +335,7 @@ impl Driver {
             self.joins.begin_anew();
             self.exchanges.give_up();
             self.calls.begin_anew(now);
+            self.machine.excuse(now);
         }
     }
 

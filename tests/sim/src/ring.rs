@@ -11,6 +11,7 @@ mod memberlist;
 mod network;
 mod node;
 mod queue;
+mod rejoin;
 mod restarts;
 mod timings;
 mod trouble;
@@ -31,6 +32,7 @@ use memberlist::{Mail, Memberlist};
 use network::Network;
 use node::{Node, Process};
 use queue::Queue;
+pub use rejoin::{Rejoin, rejoin};
 use restarts::Gaps;
 pub use restarts::{End, Gap, restarts};
 

@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use metallb_sim::ring::{End, Report, Trouble, in_turn, restarts, run};
+use metallb_sim::ring::{End, Report, Trouble, in_turn, rejoin, restarts, run};
 use metallb_sim::seeds;
 
 /// Debug code takes a second for two minutes of ten speakers.
@@ -106,5 +106,31 @@ fn one_that_falls_silent_is_found_as_fast_by_those_who_were_silent_themselves() 
             slow <= Duration::from_millis(500) && last <= Duration::from_millis(550),
             "{trouble:?}: {all:?}"
         );
+    }
+}
+
+/// Memberlist has given up others meanwhile, or is about to; they have to contradict that first.
+#[test]
+fn those_who_were_long_without_their_cables_answer_for_nothing_of_others() {
+    let seeds = seeds();
+    let some = || seeds.start..seeds.start + (seeds.end - seeds.start).div_ceil(SLOWER * 100);
+    for (ring, seconds) in
+        [((3, 1), 5), ((3, 1), 13), ((3, 2), 13), ((10, 1), 24), ((10, 3), 60), ((30, 5), 60)]
+    {
+        let (mut given_up, mut silent) = (0, Duration::ZERO);
+        for (seed, loses) in some().flat_map(|seed| [(seed, false), (seed, true)]) {
+            let cut = Duration::from_millis(seconds * 1_000 + seed % 10 * 100);
+            let back = rejoin(seed, ring, cut, loses);
+            assert_eq!(
+                back.wrong,
+                Duration::ZERO,
+                "METALLB_SIM_SEED={seed}: {ring:?}, {cut:?}, {loses}: {back:?}"
+            );
+            given_up += back.given_up;
+            silent = silent.max(back.silent);
+        }
+        println!("{ring:?} cut off for {seconds} s: {given_up} given up, answering again within {silent:?}");
+        assert!(given_up > 0 || [5, 24].contains(&seconds), "nobody is given up");
+        assert!(silent < Duration::from_millis(3_200), "{silent:?}");
     }
 }

@@ -19,8 +19,8 @@ pub struct Settings {
     pub lone: Duration,
     /// The same for one that hears nobody at all; and how long a fence waits for those who do not answer.
     pub alone: Duration,
-    /// How long a new process that has not joined waits for somebody who announces this layer; and, after one is found, for
-    /// the next of those whom memberlist gave up behind a closed fence.
+    /// How long a new process that has not joined waits for somebody who announces this layer; and one whose memberlist gave
+    /// up others behind a closed fence for the next of them to be found.
     pub joining: Duration,
     /// A gap of the own clock that may have been taken for death.
     pub stall: Duration,

@@ -241,6 +241,13 @@ impl Machine {
         self.send_only(target.address, false, &[ping]);
     }
 
+    /// Nobody could be heard for a while: whoever is suspected gets all of its time once more.
+    pub fn excuse(&mut self, now: Duration) {
+        let now = self.at(now);
+        self.probe = None;
+        self.suspicions.values_mut().for_each(|suspicion| suspicion.renew(now));
+    }
+
     /// Says goodbye to everybody. Go on until [`has_left`](Self::has_left), but not for long.
     pub fn leave(&mut self, now: Duration) {
         let now = self.at(now);

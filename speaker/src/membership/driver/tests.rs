@@ -7,7 +7,7 @@ use metallb_liveness::meta::{self, Announced};
 use metallb_liveness::wire::{self, Body, Datagram, Flags};
 use metallb_membership::Settings;
 use metallb_membership::machine::{Event, Member};
-use metallb_membership::wire::message::{State, Versions};
+use metallb_membership::wire::message::{Accusation, Alive, Message, State, Versions};
 use metallb_telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -284,4 +284,33 @@ async fn one_that_gave_up_others_without_a_carrier_answers_when_they_are_found_a
     assert!(turn(&mut driver, false, true), "it may have taken over");
     driver.tell(&Event::Joined(other), now);
     assert!(!turn(&mut driver, false, true));
+}
+
+/// What was not heard meanwhile accuses nobody.
+#[tokio::test]
+async fn one_that_was_cut_off_gives_whom_it_suspects_all_of_the_time_again() {
+    let (own, other) = (settings(15), settings(16));
+    let (node, address) = (other.name.clone(), SocketAddr::new(other.address, other.port));
+    let mut driver = Driver::new(Prepared::new(own, Metrics::default().members().unwrap()).unwrap());
+    let mut now = since_boot();
+    let (meta, versions, incarnation) = (Vec::new(), Versions::OURS, 1);
+    let alive = Message::Alive(Alive { incarnation, node: node.clone(), address, meta, versions });
+    let suspect = Message::Suspect(Accusation { incarnation, node: node.clone(), from: "n17".to_owned() });
+    [alive, suspect].into_iter().for_each(|message| driver.machine.datagram(address, message, now));
+    // Two members: four seconds.
+    let mut pass = |driver: &mut Driver, tenths| {
+        for _ in 0..tenths {
+            now += Duration::from_millis(100);
+            driver.machine.tick(now);
+        }
+        now
+    };
+    for is_cut_off in [true, false] {
+        let now = pass(&mut driver, 38);
+        assert!(driver.machine.members().any(|member| member.name == node), "{is_cut_off}");
+        driver.beats.as_mut().unwrap().turn(&Own { is_cut_off, ..Own::default() }, now);
+        driver.begin_anew(now);
+    }
+    pass(&mut driver, 42);
+    assert!(driver.machine.members().all(|member| member.name != node), "for ever");
 }

@@ -70,6 +70,7 @@ pub(crate) fn plugged_in(cluster: &Cluster) -> Result<()> {
         let watches = services.iter().map(|watched| watched.watch(cluster)).collect::<Result<Vec<_>>>()?;
         let own = services.iter().position(|other| other.owner == watched.owner);
         let own = own.and_then(|own| watches.get(own)).context("it is one of them")?;
+        let before = given_up(cluster, &watched.owner)?;
         let cut = Instant::now();
         cluster.bed.unplug(&watched.owner)?;
         own.wait_moved(cut)?;
@@ -85,12 +86,23 @@ pub(crate) fn plugged_in(cluster: &Cluster) -> Result<()> {
             let said = other.said_since(plugged, |mac| mac != other.mac);
             ensure!(said.is_empty(), "{} answers for what another node owns: {said:?}", watched.owner);
         }
+        let given_up = given_up(cluster, &watched.owner)?;
+        ensure!(
+            given_up >= before + services.len() - 1,
+            "memberlist still had others when the cable was back"
+        );
     }
     let (rounds, seconds) = (rounds().div_ceil(LONG_CUTS), CUT.as_secs());
     say(&format!(
         "plugged in {rounds} times after {seconds} s, and no answer for an address of another node"
     ));
     Ok(())
+}
+
+/// How often the speaker of a node lost a member, by its log.
+fn given_up(cluster: &Cluster, node: &str) -> Result<usize> {
+    let log = cluster.kubectl(&["logs", "-n", NAMESPACE, &cluster.speaker_on(node)?])?;
+    Ok(log.lines().filter(|line| line.contains("NodeLeave")).count())
 }
 
 /// Nothing moves because processors are busy, and whoever has an address answers.

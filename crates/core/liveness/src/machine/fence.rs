@@ -6,7 +6,7 @@
 //!     ▲                                                          │
 //!     └── most watchers heard of it since and say "up",  ────────┘
 //!         or nobody was heard for long, or nobody is there; whom memberlist gave up meanwhile has a second to be
-//!         found again, from the first exchange on, and each that is found gives the rest another one;
+//!         found again after the one before, or after the first exchange if most say "up", and three if nobody is;
 //!         a new process waits a second for somebody to be there, one that stood still or was cut off waits longer,
 //!         and so does a new one that somebody answers who has another secret, unless memberlist has joined before;
 //!         one whose name another process has waits for those who watch it
@@ -35,8 +35,10 @@ pub(super) struct Fence {
     has_joined: bool,
     /// Members that memberlist gave up behind the closed fence, and has not found again.
     lost: BTreeSet<String>,
-    /// When memberlist first and last found others since the fence closed.
-    met: Option<(Duration, Duration)>,
+    /// When an exchange succeeded, or one of them was found, for the first time since the fence closed.
+    met: Option<Duration>,
+    /// When the last of them was found.
+    found: Option<Duration>,
     /// Until when others are there that do not understand this node, as far as is known.
     kept_out: Duration,
     /// Until when another process is taken to have this node's name, and to be the one that the others count.
@@ -115,12 +117,6 @@ impl Fence {
         self.closed.is_some()
     }
 
-    /// Memberlist has found others.
-    fn meet(&mut self, now: Duration) {
-        let first = self.met.map_or(now, |(first, _)| first);
-        self.met = Some((first, now));
-    }
-
     /// Those are found who may have taken over: they get the time to say so.
     pub(super) fn await_anew(&mut self, now: Duration) {
         if let Some(closed) = self.closed.as_mut().filter(|closed| !closed.at_birth) {
@@ -193,7 +189,7 @@ impl Liveness {
     pub fn set_joined(&mut self, joined: bool, now: Duration) {
         let had_joined = std::mem::replace(&mut self.fence.has_joined, joined);
         if joined && !had_joined {
-            self.fence.meet(now);
+            self.fence.met.get_or_insert(now);
         }
         self.review_fence(now);
     }
@@ -209,7 +205,8 @@ impl Liveness {
     /// Memberlist counts that member (again), or it has left.
     pub fn found(&mut self, name: &str, now: Duration) {
         if self.fence.lost.remove(name) {
-            self.fence.meet(now);
+            self.fence.met.get_or_insert(now);
+            self.fence.found = Some(now);
         }
     }
 
@@ -257,7 +254,7 @@ impl Liveness {
         }
         self.fence.closed = Some(Closed::at(now, self.beat + 1, false));
         self.fence.has_joined = false;
-        self.fence.met = None;
+        (self.fence.met, self.fence.found) = (None, None);
         self.next_beat = self.next_beat.min(now);
         self.begin_anew(now);
         self.doubt_falls();
@@ -311,7 +308,6 @@ impl Liveness {
         let most = voters.len() / 2 + 1;
         let denied =
             voters.iter().filter(|voter| self.fence.is_denied_by(**voter, self.settings.alone, now)).count();
-        let misses = self.misses(now);
         let Fence { closed, without_carrier, has_joined, kept_out, namesake, .. } = &self.fence;
         let Some(closed) = closed else {
             if !voters.is_empty() && denied >= most {
@@ -320,7 +316,7 @@ impl Liveness {
             return;
         };
         let expires = closed.awaits + self.settings.alone;
-        let opens = match (self.peers.is_empty(), *has_joined && !misses, closed.at_birth) {
+        let opens = match (self.peers.is_empty(), *has_joined, closed.at_birth) {
             (true, true, _) => closed.awaits,
             (true, false, true) => (closed.awaits + self.settings.joining).max(*kept_out),
             // Nobody is listed any more of those who took over.
@@ -334,8 +330,8 @@ impl Liveness {
         if *without_carrier {
             return;
         }
-        // Also where the others count this node, and answer in its place for a second at most: it can't tell yet what is its own.
-        if misses {
+        // Also where the others count this node, and go on in its place for a second: it can't tell yet what is its own.
+        if self.misses(is_confirmed, now) {
             return self.set_held(false);
         }
         if !is_confirmed && !unopposed {
@@ -349,18 +345,21 @@ impl Liveness {
             self.fence.refuted = None;
             self.fence.namesake = Duration::ZERO;
             self.fence.lost.clear();
-            self.fence.met = None;
+            (self.fence.met, self.fence.found) = (None, None);
             let was_held = closed.is_held;
             self.actions.push_back(if was_held { Action::Held(false) } else { Action::Fence(false) });
         }
     }
 
     /// Whether those are still waited for that memberlist gave up behind the closed fence. Without them this node would
-    /// take for its own what is theirs.
-    fn misses(&self, now: Duration) -> bool {
-        let Fence { closed: Some(closed), lost, met, .. } = &self.fence else { return false };
+    /// take for its own what is theirs. A second after the last was found, or after the first exchange if the others count
+    /// this node, the rest is taken to be dead.
+    fn misses(&self, is_confirmed: bool, now: Duration) -> bool {
+        let Fence { closed: Some(closed), lost, met, found, .. } = &self.fence else { return false };
         let Settings { joining, alone, .. } = self.settings;
-        let until = met.map_or(closed.awaits + alone, |(first, last)| (first + alone).min(last + joining));
+        let last = found.or_else(|| met.filter(|_| is_confirmed));
+        let longest = met.unwrap_or(closed.awaits) + alone;
+        let until = last.map_or(longest, |last| longest.min(last + joining));
         !lost.is_empty() && now < until
     }
 

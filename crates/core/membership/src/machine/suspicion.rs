@@ -47,6 +47,11 @@ impl Suspicion {
         true
     }
 
+    /// What has passed of its time does not count.
+    pub(super) fn renew(&mut self, now: Duration) {
+        self.since = now;
+    }
+
     /// When the suspect counts as dead.
     pub(super) fn ends(&self) -> Duration {
         self.since.saturating_add(self.lasts())

@@ -310,7 +310,7 @@ fn one_that_gave_up_others_while_it_was_cut_off_waits_until_they_are_found_or_no
         (0, [Some(200), Some(1_100)], 1_100..=1_200),
         (0, [Some(900), None], 1_890..=2_000),
         (2_000, [Some(2_100), None], 3_090..=3_200),
-        (0, [None, None], 990..=1_100),
+        (0, [None, None], 2_990..=3_100),
         (9_000, [None, None], 2_990..=3_100),
     ] {
         let mut network = Network::of(3);
@@ -345,6 +345,24 @@ fn one_that_gave_up_others_while_it_was_cut_off_waits_until_they_are_found_or_no
         });
         assert!(opened.is_some_and(|opened| expected.contains(&opened)), "{joined} {found:?}: {opened:?}");
     }
+}
+
+/// The other one goes on in its place no longer than that.
+#[test]
+fn one_that_others_count_waits_a_second_for_one_that_is_not_found() {
+    let mut network = Network::of(3);
+    network.kill("n2");
+    network.until("n0:n2 n1:n2", 700);
+    let now = network.now;
+    network.node("n0").machine.stalled(MS * 400, now);
+    network.node("n0").machine.set_joined(true, now);
+    network.node("n0").machine.lost("n2");
+    network.node("n0").machine.peers([member("n1", 1_001)], now);
+    let opened = (0..5_000).find(|_| {
+        network.run(1);
+        !network.node("n0").fenced
+    });
+    assert!(opened.is_some_and(|opened| (990..1_100).contains(&opened)), "{opened:?}");
 }
 
 /// However many there are, three seconds are enough.

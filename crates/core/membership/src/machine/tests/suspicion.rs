@@ -56,3 +56,10 @@ fn odd_settings_do_no_harm() {
         let _ends = suspicion.ends();
     }
 }
+
+#[test]
+fn one_that_is_excused_has_all_its_time_again() {
+    let mut suspicion = Suspicion::new("a".to_owned(), 3, &Settings::lan(), Duration::from_secs(10));
+    suspicion.renew(Duration::from_secs(13));
+    assert_eq!(suspicion.ends(), Duration::from_secs(17));
+}
