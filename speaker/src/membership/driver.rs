@@ -86,6 +86,7 @@ pub(super) struct Driver {
     patient_until: Duration,
     /// When the fence closed that is closed now.
     closed: Option<Duration>,
+    is_cut_off: bool,
     /// Whether the list may be another one than was published last.
     is_stale: bool,
     /// When the goodbye ends.
@@ -176,6 +177,7 @@ impl Driver {
             left: BTreeSet::new(),
             calls: Calls::new(now),
             closed: None,
+            is_cut_off: false,
             is_stale: true,
             leaving: None,
             buffer: vec![0; LONGEST],
@@ -276,6 +278,7 @@ impl Driver {
         let mut own = *inputs.own.borrow_and_update();
         // Where there is no other speaker, nobody takes anything over.
         own.is_cut_off = own.is_cut_off && !is_alone(candidates.as_ref(), &self.addresses);
+        self.take_carrier(own.is_cut_off, now);
         self.machine.tick(now);
         self.review(now);
         // The heartbeats' turn comes when they know who is there: what strangers send is lost.
@@ -328,6 +331,14 @@ impl Driver {
         }
     }
 
+    /// Whom memberlist suspected while nobody could be heard gets all of the time again to contradict. Not so after a stall:
+    /// whoever stalls again and again would never give up one that is dead.
+    fn take_carrier(&mut self, is_cut_off: bool, now: Duration) {
+        if std::mem::replace(&mut self.is_cut_off, is_cut_off) && !is_cut_off {
+            self.machine.excuse(now);
+        }
+    }
+
     /// After a stall or without carrier, what memberlist found before proves nothing.
     fn begin_anew(&mut self, now: Duration) {
         let closed = self.beats.as_ref().and_then(Beats::closed_since);
@@ -335,7 +346,6 @@ impl Driver {
             self.joins.begin_anew();
             self.exchanges.give_up();
             self.calls.begin_anew(now);
-            self.machine.excuse(now);
         }
     }
 

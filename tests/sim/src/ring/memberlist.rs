@@ -267,7 +267,6 @@ impl World {
         if std::mem::replace(&mut memberlist.closed, closed) != closed && closed.is_some() {
             memberlist.attempts.clear();
             memberlist.next_call = (now, FIRST_PAUSE);
-            memberlist.machine.excuse(now);
         }
         self.join(number);
         self.call(number);

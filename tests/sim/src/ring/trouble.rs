@@ -114,6 +114,9 @@ impl World {
             if plugged { node.machine.carrier_back(now) } else { node.machine.carrier_lost(now) }
         };
         if seen {
+            if plugged {
+                self.with_memberlist(number, |memberlist, now| memberlist.machine.excuse(now));
+            }
             self.with(number, tell);
             self.look_after(number);
         }
