@@ -20,7 +20,7 @@ pub struct Settings {
     /// The same for one that hears nobody at all; and how long a fence waits for those who do not answer.
     pub alone: Duration,
     /// How long a new process that has not joined waits for somebody who announces this layer; and one whose memberlist gave
-    /// up others behind a closed fence for the next of them to be found.
+    /// up others while it was without carrier for the next of them to be found.
     pub joining: Duration,
     /// A gap of the own clock that may have been taken for death.
     pub stall: Duration,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::World;
 use super::faults::Fault;
 use super::network::Network;
+use super::{Event, World};
 use crate::Chance;
 
 const STEP: Duration = Duration::from_millis(1);
@@ -36,13 +36,11 @@ pub fn rejoin(seed: u64, (nodes, cut): (usize, usize), time: Duration, loses: bo
     world.run_until(world.now + time);
     let lists = world.nodes.iter().take(cut).map(|node| node.view.len() + 1);
     let given_up = lists.map(|listed| nodes - listed).sum();
-    let plugged = world.now;
+    let (plugged, mut since) = (world.now, None);
     for number in 0..cut {
-        world.fault(&Fault::Plug(number, true));
-        let pause = u64::try_from(world.chance.below(100 / cut)).unwrap_or(0);
-        world.run_until(world.now + Duration::from_millis(pause));
+        let at = plugged + pause(&mut world.chance);
+        world.queue.add(at, Event::Fault(Fault::Plug(number, true)));
     }
-    let mut since = None;
     let mut rejoin = Rejoin { given_up, ..Rejoin::default() };
     while world.now < plugged + BACK {
         world.run_until(world.now + STEP);
@@ -58,4 +56,9 @@ pub fn rejoin(seed: u64, (nodes, cut): (usize, usize), time: Duration, loses: bo
     }
     assert!(rejoin.silent < BACK, "METALLB_SIM_SEED={seed}: {rejoin:?}");
     rejoin
+}
+
+/// Somebody plugs in one cable after the other.
+fn pause(chance: &mut Chance) -> Duration {
+    Duration::from_millis(u64::try_from(chance.below(100)).unwrap_or(0))
 }

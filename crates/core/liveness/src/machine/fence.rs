@@ -31,9 +31,11 @@ const PATIENCE: u32 = 3;
 pub(super) struct Fence {
     closed: Option<Closed>,
     without_carrier: bool,
+    /// Whether it was, since the fence closed.
+    was_cut_off: bool,
     /// Whether memberlist has found the others since the fence closed, or there is none to find.
     has_joined: bool,
-    /// Members that memberlist gave up behind the closed fence, and has not found again.
+    /// Members that memberlist gave up since the carrier was lost, and has not found again.
     lost: BTreeSet<String>,
     /// When an exchange succeeded, or one of them was found, for the first time since the fence closed.
     met: Option<Duration>,
@@ -172,7 +174,7 @@ impl Liveness {
 
     /// The interface of this node's address lost its carrier.
     pub fn carrier_lost(&mut self, now: Duration) {
-        self.fence.without_carrier = true;
+        (self.fence.without_carrier, self.fence.was_cut_off) = (true, true);
         self.close(now);
     }
 
@@ -194,10 +196,11 @@ impl Liveness {
         self.review_fence(now);
     }
 
-    /// Memberlist gave up that member. If this node may not answer at the moment, perhaps only because nobody could be
-    /// heard: the others may count it, and it has to contradict its death before memberlist counts it here.
+    /// Memberlist gave up that member. If this node was without carrier, perhaps only because nobody could be heard: the
+    /// others may count it, and it has to contradict its death before memberlist counts it here. A stall proves nothing
+    /// against others: memberlist's clock stands still meanwhile.
     pub fn lost(&mut self, name: &str) {
-        if self.fence.closed.as_ref().is_some_and(|closed| !closed.at_birth) {
+        if self.fence.was_cut_off {
             self.fence.lost.insert(name.to_owned());
         }
     }
@@ -344,6 +347,7 @@ impl Liveness {
             self.fence.accusers.clear();
             self.fence.refuted = None;
             self.fence.namesake = Duration::ZERO;
+            self.fence.was_cut_off = false;
             self.fence.lost.clear();
             (self.fence.met, self.fence.found) = (None, None);
             let was_held = closed.is_held;
@@ -351,7 +355,7 @@ impl Liveness {
         }
     }
 
-    /// Whether those are still waited for that memberlist gave up behind the closed fence. Without them this node would
+    /// Whether those are still waited for that memberlist gave up since the carrier was lost. Without them this node would
     /// take for its own what is theirs. A second after the last was found, or after the first exchange if the others count
     /// this node, the rest is taken to be dead.
     fn misses(&self, is_confirmed: bool, now: Duration) -> bool {

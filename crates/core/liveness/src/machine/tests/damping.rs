@@ -104,12 +104,15 @@ fn one_that_is_held_answers_for_nothing_while_it_misses_somebody() {
     network.until("n0:n1 n2:n1", 700);
     network.freeze("n1", false);
     network.until("n0:n1 n1:held n2:n1", 700);
+    let now = network.now;
+    network.node("n1").machine.carrier_lost(now);
     network.node("n1").machine.lost("n2");
-    network.run(200);
+    network.node("n1").machine.carrier_back(now);
+    network.run(400);
     assert_eq!(network.standing(), "n0:n1 n1:fenced n2:n1");
     let now = network.now;
     network.node("n1").machine.found("n2", now);
-    network.until("n0:n1 n1:held n2:n1", 200);
+    network.until("n0:n1 n1:held n2:n1", 300);
 }
 
 /// What memberlist heard of it while it lived says nothing of the time since.

@@ -347,22 +347,30 @@ fn one_that_gave_up_others_while_it_was_cut_off_waits_until_they_are_found_or_no
     }
 }
 
-/// The other one goes on in its place no longer than that.
+/// The other one, which had taken over, goes on in its place no longer than that. After a stall nobody has to be waited for.
 #[test]
-fn one_that_others_count_waits_a_second_for_one_that_is_not_found() {
-    let mut network = Network::of(3);
-    network.kill("n2");
-    network.until("n0:n2 n1:n2", 700);
-    let now = network.now;
-    network.node("n0").machine.stalled(MS * 400, now);
-    network.node("n0").machine.set_joined(true, now);
-    network.node("n0").machine.lost("n2");
-    network.node("n0").machine.peers([member("n1", 1_001)], now);
-    let opened = (0..5_000).find(|_| {
-        network.run(1);
-        !network.node("n0").fenced
-    });
-    assert!(opened.is_some_and(|opened| (990..1_100).contains(&opened)), "{opened:?}");
+fn one_that_others_count_waits_a_second_for_one_that_is_not_found_if_it_was_cut_off() {
+    for (was_cut_off, expected) in [(true, 990..1_100), (false, 0..400)] {
+        let mut network = Network::of(3);
+        network.kill("n2");
+        network.until("n0:n2 n1:n2", 700);
+        let now = network.now;
+        let machine = &mut network.node("n0").machine;
+        if was_cut_off {
+            machine.carrier_lost(now);
+            machine.carrier_back(now);
+        } else {
+            machine.stalled(MS * 400, now);
+        }
+        machine.set_joined(true, now);
+        machine.lost("n2");
+        machine.peers([member("n1", 1_001)], now);
+        let opened = (0..5_000).find(|_| {
+            network.run(1);
+            !network.node("n0").fenced
+        });
+        assert!(opened.is_some_and(|opened| expected.contains(&opened)), "{was_cut_off}: {opened:?}");
+    }
 }
 
 /// However many there are, three seconds are enough.
@@ -370,9 +378,11 @@ fn one_that_others_count_waits_a_second_for_one_that_is_not_found() {
 fn one_that_finds_others_one_by_one_waits_three_seconds_for_the_rest() {
     let mut network = Network::of(3);
     let now = network.now;
-    network.node("n0").machine.stalled(MS * 400, now);
-    (0..40).for_each(|other| network.node("n0").machine.lost(&format!("m{other}")));
-    network.node("n0").machine.set_joined(true, now);
+    let machine = &mut network.node("n0").machine;
+    machine.carrier_lost(now);
+    (0..40).for_each(|other| machine.lost(&format!("m{other}")));
+    machine.carrier_back(now);
+    machine.set_joined(true, now);
     let opened = (0..10_000).find(|passed| {
         let now = network.now;
         if passed % 500 == 0 {
@@ -384,18 +394,23 @@ fn one_that_finds_others_one_by_one_waits_three_seconds_for_the_rest() {
     assert!(opened.is_some_and(|opened| (2_990..3_100).contains(&opened)), "{opened:?}");
 }
 
-/// It answered for nothing before, so nobody has taken over.
+/// What fell while it could hear others has fallen.
 #[test]
-fn one_that_is_new_waits_for_nobody_that_memberlist_gives_up() {
+fn one_that_was_not_cut_off_waits_for_nobody_that_memberlist_gave_up() {
     let now = MS * 5_000;
     let mut machine = Liveness::new("n0", 1, keys(), Settings::default(), now);
     machine.lost("n1");
     machine.set_joined(true, now);
-    assert!(!machine.is_fenced());
+    assert!(!machine.is_fenced(), "a new one");
     machine.lost("n2");
-    machine.stalled(MS * 4_000, now);
+    machine.carrier_lost(now);
+    machine.carrier_back(now);
     machine.set_joined(true, now);
-    assert!(!machine.is_fenced(), "what fell while it answered has fallen");
+    assert!(!machine.is_fenced());
+    machine.stalled(MS * 4_000, now);
+    machine.lost("n3");
+    machine.set_joined(true, now);
+    assert!(!machine.is_fenced(), "the cable was out before");
 }
 
 #[test]
